@@ -1,0 +1,313 @@
+//! The anomaly behaviour graph G(V, E, W).
+
+use std::collections::BTreeMap;
+
+use crate::{
+    frame::check_name,
+    invalid::Invalid,
+    metric::{METRIC_COUNT, MetricKind},
+    v1,
+};
+
+/// W_ij of one ordered pair of services: one weight per metric type, summing to 1.
+///
+/// Weights of graphs that were tested, and of sums of such graphs, come from counts: in how many of the summed
+/// graphs the edge survived in metric k. Keeping the counts makes addition associative.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EdgeWeights {
+    weights: [f64; METRIC_COUNT],
+    counts: Option<[u32; METRIC_COUNT]>,
+}
+
+impl EdgeWeights {
+    /// W_ijk = b_ijk / Σ_k b_ijk. `None` when no count is positive: then there is no edge.
+    pub fn from_counts(counts: [u32; METRIC_COUNT]) -> Option<Self> {
+        let total: u64 = counts.iter().map(|&count| u64::from(count)).sum();
+        (total > 0).then(|| Self {
+            weights: counts.map(|count| f64::from(count) / total as f64),
+            counts: Some(counts),
+        })
+    }
+
+    /// Scales non-negative finite numbers so that they sum to 1. `None` when none is positive, or one is negative
+    /// or not finite.
+    pub fn from_weights(weights: [f64; METRIC_COUNT]) -> Option<Self> {
+        let valid = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
+        let total: f64 = weights.iter().sum();
+        (valid && total > 0.0 && total.is_finite()).then(|| Self {
+            weights: weights.map(|weight| weight / total),
+            counts: None,
+        })
+    }
+
+    /// W_ij., in the order of [`MetricKind::ALL`].
+    pub const fn weights(&self) -> &[f64; METRIC_COUNT] {
+        &self.weights
+    }
+
+    /// W_ijk of one metric type.
+    pub const fn weight(&self, kind: MetricKind) -> f64 {
+        self.weights[kind.index()]
+    }
+
+    /// The counts behind the weights, where there are any.
+    pub const fn counts(&self) -> Option<&[u32; METRIC_COUNT]> {
+        self.counts.as_ref()
+    }
+
+    /// ‖W_ij‖₀, the number of metric types with a positive weight: 1 to 7.
+    pub fn support(&self) -> usize {
+        self.weights.iter().filter(|weight| **weight > 0.0).count()
+    }
+}
+
+/// Services and the weighted edges between them. An undirected edge stands in both directions with equal weights.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BehaviorGraph {
+    services: Vec<String>,
+    edges: BTreeMap<(usize, usize), EdgeWeights>,
+}
+
+impl BehaviorGraph {
+    /// A graph without edges.
+    ///
+    /// # Errors
+    /// A name is bad, or the names are not sorted and unique.
+    pub fn new(services: Vec<String>) -> Result<Self, Invalid> {
+        for (index, service) in services.iter().enumerate() {
+            check_name(&format!("graph.services[{index}]"), service)?;
+        }
+        if let Some(index) = services.windows(2).position(|pair| pair[0] >= pair[1]) {
+            return Err(Invalid::new(
+                format!("graph.services[{}]", index + 1),
+                "does not come after the one before it; sort the names and give each once",
+            ));
+        }
+        Ok(Self {
+            services,
+            edges: BTreeMap::new(),
+        })
+    }
+
+    /// Sets W_ij of the ordered pair (from, to), indices into [`Self::services`].
+    ///
+    /// # Errors
+    /// An index is out of range, or both are equal.
+    pub fn set_edge(&mut self, from: usize, to: usize, weights: EdgeWeights) -> Result<(), Invalid> {
+        if from == to || from.max(to) >= self.services.len() {
+            return Err(Invalid::new(
+                "graph.edges",
+                format!("{from} to {to} is no pair of {} services", self.services.len()),
+            ));
+        }
+        self.edges.insert((from, to), weights);
+        Ok(())
+    }
+
+    /// V, sorted by name.
+    pub fn services(&self) -> &[String] {
+        &self.services
+    }
+
+    /// Position of a service.
+    pub fn service_index(&self, name: &str) -> Option<usize> {
+        self.services
+            .binary_search_by(|service| service.as_str().cmp(name))
+            .ok()
+    }
+
+    /// E as ordered pairs with their weights, sorted.
+    pub fn edges(&self) -> impl ExactSizeIterator<Item = (usize, usize, &EdgeWeights)> {
+        self.edges
+            .iter()
+            .map(|(&(from, to), weights)| (from, to, weights))
+    }
+
+    /// W_ij, where the edge stands.
+    pub fn edge(&self, from: usize, to: usize) -> Option<&EdgeWeights> {
+        self.edges.get(&(from, to))
+    }
+
+    /// Out-edges of a service, sorted by target. O(log edges + out-degree).
+    pub fn out_edges(&self, from: usize) -> impl Iterator<Item = (usize, &EdgeWeights)> {
+        self.edges
+            .range((from, 0)..(from + 1, 0))
+            .map(|(&(_, to), weights)| (to, weights))
+    }
+
+    /// Whether the edge stands in both directions with equal weights.
+    pub fn is_undirected(&self, from: usize, to: usize) -> bool {
+        match (self.edge(from, to), self.edge(to, from)) {
+            (Some(forward), Some(backward)) => forward.weights() == backward.weights(),
+            _ => false,
+        }
+    }
+
+    /// E with each undirected edge once: (from, to, directed, weights).
+    pub fn drawn_edges(&self) -> impl Iterator<Item = (usize, usize, bool, &EdgeWeights)> {
+        self.edges().filter_map(|(from, to, weights)| {
+            let undirected = self.is_undirected(from, to);
+            (!undirected || from < to).then_some((from, to, !undirected, weights))
+        })
+    }
+}
+
+/// One edge as the wire has it.
+pub fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::BehaviorEdge {
+    let (bit_counts, weights) = match weights.counts() {
+        Some(counts) => (counts.to_vec(), Vec::new()),
+        None => (Vec::new(), weights.weights().to_vec()),
+    };
+    v1::BehaviorEdge {
+        from: from as u32,
+        to: to as u32,
+        bit_counts,
+        weights,
+    }
+}
+
+/// Decodes the weights of one edge; `field` names it.
+///
+/// # Errors
+/// Not exactly one of counts and weights is given, or they are not seven usable numbers.
+pub fn edge_from_wire(field: &str, edge: &v1::BehaviorEdge) -> Result<EdgeWeights, Invalid> {
+    let decoded = match (edge.bit_counts.is_empty(), edge.weights.is_empty()) {
+        (false, true) => <[u32; METRIC_COUNT]>::try_from(edge.bit_counts.as_slice())
+            .ok()
+            .and_then(EdgeWeights::from_counts),
+        (true, false) => <[f64; METRIC_COUNT]>::try_from(edge.weights.as_slice())
+            .ok()
+            .and_then(EdgeWeights::from_weights),
+        _ => None,
+    };
+    decoded.ok_or_else(|| {
+        Invalid::new(
+            field,
+            "needs either bit_counts or weights: seven numbers >= 0, one of them positive",
+        )
+    })
+}
+
+impl TryFrom<&v1::BehaviorGraph> for BehaviorGraph {
+    type Error = Invalid;
+
+    fn try_from(wire: &v1::BehaviorGraph) -> Result<Self, Invalid> {
+        let mut graph = Self::new(wire.services.clone())?;
+        for (index, edge) in wire.edges.iter().enumerate() {
+            let field = format!("graph.edges[{index}]");
+            let weights = edge_from_wire(&field, edge)?;
+            let (from, to) = (edge.from as usize, edge.to as usize);
+            if graph.edge(from, to).is_some() {
+                return Err(Invalid::new(field, format!("{from} to {to} stands twice")));
+            }
+            graph
+                .set_edge(from, to, weights)
+                .map_err(|error| Invalid::new(field, error.problem()))?;
+        }
+        Ok(graph)
+    }
+}
+
+impl From<&BehaviorGraph> for v1::BehaviorGraph {
+    fn from(graph: &BehaviorGraph) -> Self {
+        let edges = graph
+            .edges()
+            .map(|(from, to, weights)| edge_to_wire(from, to, weights));
+        Self {
+            services: graph.services.clone(),
+            edges: edges.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|index| format!("s{index}")).collect()
+    }
+
+    #[test]
+    fn bits_become_weights_as_the_paper_prints_them() {
+        let weights = EdgeWeights::from_counts([1, 0, 0, 0, 1, 1, 1]).unwrap();
+        assert_eq!(weights.weights(), &[0.25, 0.0, 0.0, 0.0, 0.25, 0.25, 0.25]);
+        let weights = EdgeWeights::from_counts([1, 0, 0, 0, 0, 0, 1]).unwrap();
+        assert_eq!(weights.weights(), &[0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5]);
+        assert_eq!(weights.support(), 2);
+        assert_eq!(EdgeWeights::from_counts([0; 7]), None);
+    }
+
+    #[test]
+    fn weights_that_are_none_are_refused() {
+        for bad in [f64::NAN, f64::INFINITY, -0.1] {
+            assert_eq!(
+                EdgeWeights::from_weights([bad, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
+                None
+            );
+        }
+        assert_eq!(EdgeWeights::from_weights([0.0; 7]), None);
+    }
+
+    #[test]
+    fn undirected_edges_stand_both_ways_and_are_drawn_once() {
+        let mut graph = BehaviorGraph::new(names(3)).unwrap();
+        let one = EdgeWeights::from_counts([1, 0, 0, 0, 0, 0, 0]).unwrap();
+        graph.set_edge(0, 1, one).unwrap();
+        graph.set_edge(1, 0, one).unwrap();
+        graph.set_edge(2, 1, one).unwrap();
+        let drawn: Vec<_> = graph
+            .drawn_edges()
+            .map(|(from, to, directed, _)| (from, to, directed))
+            .collect();
+        assert_eq!(drawn, [(0, 1, false), (2, 1, true)]);
+        assert_eq!(graph.out_edges(1).map(|(to, _)| to).collect::<Vec<_>>(), [0]);
+        assert_eq!(
+            BehaviorGraph::try_from(&v1::BehaviorGraph::from(&graph)).unwrap(),
+            graph
+        );
+    }
+
+    #[test]
+    fn hostile_graphs_are_refused_by_field() {
+        let edge = |from, to| v1::BehaviorEdge {
+            from,
+            to,
+            bit_counts: vec![1; 7],
+            weights: vec![],
+        };
+        let wire = |edges| v1::BehaviorGraph {
+            services: names(2),
+            edges,
+        };
+        for (edges, field) in [
+            (vec![edge(0, 2)], "graph.edges[0]"),
+            (vec![edge(0, 1), edge(1, 1)], "graph.edges[1]"),
+            (vec![edge(0, 1), edge(0, 1)], "graph.edges[1]"),
+            (
+                vec![v1::BehaviorEdge {
+                    bit_counts: vec![1; 8],
+                    ..edge(0, 1)
+                }],
+                "graph.edges[0]",
+            ),
+            (
+                vec![v1::BehaviorEdge {
+                    weights: vec![1.0; 7],
+                    ..edge(0, 1)
+                }],
+                "graph.edges[0]",
+            ),
+        ] {
+            assert_eq!(BehaviorGraph::try_from(&wire(edges)).unwrap_err().field(), field);
+        }
+        let unsorted = v1::BehaviorGraph {
+            services: vec!["b".into(), "a".into()],
+            edges: vec![],
+        };
+        assert_eq!(
+            BehaviorGraph::try_from(&unsorted).unwrap_err().field(),
+            "graph.services[1]"
+        );
+    }
+}

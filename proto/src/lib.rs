@@ -1,0 +1,49 @@
+//! The contract of AutoMAP: the generated code of package `automap.v1`, and the validated domain types that its
+//! messages decode into.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`v1`] | generated messages, clients and servers |
+//! | [`metric`] | the seven metric types |
+//! | [`time`] | instants, the sampling grid, windows |
+//! | [`frame`] | named series over one grid |
+//! | [`frame_stream`] | a frame cut into chunks, and put together again |
+//! | [`incident`] | what the person on call knows, and which rows that makes normal or part of the incident |
+//! | [`call_graph`] | who calls whom |
+//! | [`behavior_graph`] | the graph G(V, E, W) |
+//! | [`profile`] | service profiles and classes |
+//! | [`method`] | ranking methods |
+//! | [`settings`] | how behaviour graphs are built |
+//! | [`ranking`] | ranked services with their evidence |
+//! | [`invalid`] | the one error of decoding: which field, what is wrong, what would be right |
+//!
+//! Wire types stop here: services decode a message with `TryFrom` at their border and compute on domain types,
+//! which cannot be invalid once built.
+
+pub mod behavior_graph;
+pub mod call_graph;
+pub mod frame;
+pub mod frame_stream;
+pub mod incident;
+pub mod invalid;
+pub mod method;
+pub mod metric;
+pub mod profile;
+pub mod ranking;
+pub mod settings;
+pub mod time;
+
+/// Messages, clients and servers generated from the .proto files.
+#[allow(
+    missing_docs,
+    clippy::all,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated code"
+)]
+pub mod v1 {
+    tonic::include_proto!("automap.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the contract, for server reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/automap.v1.descriptors"));

@@ -1,0 +1,47 @@
+//! Channels to other services.
+
+use std::time::Duration;
+
+use automap_proto::invalid::Invalid;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::server::HTTP2_WINDOW_BYTES;
+
+/// A channel to `url` (`http://host:port`) that connects on its first call and again after a fault.
+///
+/// # Errors
+/// The URL cannot be parsed; `field` names the setting it came from.
+pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .ok()
+        .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().host().is_some())
+        .ok_or_else(|| {
+            Invalid::new(
+                field,
+                format!("{url} is no address of a service; use http://host:port"),
+            )
+        })?;
+    Ok(endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .initial_stream_window_size(HTTP2_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_WINDOW_BYTES)
+        .tcp_nodelay(true)
+        .connect_lazy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_without_scheme_or_host_are_refused() {
+        for url in ["", "walker:4310", "ftp://walker", "http://", "http:// walker"] {
+            assert_eq!(
+                channel("walker.collector", url).unwrap_err().field(),
+                "walker.collector",
+                "{url}"
+            );
+        }
+        assert!(channel("walker.collector", "http://[::1]:4310").is_ok());
+    }
+}

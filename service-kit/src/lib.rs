@@ -1,0 +1,19 @@
+//! What every AutoMAP service process shares, and no algorithm.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | typed configuration from defaults, file and environment |
+//! | [`error`] | the one mapping of errors to gRPC status |
+//! | [`server`] | a gRPC server with health, reflection, limits and a graceful end |
+//! | [`client`] | channels to other services |
+//! | [`shutdown`] | SIGTERM and SIGINT as a token |
+//! | [`work`] | computation off the async threads that stops when its caller is gone |
+//! | [`logging`] | logs on standard error |
+
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod logging;
+pub mod server;
+pub mod shutdown;
+pub mod work;

@@ -103,7 +103,7 @@ impl FrameAssembler {
                     "frame",
                     format!(
                         "announces {} series of {} samples, more than the limit of {} MiB; \
-                         narrow the window, widen the step, or raise limits.max_frame_bytes",
+                         narrow the window, widen the step, or raise server.max-frame-mib",
                         series.len(),
                         grid.samples(),
                         max_bytes >> 20
@@ -169,6 +169,58 @@ impl FrameAssembler {
         let values = Array2::from_shape_vec(shape, self.values)
             .map_err(|error| Invalid::new("frame.values", error.to_string()))?;
         MetricFrame::new(self.grid, self.series, values)
+    }
+}
+
+/// Puts a frame and its summary together from the parts in which a collector answers.
+#[derive(Debug)]
+pub struct PartAssembler {
+    max_bytes: usize,
+    frame: Option<FrameAssembler>,
+    summary: Option<v1::FrameSummary>,
+}
+
+impl PartAssembler {
+    /// Takes frames of at most `max_bytes` of samples.
+    pub const fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            frame: None,
+            summary: None,
+        }
+    }
+
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// The part is empty, out of order, or [`FrameAssembler`] refuses it.
+    pub fn push(&mut self, part: Option<v1::FramePart>) -> Result<(), Invalid> {
+        use v1::frame_part::Part;
+        match (part.and_then(|whole| whole.part), self.frame.as_mut()) {
+            (Some(Part::Header(header)), None) => {
+                self.frame = Some(FrameAssembler::new(&header, self.max_bytes)?);
+            }
+            (Some(Part::Chunk(chunk)), Some(frame)) if self.summary.is_none() => frame.push(&chunk.data)?,
+            (Some(Part::Summary(summary)), Some(_)) if self.summary.is_none() => self.summary = Some(summary),
+            _ => {
+                return Err(Invalid::new(
+                    "part",
+                    "is empty or not one header, chunks and one summary in this order",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The frame and its summary.
+    ///
+    /// # Errors
+    /// A part is missing, or [`FrameAssembler::finish`] refuses.
+    pub fn finish(self) -> Result<(MetricFrame, v1::FrameSummary), Invalid> {
+        match (self.frame, self.summary) {
+            (Some(frame), Some(summary)) => Ok((frame.finish()?, summary)),
+            _ => Err(Invalid::new("part", "ended before the summary")),
+        }
     }
 }
 
@@ -262,5 +314,25 @@ mod tests {
             FrameAssembler::new(&header, 1 << 40).unwrap_err().field(),
             "frame.series[1].service"
         );
+    }
+
+    #[test]
+    fn parts_out_of_order_or_missing_are_refused() {
+        use v1::frame_part::Part;
+        let sent = frame(2, 4);
+        let part = |part| Some(v1::FramePart { part: Some(part) });
+        let chunk = || part(Part::Chunk(chunks(&sent).next().unwrap()));
+        assert!(PartAssembler::new(1 << 20).push(chunk()).is_err());
+        assert!(PartAssembler::new(1 << 20).push(None).is_err());
+        let mut whole = PartAssembler::new(1 << 20);
+        whole.push(part(Part::Header(header(&sent)))).unwrap();
+        assert!(whole.push(part(Part::Header(header(&sent)))).is_err());
+        whole.push(chunk()).unwrap();
+        whole
+            .push(part(Part::Summary(v1::FrameSummary::default())))
+            .unwrap();
+        assert!(whole.push(chunk()).is_err());
+        assert_eq!(bits(&whole.finish().unwrap().0), bits(&sent));
+        assert!(PartAssembler::new(1 << 20).finish().is_err());
     }
 }

@@ -12,6 +12,7 @@
 //! | [`call_graph`] | who calls whom |
 //! | [`behavior_graph`] | the graph G(V, E, W) |
 //! | [`profile`] | service profiles and classes |
+//! | [`graph_stream`] | behaviour graphs cut into parts, and put together again |
 //! | [`method`] | ranking methods |
 //! | [`settings`] | how behaviour graphs are built |
 //! | [`ranking`] | ranked services with their evidence |
@@ -24,6 +25,7 @@ pub mod behavior_graph;
 pub mod call_graph;
 pub mod frame;
 pub mod frame_stream;
+pub mod graph_stream;
 pub mod incident;
 pub mod invalid;
 pub mod method;

@@ -18,7 +18,7 @@ pub enum Method {
     Evidence,
     /// AutoMAP as published.
     Automap,
-    /// Baseline: the largest mean change in standard deviations.
+    /// Baseline: the largest distance from the normal mean in standard deviations.
     NSigma,
     /// Baseline: every service alike.
     Random,

@@ -51,16 +51,21 @@ impl UnixMillis {
     pub fn to_wire(self) -> prost_types::Timestamp {
         prost_types::Timestamp {
             seconds: self.0.div_euclid(1000),
-            nanos: (self.0.rem_euclid(1000) * 1_000_000) as i32,
+            nanos: nanoseconds(self.0.rem_euclid(1000).unsigned_abs()),
         }
     }
+}
+
+/// Less than a second, in nanoseconds.
+fn nanoseconds(milliseconds: u64) -> i32 {
+    i32::try_from(milliseconds * 1_000_000).unwrap_or(999_999_999)
 }
 
 /// Milliseconds as the wire's duration.
 pub fn duration_to_wire(milliseconds: u64) -> prost_types::Duration {
     prost_types::Duration {
-        seconds: (milliseconds / 1000) as i64,
-        nanos: ((milliseconds % 1000) * 1_000_000) as i32,
+        seconds: i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX),
+        nanos: nanoseconds(milliseconds % 1000),
     }
 }
 
@@ -175,7 +180,7 @@ impl TimeGrid {
 
     /// Time of sample `index`.
     pub const fn time(&self, index: usize) -> UnixMillis {
-        UnixMillis(self.start.0 + (self.step_ms as i64) * (index as i64))
+        UnixMillis(self.start.0 + (self.step_ms * index as u64).cast_signed())
     }
 
     /// Time of the last sample.

@@ -65,6 +65,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// A setting is wrong.
+    #[error("configuration: {0}")]
+    Configuration(#[from] automap_proto::invalid::Invalid),
     /// Reflection could not be built from the contract.
     #[error("cannot offer reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),

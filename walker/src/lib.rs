@@ -1,1 +1,79 @@
-//! placeholder
+//! The diagnosis: evidence, walk, ranking, explanation.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ranker`] | one ranking, from frame and graph to ranked services: the pure core |
+//! | [`parameters`] | parameters of the methods, by type and by dotted name |
+//! | [`deviation`] | evidence: how far each service left its own normal behaviour |
+//! | [`n_sigma`] | the baseline of standard deviations |
+//! | [`service_evidence`] | what both find against a service |
+//! | [`series_windows`] | the samples of a series in both windows |
+//! | [`percentile`] | percentiles |
+//! | [`evidence_walk`] | the walk over a known call graph |
+//! | [`automap_walk`] | the published walk over the anomaly behaviour graph |
+//! | [`transition_matrix`] | where a walk goes |
+//! | [`stationary`] | where it spends its time |
+//! | [`walked_paths`] | on which path it reaches each service |
+//! | [`rank`] | the ranking |
+//! | [`explain`] | the ranking in sentences |
+//! | [`window_summary`] | how much data a window had |
+//! | [`graph_plan`] | which rows behaviour graphs are built from |
+//! | `order`, `pipeline`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
+//! | `service` | the RPCs |
+//! | [`config`] | configuration |
+
+pub mod automap_walk;
+pub mod config;
+pub mod deviation;
+pub mod evidence_walk;
+pub mod explain;
+pub mod graph_plan;
+mod listener;
+mod memory;
+pub mod n_sigma;
+mod order;
+pub mod parameters;
+mod path_tally;
+mod peers;
+pub mod percentile;
+mod pipeline;
+pub mod rank;
+pub mod ranker;
+mod row_sampler;
+pub mod series_windows;
+mod service;
+pub mod service_evidence;
+mod stages;
+pub mod stationary;
+pub mod transition_matrix;
+pub mod walked_paths;
+pub mod window_summary;
+
+#[cfg(test)]
+mod test_frames;
+
+use automap_proto::v1::walker_service_server::WalkerServiceServer;
+use automap_service_kit::server::{self, ServeError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use config::WalkerConfig;
+
+/// Full name of the service, under which its health is reported.
+pub const SERVICE_NAME: &str = "automap.v1.WalkerService";
+
+/// Serves the walker on `listener` until `shutdown`.
+///
+/// # Errors
+/// A setting is wrong, or the transport failed.
+pub async fn serve(
+    listener: TcpListener,
+    config: WalkerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let server = config.server.clone();
+    let walker = service::WalkerRpc::new(config)?;
+    let routes = Routes::new(WalkerServiceServer::new(walker));
+    server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await
+}

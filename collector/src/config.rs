@@ -1,0 +1,42 @@
+//! Configuration of the collector.
+
+use std::path::PathBuf;
+
+use automap_service_kit::server::ServerConfig;
+use serde::{Deserialize, Serialize};
+
+/// Port of the collector unless configured.
+pub const DEFAULT_PORT: u16 = 4311;
+
+/// Configuration of the collector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct CollectorConfig {
+    /// How the service listens and what it bears; `max-frame-mib` bounds the samples of a recording as well.
+    pub server: ServerConfig,
+    /// Directory below which callers may name recorded incidents. Without it they can only upload them.
+    pub recordings_root: Option<PathBuf>,
+}
+
+impl Default for CollectorConfig {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::on_port(DEFAULT_PORT),
+            recordings_root: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kebab_case_and_unknown_ones_are_refused() {
+        let parse = serde_json::from_str::<CollectorConfig>;
+        let config = parse(r#"{"recordings-root": "/var/lib/incidents"}"#).unwrap();
+        assert_eq!(config.server.listen.port(), DEFAULT_PORT);
+        assert_eq!(config.recordings_root, Some("/var/lib/incidents".into()));
+        assert!(parse(r#"{"recordings_root": "/x"}"#).is_err());
+    }
+}

@@ -1,0 +1,37 @@
+//! Many names in one sentence.
+
+/// Names that a sentence lists before it only counts the rest.
+const SHOWN: usize = 5;
+
+/// `a, b and 7 more`. Sorts, so that the sentence does not depend on the order of columns.
+pub(crate) fn list(mut names: Vec<String>) -> String {
+    names.sort_unstable();
+    let rest = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    let shown = names.join(", ");
+    if rest == 0 {
+        shown
+    } else {
+        format!("{shown} and {rest} more")
+    }
+}
+
+/// `1 column`, `2 columns`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_sorted_and_cut() {
+        let names = |count: usize| (0..count).rev().map(|index| format!("n{index}")).collect();
+        assert_eq!(list(names(2)), "n0, n1");
+        assert_eq!(list(names(7)), "n0, n1, n2, n3, n4 and 2 more");
+        assert_eq!(count(1, "row"), "1 row");
+        assert_eq!(count(0, "row"), "0 rows");
+    }
+}

@@ -1,0 +1,203 @@
+//! A recorded incident on disk: which file holds its metrics, and what it says about itself.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `metrics.csv` | `timestamp`, then `<service>_<metric>` |
+//! | `incident.json` | optional: system, front end, window, step, excluded intervals |
+//! | `call_graph.csv` | optional: `caller,callee` |
+//!
+//! RCAEval's directories hold `simple_metrics.csv`, `simple_data.csv`, `data.csv` or `metrics.csv` with a `time`
+//! column, and `inject_time.txt` with the unix second at which the fault was injected. Their name tells the
+//! fault, so that nothing but the last component of the path is used, and only to tell systems apart.
+
+mod context;
+mod incident_file;
+mod place;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use automap_proto::time::UnixMillis;
+
+pub use self::context::PartialContext;
+pub(crate) use self::place::SourceFile;
+use self::place::{RecordingDirectory, directory_name};
+pub use self::source::RecordingSource;
+use crate::{
+    call_graph,
+    csv_reader::read_header,
+    error::{CollectError, CollectErrorKind},
+    layout::{RecordingDescription, RecordingLayout},
+    limits::FrameLimits,
+    listing::count,
+};
+
+/// Name of RCAEval's file with the second of the injection.
+const INJECT_TIME_FILE: &str = "inject_time.txt";
+
+/// Metrics files, best first. RCAEval's simple files hold the columns whose names are documented; the others beside
+/// them are raw.
+const RCAEVAL_FILES: [&str; 4] = ["simple_metrics.csv", "simple_data.csv", "data.csv", "metrics.csv"];
+const AUTOMAP_FILES: [&str; 4] = ["metrics.csv", "simple_metrics.csv", "simple_data.csv", "data.csv"];
+
+/// A recording whose metrics file was found and not read beyond its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingFiles {
+    metrics: SourceFile,
+    header: Vec<String>,
+    /// The naming of columns.
+    pub layout: RecordingLayout,
+    /// What the recording says about its incident.
+    pub context: PartialContext,
+    /// What a person should know about the files beside the metrics.
+    pub warnings: Vec<String>,
+}
+
+impl RecordingFiles {
+    /// The metrics file, free of symbolic links.
+    pub fn metrics_file(&self) -> &Path {
+        &self.metrics.path
+    }
+
+    /// Opens the metrics file.
+    ///
+    /// # Errors
+    /// It is gone, or may not be read.
+    pub fn open(&self) -> Result<std::fs::File, CollectError> {
+        self.metrics.open()
+    }
+
+    /// The description with which the metrics file is uploaded or read; its step is that of [`Self::context`].
+    ///
+    /// # Errors
+    /// The step that a caller put into the context is impossible.
+    pub fn description(&self) -> Result<RecordingDescription, CollectError> {
+        let described = |name: &str| RecordingDescription::new(Some(self.layout), name, self.context.step_ms);
+        // A path may be longer than a name may be, or hold what no message should.
+        match described(&self.metrics.shown) {
+            Ok(description) => Ok(description),
+            Err(_) => Ok(described(RecordingDescription::DEFAULT_FILE_NAME)?),
+        }
+    }
+
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+}
+
+/// Finds out what lies at `path`: the directory of a recorded incident, or a metrics file alone.
+///
+/// Of the metrics file only the header is read. A file alone brings its layout, its directory's name as the
+/// system and, in RCAEval's layout, the `inject_time.txt` beside it; an `incident.json` beside it is not read, so
+/// that front end and anomaly start are the caller's to add. The label of an incident is never opened.
+///
+/// # Errors
+/// Nothing usable is there, or a file beside the metrics is malformed; the sentence names the file, and line or
+/// field.
+pub fn describe(path: &Path) -> Result<RecordingFiles, CollectError> {
+    let shown = path.display();
+    let metadata = path
+        .metadata()
+        .map_err(|error| CollectError::reading(&shown, &error))?;
+    if metadata.is_dir() {
+        return describe_directory(&RecordingDirectory::local(path));
+    }
+    let metrics = SourceFile::find(path, path.display().to_string(), None)?
+        .ok_or_else(|| CollectError::reading(&shown, &std::io::ErrorKind::NotFound.into()))?;
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut files = with_header(metrics)?;
+    files.context.system = directory_name(&parent);
+    if files.layout == RecordingLayout::Rcaeval {
+        files.context.anomaly_start = read_inject_time(&RecordingDirectory::local(&parent))?;
+    }
+    Ok(files)
+}
+
+/// Finds out what the directory `name` below `root` holds; see [`describe`]. Nothing outside the root is opened.
+///
+/// # Errors
+/// As [`describe`], and when the name or a link leads out of the root.
+pub fn describe_below(root: &Path, name: &str) -> Result<RecordingFiles, CollectError> {
+    describe_directory(&RecordingDirectory::below(root, name)?)
+}
+
+fn describe_directory(directory: &RecordingDirectory) -> Result<RecordingFiles, CollectError> {
+    let injected = read_inject_time(directory)?;
+    let candidates = if injected.is_some() {
+        RCAEVAL_FILES
+    } else {
+        AUTOMAP_FILES
+    };
+    let mut files = with_header(find_metrics(directory, candidates)?)?;
+    if let Some(incident) = directory.file("incident.json")? {
+        files.context = incident_file::read(&incident)?;
+    }
+    if files.context.system.is_none() {
+        files.context.system = directory.name();
+    }
+    if files.context.anomaly_start.is_none() {
+        files.context.anomaly_start = injected;
+    }
+    if let Some(calls) = directory.file("call_graph.csv")? {
+        let graph = call_graph::read_file(&calls)?;
+        if graph.self_calls() > 0 {
+            files.warnings.push(format!(
+                "{}: left out {} of a service to itself",
+                calls.shown,
+                count(graph.self_calls(), "call")
+            ));
+        }
+        files.context.call_graph = Some(graph);
+    }
+    Ok(files)
+}
+
+fn find_metrics(directory: &RecordingDirectory, candidates: [&str; 4]) -> Result<SourceFile, CollectError> {
+    for name in candidates {
+        if let Some(file) = directory.file(name)? {
+            return Ok(file);
+        }
+    }
+    Err(CollectError::new(
+        CollectErrorKind::NotFound,
+        format!(
+            "{} holds no metrics.csv, nor one of RCAEval's files (data.csv, simple_data.csv, simple_metrics.csv); name the \
+             directory of one incident",
+            directory.shown()
+        ),
+    ))
+}
+
+fn with_header(metrics: SourceFile) -> Result<RecordingFiles, CollectError> {
+    let max_line = FrameLimits::all_within(usize::MAX).line_bytes();
+    let header = read_header(metrics.open()?, &metrics.shown, max_line)?;
+    let layout = RecordingLayout::detect(&metrics.shown, &header)?;
+    Ok(RecordingFiles {
+        metrics,
+        header,
+        layout,
+        context: PartialContext::default(),
+        warnings: Vec::new(),
+    })
+}
+
+fn read_inject_time(directory: &RecordingDirectory) -> Result<Option<UnixMillis>, CollectError> {
+    let Some(file) = directory.file(INJECT_TIME_FILE)? else {
+        return Ok(None);
+    };
+    let text = file.text()?;
+    let seconds = text.trim().parse::<f64>().ok();
+    match seconds.and_then(|seconds| UnixMillis::from_seconds("inject_time", seconds).ok()) {
+        Some(instant) => Ok(Some(instant)),
+        None => Err(CollectError::malformed(format!(
+            "{}: must hold the unix second of the injection and nothing else",
+            file.shown
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! The RPCs of the collector.
+
+use std::{pin::Pin, time::Duration};
+
+use automap_proto::{
+    invalid::Invalid,
+    time::UnixMillis,
+    v1::{self, collect_recording_request::Part, collector_service_server::CollectorService},
+};
+use automap_service_kit::{
+    error::{ErrorCode, ServiceError},
+    work,
+};
+use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    collect::read_frame,
+    config::CollectorConfig,
+    coverage::coverage,
+    frame_answer,
+    layout::RecordingDescription,
+    limits::{FrameLimits, SampleBounds},
+    recording::RecordingSource,
+    source::{MetricSource as _, SourceFrame},
+    upload::{self, UploadSender},
+};
+
+/// Largest message of an upload, bytes.
+const MAX_DATA_BYTES: usize = 1 << 20;
+
+/// How long an upload may stand still. It holds a thread, and a client that hangs would hold it for ever.
+const UPLOAD_STILLSTAND: Duration = Duration::from_secs(60);
+
+type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The service: decodes requests, has them computed off the async threads, and encodes answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Collector {
+    config: CollectorConfig,
+}
+
+impl Collector {
+    pub(crate) const fn new(config: CollectorConfig) -> Self {
+        Self { config }
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.config.server.max_frame_bytes()
+    }
+
+    fn source(&self, wire: Option<v1::MetricSource>) -> Result<RecordingSource, ServiceError> {
+        match wire.and_then(|source| source.source) {
+            None => Err(Invalid::missing("source").into()),
+            Some(v1::metric_source::Source::Recording(name)) => {
+                let root = self.config.recordings_root.as_ref().ok_or_else(|| {
+                    Invalid::new(
+                        "source.recording",
+                        "cannot be served: set recordings-root in the collector's configuration to the directory that \
+                         holds recorded incidents, or upload the recording",
+                    )
+                })?;
+                Ok(RecordingSource::new(root, name, self.max_bytes()))
+            }
+        }
+    }
+
+    async fn collect_upload(
+        &self,
+        mut requests: Streaming<v1::CollectRecordingRequest>,
+    ) -> Result<SourceFrame, ServiceError> {
+        let description = match next_part(&mut requests).await? {
+            Some(Part::Description(wire)) => RecordingDescription::try_from(&wire)?,
+            _ => return Err(Invalid::new("part", "must be the description in the first message").into()),
+        };
+        let limits = FrameLimits::all_within(self.max_bytes());
+        let (sender, reader) = upload::channel();
+        let parsing = work::run(move |_| Ok(read_frame(reader, &description, &limits)?));
+        // Either side that fails ends the other one; the parser then only knows that its data stopped.
+        let (fed, parsed) = futures::join!(feed(requests, sender), parsing);
+        fed?;
+        let collected = parsed?;
+        Ok(SourceFrame {
+            frame: collected.frame,
+            warnings: collected.warnings,
+            context: None,
+        })
+    }
+}
+
+/// Hands uploaded bytes to the parser until the upload or the parser ends.
+async fn feed(
+    mut requests: Streaming<v1::CollectRecordingRequest>,
+    sender: UploadSender,
+) -> Result<(), ServiceError> {
+    while let Some(part) = next_part(&mut requests).await? {
+        let Part::Data(data) = part else {
+            return Err(Invalid::new("part", "must be data in every message after the first").into());
+        };
+        if data.len() > MAX_DATA_BYTES {
+            return Err(Invalid::new(
+                "data",
+                format!(
+                    "brings {} bytes; send at most {MAX_DATA_BYTES} in a message",
+                    data.len()
+                ),
+            )
+            .into());
+        }
+        if !sender.send(data).await {
+            return Ok(());
+        }
+    }
+    sender.finish().await;
+    Ok(())
+}
+
+/// The next part; `None` at the end of the upload.
+async fn next_part(
+    requests: &mut Streaming<v1::CollectRecordingRequest>,
+) -> Result<Option<Part>, ServiceError> {
+    match tokio::time::timeout(UPLOAD_STILLSTAND, requests.message()).await {
+        Err(_) => Err(ServiceError::new(
+            ErrorCode::DeadlineExceeded,
+            format!(
+                "the upload brought nothing for {} s; send the file without pauses",
+                UPLOAD_STILLSTAND.as_secs()
+            ),
+        )),
+        Ok(Ok(None)) => Ok(None),
+        Ok(Ok(Some(message))) => match message.part {
+            Some(part) => Ok(Some(part)),
+            None => Err(Invalid::missing("part").into()),
+        },
+        Ok(Err(status)) => Err(ServiceError::from(status).context("the upload broke off")),
+    }
+}
+
+fn bounds(
+    start: Option<prost_types::Timestamp>,
+    end: Option<prost_types::Timestamp>,
+) -> Result<SampleBounds, Invalid> {
+    let decode = |field: &str, value: Option<prost_types::Timestamp>| {
+        value
+            .map(|instant| UnixMillis::from_wire(field, Some(instant)))
+            .transpose()
+    };
+    SampleBounds::new(decode("start", start)?, decode("end", end)?)
+}
+
+#[tonic::async_trait]
+impl CollectorService for Collector {
+    type CollectFrameStream = ResponseStream<v1::CollectFrameResponse>;
+    type CollectRecordingStream = ResponseStream<v1::CollectRecordingResponse>;
+
+    async fn collect_frame(
+        &self,
+        request: Request<v1::CollectFrameRequest>,
+    ) -> Result<Response<Self::CollectFrameStream>, Status> {
+        let request = request.into_inner();
+        let bounds = bounds(request.start, request.end).map_err(ServiceError::from)?;
+        let collected = self.source(request.source)?.frame(bounds).await?;
+        let answer = frame_answer::stream(collected, |part| v1::CollectFrameResponse { part: Some(part) })?;
+        Ok(Response::new(Box::pin(answer)))
+    }
+
+    async fn collect_recording(
+        &self,
+        request: Request<Streaming<v1::CollectRecordingRequest>>,
+    ) -> Result<Response<Self::CollectRecordingStream>, Status> {
+        let collected = self.collect_upload(request.into_inner()).await?;
+        let answer = frame_answer::stream(collected, |part| v1::CollectRecordingResponse {
+            part: Some(part),
+        })?;
+        Ok(Response::new(Box::pin(answer)))
+    }
+
+    async fn list_services(
+        &self,
+        request: Request<v1::ListServicesRequest>,
+    ) -> Result<Response<v1::ListServicesResponse>, Status> {
+        let services = self.source(request.into_inner().source)?.services().await?;
+        Ok(Response::new(v1::ListServicesResponse { services }))
+    }
+
+    async fn check_source(
+        &self,
+        request: Request<v1::CheckSourceRequest>,
+    ) -> Result<Response<v1::CheckSourceResponse>, Status> {
+        let source = self.source(request.into_inner().source)?;
+        let collected = source.frame(SampleBounds::ALL).await?;
+        Ok(Response::new(v1::CheckSourceResponse {
+            grid: Some((*collected.frame.grid()).into()),
+            coverage: coverage(&collected.frame).iter().map(Into::into).collect(),
+            warnings: collected.warnings,
+        }))
+    }
+}

@@ -1,0 +1,34 @@
+//! Where metrics come from: one trait, whatever keeps them.
+
+use std::future::Future;
+
+use automap_proto::{frame::MetricFrame, incident::IncidentContext};
+use automap_service_kit::error::ServiceError;
+
+use crate::limits::SampleBounds;
+
+/// The frame of a source, with what the source knows besides.
+#[derive(Debug, Clone)]
+pub struct SourceFrame {
+    /// All series, aligned, congestion derived.
+    pub frame: MetricFrame,
+    /// What a person should know about the data.
+    pub warnings: Vec<String>,
+    /// The incident that the source describes, when it describes all of it.
+    pub context: Option<IncidentContext>,
+}
+
+/// A source of metrics. Dropping a returned future stops its work.
+pub trait MetricSource: Send + Sync {
+    /// The frame of all services, of the samples within `bounds`.
+    ///
+    /// # Errors
+    /// The source cannot be read, or holds too little or too much.
+    fn frame(&self, bounds: SampleBounds) -> impl Future<Output = Result<SourceFrame, ServiceError>> + Send;
+
+    /// Names of the services that the source knows, sorted.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    fn services(&self) -> impl Future<Output = Result<Vec<String>, ServiceError>> + Send;
+}

@@ -1,0 +1,176 @@
+//! Behaviour graphs on their way: a header, then edges in parts, for one graph after the other.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    behavior_graph::{BehaviorGraph, edge_from_wire},
+    invalid::Invalid,
+    metric::{METRIC_COUNT, MetricKind},
+    v1::{self, build_graph_response::Part},
+};
+
+/// A graph as the graph-builder answers it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuiltGraph {
+    /// The graph.
+    pub graph: BehaviorGraph,
+    /// Conditional independence tests made.
+    pub tests: u64,
+    /// |Pearson correlation| with the front end, per metric type and service, 0..1; zeros when none was named.
+    pub correlations: [Vec<f64>; METRIC_COUNT],
+}
+
+/// Puts graphs together from the parts of an answer.
+#[derive(Debug, Default)]
+pub struct GraphAssembler {
+    finished: BTreeMap<String, BuiltGraph>,
+    open: Option<OpenGraph>,
+}
+
+#[derive(Debug)]
+struct OpenGraph {
+    selection: String,
+    edge_count: u64,
+    built: BuiltGraph,
+}
+
+impl GraphAssembler {
+    /// Takes the next part; progress is handed back.
+    ///
+    /// # Errors
+    /// Edges came before their graph, a graph ended early, or a value is bad.
+    pub fn push(&mut self, part: Part) -> Result<Option<v1::GraphProgress>, Invalid> {
+        match part {
+            Part::Progress(progress) => return Ok(Some(progress)),
+            Part::Graph(header) => {
+                self.close()?;
+                self.open = Some(OpenGraph {
+                    selection: header.selection.clone(),
+                    edge_count: header.edge_count,
+                    built: BuiltGraph {
+                        correlations: correlations_from_wire(&header)?,
+                        graph: BehaviorGraph::new(header.services)?,
+                        tests: header.tests,
+                    },
+                });
+            }
+            Part::Edges(edges) => {
+                let Some(open) = self.open.as_mut() else {
+                    return Err(Invalid::new(
+                        "graph.edges",
+                        "came before the graph they belong to",
+                    ));
+                };
+                for edge in &edges.edges {
+                    let weights = edge_from_wire("graph.edges", edge)?;
+                    open.built
+                        .graph
+                        .set_edge(edge.from as usize, edge.to as usize, weights)?;
+                }
+            }
+            Part::Throughput(_) => {}
+        }
+        Ok(None)
+    }
+
+    /// All graphs by the name of their selection.
+    ///
+    /// # Errors
+    /// The last graph ended early.
+    pub fn finish(mut self) -> Result<BTreeMap<String, BuiltGraph>, Invalid> {
+        self.close()?;
+        Ok(self.finished)
+    }
+
+    fn close(&mut self) -> Result<(), Invalid> {
+        if let Some(OpenGraph {
+            selection,
+            edge_count,
+            built,
+        }) = self.open.take()
+        {
+            let received = built.graph.edges().len();
+            if received as u64 != edge_count {
+                return Err(Invalid::new(
+                    "graph.edges",
+                    format!("of {selection} ended after {received} of {edge_count} edges"),
+                ));
+            }
+            self.finished.insert(selection, built);
+        }
+        Ok(())
+    }
+}
+
+fn correlations_from_wire(header: &v1::GraphHeader) -> Result<[Vec<f64>; METRIC_COUNT], Invalid> {
+    let mut correlations: [Vec<f64>; METRIC_COUNT] =
+        std::array::from_fn(|_| vec![0.0; header.services.len()]);
+    for row in &header.correlations {
+        let kind = MetricKind::from_wire("graph.correlations.metric", row.metric)?;
+        let valid = row.absolute.len() == header.services.len()
+            && row.absolute.iter().all(|value| (0.0..=1.0).contains(value));
+        if !valid {
+            return Err(Invalid::new(
+                "graph.correlations.absolute",
+                "must hold 0 to 1 for every service",
+            ));
+        }
+        correlations[kind.index()].clone_from(&row.absolute);
+    }
+    Ok(correlations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(edge_count: u64) -> Part {
+        Part::Graph(v1::GraphHeader {
+            selection: "incident".into(),
+            services: vec!["a".into(), "b".into()],
+            tests: 3,
+            edge_count,
+            ..v1::GraphHeader::default()
+        })
+    }
+
+    fn edges() -> Part {
+        let edge = v1::BehaviorEdge {
+            from: 0,
+            to: 1,
+            bit_counts: vec![1; METRIC_COUNT],
+            weights: vec![],
+        };
+        Part::Edges(v1::GraphEdges { edges: vec![edge] })
+    }
+
+    #[test]
+    fn a_whole_graph_is_kept_under_its_name() {
+        let mut assembler = GraphAssembler::default();
+        assembler.push(header(1)).unwrap();
+        assembler.push(edges()).unwrap();
+        let graphs = assembler.finish().unwrap();
+        assert_eq!(
+            (graphs["incident"].tests, graphs["incident"].graph.edges().len()),
+            (3, 1)
+        );
+    }
+
+    #[test]
+    fn graphs_that_end_early_or_begin_with_edges_are_refused() {
+        assert!(GraphAssembler::default().push(edges()).is_err());
+        let mut assembler = GraphAssembler::default();
+        assembler.push(header(2)).unwrap();
+        assembler.push(edges()).unwrap();
+        assert!(
+            assembler
+                .push(header(0))
+                .unwrap_err()
+                .problem()
+                .contains("1 of 2 edges")
+        );
+        let mut assembler = GraphAssembler::default();
+        assembler.push(header(1)).unwrap();
+        assert!(assembler.finish().is_err());
+    }
+}

@@ -1,0 +1,212 @@
+//! Why a service is ranked where it is, in sentences.
+
+use automap_proto::{
+    profile::ServiceClass,
+    ranking::{Direction, Evidence, RankedService},
+};
+
+const NOTHING_DEPARTED: &str = "no series left its normal range";
+
+/// Why the service is ranked where it is: its place, the evidence largest first, and the path. Never empty.
+pub fn sentences(ranked: &RankedService) -> Vec<String> {
+    let service = &ranked.service;
+    let class = ranked.class.map_or_else(String::new, |class| {
+        format!(
+            "; its metrics are of class {}, {}",
+            class.letter(),
+            class_name(class)
+        )
+    });
+    let mut sentences = vec![format!(
+        "{service} is ranked {} with score {}{class}",
+        ranked.rank,
+        score(ranked.score)
+    )];
+    let departed: Vec<&Evidence> = ranked.evidence.iter().filter(|item| left_normal(item)).collect();
+    sentences.extend(
+        departed
+            .iter()
+            .map(|item| format!("{service}: {} (series {})", departure(item), item.series)),
+    );
+    if departed.is_empty() {
+        sentences.push(format!("{service}: {NOTHING_DEPARTED}"));
+    }
+    sentences.push(format!("{service}: {}", path(ranked)));
+    sentences
+}
+
+/// The same in one line, for a table: the largest evidence and the path.
+pub fn reason(ranked: &RankedService) -> String {
+    let largest = ranked
+        .evidence
+        .first()
+        .filter(|item| left_normal(item))
+        .map_or_else(
+            || NOTHING_DEPARTED.to_owned(),
+            |item| format!("{} (series {})", departure(item), item.series),
+        );
+    format!("{largest}; {}", path(ranked))
+}
+
+/// Less than one spread is what the series does when all is well: it counts in the score, not as a reason.
+fn left_normal(item: &Evidence) -> bool {
+    item.deviation >= std::f64::consts::LN_2
+}
+
+/// A score as a person reads it.
+fn score(score: f64) -> String {
+    if score != 0.0 && score.abs() < 0.001 {
+        format!("{score:.1e}")
+    } else {
+        format!("{score:.3}")
+    }
+}
+
+/// `cpu up, 34 times its normal spread`
+fn departure(item: &Evidence) -> String {
+    let direction = match item.direction {
+        Direction::Up => "up",
+        Direction::Down => "down",
+    };
+    let spreads = item.deviation.exp_m1();
+    let times = if spreads > 1e6 {
+        "more than a million times".to_owned()
+    } else if spreads >= 9.95 {
+        format!("{spreads:.0} times")
+    } else {
+        format!("{spreads:.1} times")
+    };
+    format!("{} {direction}, {times} its normal spread", item.metric)
+}
+
+/// `reached from frontend through checkout in 61 % of the walks that came here`
+fn path(ranked: &RankedService) -> String {
+    match ranked.path.as_slice() {
+        [] => "no walk from the front end came here".to_owned(),
+        [_] => "the front end, where every walk begins".to_owned(),
+        [front_end, between @ .., _] => {
+            let through = if between.is_empty() {
+                "directly".to_owned()
+            } else {
+                format!("through {}", between.join(", "))
+            };
+            format!(
+                "reached from {front_end} {through} in {} of the walks that came here",
+                share(ranked.path_share)
+            )
+        }
+    }
+}
+
+fn share(share: f64) -> String {
+    let percent = 100.0 * share;
+    if percent > 0.0 && percent < 1.0 {
+        "less than 1 %".to_owned()
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+fn class_name(class: ServiceClass) -> &'static str {
+    match class {
+        ServiceClass::Representational => "representational",
+        ServiceClass::Computing => "computing",
+        ServiceClass::Networking => "networking",
+        ServiceClass::Storage => "storage",
+        ServiceClass::Environmental => "environmental",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::metric::MetricKind;
+
+    use super::*;
+
+    fn cart() -> RankedService {
+        let evidence = |metric, series: &str, spreads: f64, direction| Evidence {
+            metric,
+            series: series.into(),
+            deviation: spreads.ln_1p(),
+            direction,
+        };
+        RankedService {
+            rank: 1,
+            service: "cart".into(),
+            score: 0.41234,
+            class: Some(ServiceClass::Computing),
+            evidence: vec![
+                evidence(MetricKind::Cpu, "cpu", 34.2, Direction::Up),
+                evidence(MetricKind::Availability, "availability", 3.26, Direction::Down),
+            ],
+            path: ["frontend", "checkout", "cart"].map(str::to_owned).to_vec(),
+            path_share: 0.61,
+        }
+    }
+
+    #[test]
+    fn place_evidence_and_path_are_told_in_this_order() {
+        assert_eq!(
+            sentences(&cart()),
+            [
+                "cart is ranked 1 with score 0.412; its metrics are of class C, computing",
+                "cart: cpu up, 34 times its normal spread (series cpu)",
+                "cart: availability down, 3.3 times its normal spread (series availability)",
+                "cart: reached from frontend through checkout in 61 % of the walks that came here",
+            ]
+        );
+        assert_eq!(
+            reason(&cart()),
+            "cpu up, 34 times its normal spread (series cpu); reached from frontend through checkout in 61 % of the \
+             walks that came here"
+        );
+    }
+
+    #[test]
+    fn a_service_without_evidence_or_path_says_so() {
+        let silent = RankedService {
+            class: None,
+            evidence: vec![],
+            path: vec![],
+            score: 0.0,
+            ..cart()
+        };
+        assert_eq!(
+            sentences(&silent),
+            [
+                "cart is ranked 1 with score 0.000",
+                "cart: no series left its normal range",
+                "cart: no walk from the front end came here",
+            ]
+        );
+    }
+
+    #[test]
+    fn less_than_one_spread_is_no_reason() {
+        let mut ranked = cart();
+        ranked.evidence[1].deviation = 0.9_f64.ln_1p();
+        assert_eq!(sentences(&ranked).len(), 3);
+        ranked.evidence.remove(0);
+        assert!(reason(&ranked).starts_with("no series left its normal range; "));
+    }
+
+    #[test]
+    fn extremes_stay_readable() {
+        let mut ranked = cart();
+        ranked.score = 0.000_012;
+        ranked.evidence[0].deviation = 700.0;
+        ranked.evidence.truncate(1);
+        ranked.path = vec!["frontend".into(), "cart".into()];
+        ranked.path_share = 0.004;
+        assert_eq!(
+            sentences(&ranked)[..],
+            [
+                "cart is ranked 1 with score 1.2e-5; its metrics are of class C, computing",
+                "cart: cpu up, more than a million times its normal spread (series cpu)",
+                "cart: reached from frontend directly in less than 1 % of the walks that came here",
+            ]
+        );
+        ranked.path = vec!["cart".into()];
+        assert!(reason(&ranked).ends_with("; the front end, where every walk begins"));
+    }
+}

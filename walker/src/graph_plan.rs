@@ -1,0 +1,111 @@
+//! Which rows the behaviour graphs of a diagnosis are built from (section 2 of the method, its last paragraph).
+
+use automap_proto::{incident::WindowRows, settings::GraphSettings, time::TimeGrid, time::TimeWindow};
+
+/// Fewest rows of a window from which a graph is built.
+pub const MIN_GRAPH_ROWS: usize = 30;
+/// Fewest normal windows whose sum is normal behaviour.
+pub const MIN_NORMAL_WINDOWS: usize = 5;
+/// Most normal windows that one diagnosis builds: the ones nearest to the incident.
+pub const MAX_NORMAL_WINDOWS: usize = 12;
+
+/// The rows to build graphs from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphPlan {
+    /// Rows of the incident graph.
+    pub incident: Vec<usize>,
+    /// Rows of each normal window, oldest first; empty when nothing can be subtracted.
+    pub normal: Vec<Vec<usize>>,
+    /// Why nothing is subtracted, as a warning.
+    pub warning: Option<String>,
+}
+
+impl GraphPlan {
+    /// The incident window alone when it has at least [`MIN_GRAPH_ROWS`] rows, and then as many normal windows of
+    /// the same number of rows as there are; otherwise normal and incident rows together, without normal windows.
+    pub fn new(rows: &WindowRows) -> Self {
+        let length = rows.incident.len();
+        if length < MIN_GRAPH_ROWS {
+            return Self {
+                incident: rows.all(),
+                normal: Vec::new(),
+                warning: Some(format!(
+                    "the incident has {length} rows, fewer than {MIN_GRAPH_ROWS}: the behaviour graph is built from \
+                     normal and incident rows together, and no normal behaviour is subtracted"
+                )),
+            };
+        }
+        let mut normal: Vec<Vec<usize>> = rows
+            .normal
+            .rchunks_exact(length)
+            .take(MAX_NORMAL_WINDOWS)
+            .map(<[usize]>::to_vec)
+            .collect();
+        normal.reverse();
+        Self {
+            incident: rows.incident.clone(),
+            normal,
+            warning: None,
+        }
+    }
+
+    /// The span of a normal window.
+    pub fn window(grid: &TimeGrid, rows: &[usize]) -> Option<TimeWindow> {
+        let (first, last) = (rows.first()?, rows.last()?);
+        TimeWindow::new("normal_window", grid.time(*first), grid.time(*last)).ok()
+    }
+
+    /// Length of the normal windows, milliseconds: rows times step.
+    pub fn window_ms(&self, grid: &TimeGrid) -> u64 {
+        self.incident.len() as u64 * grid.step_ms()
+    }
+}
+
+/// The name under which the incident graph is asked for.
+pub const INCIDENT_GRAPH: &str = "incident";
+
+/// The name under which the graph of normal window `index` is asked for.
+pub fn normal_graph_name(index: usize) -> String {
+    format!("normal-{index}")
+}
+
+/// The settings of a diagnosis' graphs.
+pub fn graph_settings(parameters: &crate::parameters::AutomapParameters) -> GraphSettings {
+    GraphSettings::new(
+        parameters.ci_test,
+        parameters.alpha,
+        parameters.max_condition,
+        Vec::new(),
+    )
+    .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(normal: usize, incident: usize) -> WindowRows {
+        WindowRows {
+            normal: (0..normal).collect(),
+            incident: (normal..normal + incident).collect(),
+            exclusions_ignored: false,
+        }
+    }
+
+    #[test]
+    fn a_short_incident_is_joined_with_normal_rows_and_says_so() {
+        let plan = GraphPlan::new(&rows(200, 29));
+        assert_eq!(plan.incident.len(), 229);
+        assert!(plan.normal.is_empty() && plan.warning.is_some());
+    }
+
+    #[test]
+    fn normal_windows_are_as_long_as_the_incident_and_nearest_to_it() {
+        let plan = GraphPlan::new(&rows(200, 30));
+        assert_eq!(plan.incident, (200..230).collect::<Vec<_>>());
+        assert_eq!(plan.normal.len(), 6);
+        assert_eq!(plan.normal[0].first(), Some(&20));
+        assert_eq!(plan.normal[5].last(), Some(&199));
+        assert_eq!(GraphPlan::new(&rows(10_000, 30)).normal.len(), MAX_NORMAL_WINDOWS);
+    }
+}

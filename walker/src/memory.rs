@@ -1,0 +1,86 @@
+//! What a diagnosis leaves in the profiler's memory.
+
+use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
+use automap_service_kit::error::ServiceError;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    graph_plan::graph_settings,
+    parameters::AutomapParameters,
+    peers::{Peers, failed},
+    ranker::GraphInput,
+};
+
+/// The id of an incident: the same whenever the same front end of the same system alerts at the same time.
+pub(crate) fn incident_id(context: &IncidentContext) -> String {
+    let mut hash = Sha256::new();
+    for part in [context.system(), context.front_end()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.update(context.anomaly_start().0.to_be_bytes());
+    let digest = hash.finalize();
+    let mut id = String::from("inc-");
+    for byte in &digest[..8] {
+        id.push_str(&format!("{byte:02x}"));
+    }
+    id
+}
+
+/// Keeps the normal graphs and the incident.
+///
+/// # Errors
+/// The profiler refused or cannot be reached.
+pub(crate) async fn record_incident(
+    peers: &Peers,
+    context: &IncidentContext,
+    diagnosis: &v1::Diagnosis,
+    graph: Option<&GraphInput>,
+    parameters: &AutomapParameters,
+    normal_graphs: Vec<v1::NormalGraph>,
+) -> Result<String, ServiceError> {
+    let mut profiler = peers.profiler.clone();
+    for normal_graph in normal_graphs {
+        let request = v1::AddNormalGraphRequest {
+            normal_graph: Some(normal_graph),
+        };
+        profiler
+            .add_normal_graph(request)
+            .await
+            .map_err(|status| failed("profiler", status))?;
+    }
+    let incident_id = incident_id(context);
+    let incident = v1::Incident {
+        incident_id: incident_id.clone(),
+        context: Some(context.into()),
+        settings: Some((&graph_settings(parameters)).into()),
+        anomaly_graph: graph.map(|found| (&found.anomaly).into()),
+        profiles: graph
+            .map(|found| found.profiles.iter().map(v1::ServiceProfile::from).collect())
+            .unwrap_or_default(),
+        correlations: graph.map(GraphInput::correlations_to_wire).unwrap_or_default(),
+        ranked_services: diagnosis
+            .ranking
+            .iter()
+            .map(|ranked| ranked.service.clone())
+            .collect(),
+        recorded_at: Some(now().to_wire()),
+        confirmations: Vec::new(),
+    };
+    let request = v1::RecordIncidentRequest {
+        incident: Some(incident),
+    };
+    profiler
+        .record_incident(request)
+        .await
+        .map_err(|status| failed("profiler", status))?;
+    Ok(incident_id)
+}
+
+/// The wall clock, for the times at which things were recorded; nothing is computed from it.
+pub(crate) fn now() -> UnixMillis {
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,62 @@
+//! What is to be diagnosed: a request, checked.
+
+use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method, v1};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::parameters::MethodParameters;
+
+/// Where the metrics come from.
+pub(crate) enum Input {
+    /// A source that the collector reaches itself.
+    Source(v1::MetricSource),
+    /// A recording that the caller uploads through this walker.
+    Upload(ReceiverStream<v1::CollectRecordingRequest>),
+}
+
+/// A request, checked.
+pub(crate) struct Order {
+    pub(crate) diagnosis_id: String,
+    pub(crate) input: Input,
+    /// What the caller knows; a source may know it too.
+    pub(crate) context: Option<IncidentContext>,
+    pub(crate) method: Method,
+    pub(crate) seed: u64,
+    pub(crate) parameters: MethodParameters,
+    pub(crate) want_graph: bool,
+    pub(crate) record: bool,
+}
+
+impl Order {
+    /// Checks what does not depend on the metrics.
+    ///
+    /// # Errors
+    /// A parameter is unknown or out of range, or the context is bad.
+    pub(crate) fn new(
+        diagnosis_id: String,
+        input: Input,
+        context: Option<&v1::IncidentContext>,
+        settings: Option<v1::DiagnosisSettings>,
+        defaults: &MethodParameters,
+    ) -> Result<Self, Invalid> {
+        let settings = settings.unwrap_or_default();
+        let overrides = settings.parameters.into_iter().collect();
+        Ok(Self {
+            diagnosis_id,
+            input,
+            context: context
+                .map(IncidentContext::try_from)
+                .transpose()
+                .map_err(|error| error.within("context"))?,
+            method: Method::from_wire("settings.method", settings.method)?,
+            seed: settings.seed,
+            parameters: defaults.with_overrides(&overrides)?,
+            want_graph: settings.want_graph,
+            record: settings.record,
+        })
+    }
+
+    /// Whether the method, or the caller, needs the behaviour graph.
+    pub(crate) fn needs_graph(&self) -> bool {
+        self.want_graph || matches!(self.method, Method::Evidence | Method::Automap)
+    }
+}

@@ -1,0 +1,189 @@
+//! The services that a diagnosis calls, spoken to in domain types.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use automap_proto::{
+    frame::MetricFrame,
+    frame_stream::{self, PartAssembler},
+    graph_stream::{BuiltGraph, GraphAssembler},
+    incident::{ranges_to_wire, row_ranges},
+    invalid::Invalid,
+    settings::GraphSettings,
+    v1::{
+        self, collector_service_client::CollectorServiceClient,
+        graph_builder_service_client::GraphBuilderServiceClient,
+        profiler_service_client::ProfilerServiceClient,
+    },
+};
+use automap_service_kit::{
+    client,
+    error::{ErrorCode, ServiceError},
+};
+use futures::{StreamExt as _, stream::BoxStream};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use crate::{config::WalkerConfig, listener::Listener};
+
+/// Clients of the three services that the walker calls.
+#[derive(Debug, Clone)]
+pub(crate) struct Peers {
+    pub(crate) collector: CollectorServiceClient<Channel>,
+    pub(crate) graph_builder: GraphBuilderServiceClient<Channel>,
+    pub(crate) profiler: ProfilerServiceClient<Channel>,
+}
+
+/// A frame with what its source said about it.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) frame: MetricFrame,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) context: Option<v1::IncidentContext>,
+}
+
+impl Peers {
+    /// # Errors
+    /// An address cannot be parsed.
+    pub(crate) fn connect(config: &WalkerConfig) -> Result<Self, Invalid> {
+        Ok(Self {
+            collector: CollectorServiceClient::new(client::channel("walker.collector", &config.collector)?),
+            graph_builder: GraphBuilderServiceClient::new(client::channel(
+                "walker.graph-builder",
+                &config.graph_builder,
+            )?),
+            profiler: ProfilerServiceClient::new(client::channel("walker.profiler", &config.profiler)?),
+        })
+    }
+
+    /// Collects the frame of a source.
+    pub(crate) async fn collect(
+        &self,
+        source: v1::MetricSource,
+        max_frame_bytes: usize,
+    ) -> Result<Collected, ServiceError> {
+        let request = v1::CollectFrameRequest {
+            source: Some(source),
+            start: None,
+            end: None,
+        };
+        let answer = self
+            .collector
+            .clone()
+            .collect_frame(request)
+            .await
+            .map_err(|status| failed("collector", status))?;
+        let parts = answer.into_inner().map(|part| part.map(|response| response.part));
+        assemble(parts.boxed(), max_frame_bytes).await
+    }
+
+    /// Has an uploaded recording parsed.
+    pub(crate) async fn collect_recording(
+        &self,
+        upload: ReceiverStream<v1::CollectRecordingRequest>,
+        max_frame_bytes: usize,
+    ) -> Result<Collected, ServiceError> {
+        let answer = self
+            .collector
+            .clone()
+            .collect_recording(upload)
+            .await
+            .map_err(|status| failed("collector", status))?;
+        let parts = answer.into_inner().map(|part| part.map(|response| response.part));
+        assemble(parts.boxed(), max_frame_bytes).await
+    }
+
+    /// Builds the graph of every selection of rows, reporting progress as it comes.
+    pub(crate) async fn build_graphs(
+        &self,
+        frame: Arc<MetricFrame>,
+        settings: &GraphSettings,
+        front_end: &str,
+        selections: &[(String, Vec<usize>)],
+        listener: &dyn Listener,
+    ) -> Result<BTreeMap<String, BuiltGraph>, ServiceError> {
+        let requests = build_requests(frame, settings, front_end, selections);
+        let answer = self
+            .graph_builder
+            .clone()
+            .build_graph(requests)
+            .await
+            .map_err(|status| failed("graph-builder", status))?;
+        let mut parts = answer.into_inner();
+        let mut assembler = GraphAssembler::default();
+        while let Some(response) = parts
+            .message()
+            .await
+            .map_err(|status| failed("graph-builder", status))?
+        {
+            if let Some(progress) = response
+                .part
+                .map(|part| assembler.push(part))
+                .transpose()?
+                .flatten()
+            {
+                listener.tested(&progress);
+            }
+        }
+        Ok(assembler.finish()?)
+    }
+}
+
+/// Names the service that failed; its own code and field stay.
+pub(crate) fn failed(service: &str, status: tonic::Status) -> ServiceError {
+    let error = ServiceError::from(status);
+    match error.code() {
+        ErrorCode::InvalidInput | ErrorCode::TooLittleData | ErrorCode::NotFound => error,
+        _ => error.context(service),
+    }
+}
+
+/// The messages of one `BuildGraph` call: a description, then the samples, made on a thread of their own at the pace at
+/// which they are sent.
+fn build_requests(
+    frame: Arc<MetricFrame>,
+    settings: &GraphSettings,
+    front_end: &str,
+    selections: &[(String, Vec<usize>)],
+) -> ReceiverStream<v1::BuildGraphRequest> {
+    use v1::build_graph_request::Part;
+    let selections = selections.iter().map(|(name, rows)| v1::RowSelection {
+        name: name.clone(),
+        rows: ranges_to_wire(&row_ranges(rows)),
+    });
+    let description = v1::GraphDescription {
+        frame: Some(frame_stream::header(&frame)),
+        settings: Some(settings.into()),
+        selections: selections.collect(),
+        front_end: front_end.into(),
+        throughput_rows: Vec::new(),
+    };
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    tokio::task::spawn_blocking(move || {
+        let chunks = frame_stream::chunks(&frame).map(Part::Chunk);
+        for part in std::iter::once(Part::Description(description)).chain(chunks) {
+            if sender
+                .blocking_send(v1::BuildGraphRequest { part: Some(part) })
+                .is_err()
+            {
+                break;
+            }
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+async fn assemble(
+    mut parts: BoxStream<'static, Result<Option<v1::FramePart>, tonic::Status>>,
+    max_frame_bytes: usize,
+) -> Result<Collected, ServiceError> {
+    let mut assembler = PartAssembler::new(max_frame_bytes);
+    while let Some(part) = parts.next().await {
+        assembler.push(part.map_err(|status| failed("collector", status))?)?;
+    }
+    let (frame, summary) = assembler.finish()?;
+    Ok(Collected {
+        frame,
+        warnings: summary.warnings,
+        context: summary.context,
+    })
+}

@@ -1,0 +1,173 @@
+//! Puts scores, evidence, classes and paths together into a ranking.
+
+use std::collections::BTreeMap;
+
+use automap_proto::{
+    invalid::Invalid,
+    profile::{ServiceClass, ServiceProfile},
+    ranking::{Evidence, RankedService, Ranking},
+};
+
+use crate::path_tally::WalkedPath;
+
+/// The score of the baseline `random` for each of `count` services: all alike, so that an evaluation that counts
+/// ties as expected hits measures what chance gives.
+pub fn random_scores(count: usize) -> Vec<f64> {
+    vec![0.0; count]
+}
+
+/// What is known of each service, in the order of `services`; lists may be shorter where nothing more is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Findings<'a> {
+    /// Names, sorted, each once.
+    pub services: &'a [String],
+    /// Larger is more suspect; what is not finite counts as zero.
+    pub scores: &'a [f64],
+    /// Largest first.
+    pub evidence: &'a [Vec<Evidence>],
+    /// Profiles by name, in any order; empty without a behaviour graph.
+    pub profiles: &'a [ServiceProfile],
+    /// How the front end leads to each.
+    pub paths: &'a [Option<WalkedPath>],
+}
+
+/// Orders services by falling score, equals by name. Every service stands in the ranking once. O(n log n).
+///
+/// # Errors
+/// A name is bad or stands twice.
+pub fn rank(findings: &Findings<'_>) -> Result<Ranking, Invalid> {
+    let classes: BTreeMap<&str, ServiceClass> = findings
+        .profiles
+        .iter()
+        .map(|profile| (profile.service.as_str(), profile.class))
+        .collect();
+    let mut ranked: Vec<RankedService> = findings
+        .services
+        .iter()
+        .enumerate()
+        .map(|(index, service)| {
+            let path = findings.paths.get(index).and_then(Option::as_ref);
+            RankedService {
+                rank: 0,
+                service: service.clone(),
+                score: comparable(findings.scores.get(index).copied()),
+                class: classes.get(service.as_str()).copied(),
+                evidence: findings.evidence.get(index).cloned().unwrap_or_default(),
+                path: path.map_or_else(Vec::new, |path| names(&path.services, findings.services)),
+                path_share: path.map_or(0.0, |path| path.share),
+            }
+        })
+        .collect();
+    ranked.sort_by(|left, right| {
+        right
+            .score
+            .total_cmp(&left.score)
+            .then_with(|| left.service.cmp(&right.service))
+    });
+    for (place, service) in (1..).zip(&mut ranked) {
+        service.rank = place;
+    }
+    Ranking::new(ranked)
+}
+
+/// Adding zero makes minus zero the same zero.
+fn comparable(score: Option<f64>) -> f64 {
+    score.filter(|score| score.is_finite()).unwrap_or(0.0) + 0.0
+}
+
+fn names(path: &[usize], services: &[String]) -> Vec<String> {
+    path.iter()
+        .filter_map(|&index| services.get(index).cloned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn services(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn order(ranking: &Ranking) -> Vec<&str> {
+        ranking
+            .services()
+            .iter()
+            .map(|ranked| ranked.service.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn equals_are_ordered_by_name_and_keep_equal_scores() {
+        let names = services(&["a", "b", "c", "d"]);
+        let ranking = rank(&Findings {
+            services: &names,
+            scores: &[0.0, 1.0, -0.0, 1.0],
+            ..Findings::default()
+        })
+        .unwrap();
+        assert_eq!(order(&ranking), ["b", "d", "a", "c"]);
+        assert_eq!(
+            ranking.services()[2].score.to_bits(),
+            ranking.services()[3].score.to_bits()
+        );
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_or_missing_count_as_zero() {
+        let names = services(&["a", "b", "c", "d", "e"]);
+        let scores = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5];
+        let ranking = rank(&Findings {
+            services: &names,
+            scores: &scores,
+            ..Findings::default()
+        })
+        .unwrap();
+        assert_eq!(order(&ranking), ["d", "a", "b", "c", "e"]);
+    }
+
+    #[test]
+    fn class_and_path_follow_their_service() {
+        let names = services(&["a", "b"]);
+        let profiles = [ServiceProfile {
+            service: "b".into(),
+            weights: [0.0; 7],
+            class: ServiceClass::Storage,
+        }];
+        let paths = [
+            None,
+            Some(WalkedPath {
+                services: vec![0, 1],
+                share: 0.75,
+            }),
+        ];
+        let findings = Findings {
+            services: &names,
+            scores: &[0.0, 1.0],
+            evidence: &[],
+            profiles: &profiles,
+            paths: &paths,
+        };
+        let ranking = rank(&findings).unwrap();
+        let first = &ranking.services()[0];
+        assert_eq!(
+            (first.class, first.path_share),
+            (Some(ServiceClass::Storage), 0.75)
+        );
+        assert_eq!(first.path, ["a", "b"]);
+        assert!(ranking.services()[1].path.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_service_is_ranked_once(scores in proptest::collection::vec(any::<f64>(), 0..30)) {
+            let names: Vec<String> = (0..scores.len()).map(|index| format!("s{index:02}")).collect();
+            let ranking = rank(&Findings { services: &names, scores: &scores, ..Findings::default() }).unwrap();
+            let mut found = order(&ranking);
+            found.sort_unstable();
+            prop_assert_eq!(found, names);
+        }
+    }
+}

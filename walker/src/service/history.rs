@@ -1,0 +1,108 @@
+//! Diagnoses of the past: found, listed, explained, confirmed.
+
+use automap_proto::{
+    invalid::{Invalid, did_you_mean},
+    ranking::RankedService,
+    v1::{self, DiagnosisState},
+};
+use automap_service_kit::error::{ErrorCode, ServiceError};
+
+use super::WalkerRpc;
+use crate::{explain, peers::failed};
+
+impl WalkerRpc {
+    /// A diagnosis that the profiler keeps, if it does.
+    pub(super) async fn stored(&self, id: &str) -> Result<Option<v1::Diagnosis>, ServiceError> {
+        let request = v1::GetDiagnosisRequest {
+            diagnosis_id: id.into(),
+        };
+        match self.peers.profiler.clone().get_diagnosis(request).await {
+            Ok(answer) => Ok(answer.into_inner().diagnosis),
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+            Err(status) => Err(failed("profiler", status)),
+        }
+    }
+
+    /// A diagnosis that is kept or runs here.
+    pub(super) async fn find(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
+        if let Some(system) = self.registry.running_system(id) {
+            return Ok(v1::Diagnosis {
+                diagnosis_id: id.into(),
+                system,
+                state: DiagnosisState::Running.into(),
+                ..v1::Diagnosis::default()
+            });
+        }
+        self.stored(id)
+            .await?
+            .ok_or_else(|| ServiceError::new(ErrorCode::NotFound, format!("there is no diagnosis {id}")))
+    }
+
+    pub(super) async fn list(
+        &self,
+        request: v1::WalkerServiceListDiagnosesRequest,
+    ) -> Result<v1::WalkerServiceListDiagnosesResponse, ServiceError> {
+        let request = v1::ListDiagnosesRequest {
+            system: request.system,
+            page_size: request.page_size,
+            page_token: request.page_token,
+        };
+        let answer = self.peers.profiler.clone().list_diagnoses(request).await;
+        let page = answer.map_err(|status| failed("profiler", status))?.into_inner();
+        Ok(v1::WalkerServiceListDiagnosesResponse {
+            diagnoses: page.diagnoses,
+            next_page_token: page.next_page_token,
+        })
+    }
+
+    pub(super) async fn explain(
+        &self,
+        request: v1::ExplainServiceRequest,
+    ) -> Result<v1::ExplainServiceResponse, ServiceError> {
+        let diagnosis = self.find(&request.diagnosis_id).await?;
+        let ranked = diagnosis
+            .ranking
+            .iter()
+            .find(|ranked| ranked.service == request.service)
+            .ok_or_else(|| {
+                let names = diagnosis.ranking.iter().map(|ranked| ranked.service.as_str());
+                let hint = did_you_mean(&request.service, names)
+                    .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+                Invalid::new(
+                    "service",
+                    format!("{} is not in the ranking{hint}", request.service),
+                )
+            })?;
+        let sentences = explain::sentences(&RankedService::try_from(ranked)?);
+        Ok(v1::ExplainServiceResponse {
+            ranked: Some(ranked.clone()),
+            sentences,
+        })
+    }
+
+    pub(super) async fn confirm(
+        &self,
+        request: v1::WalkerServiceConfirmRootCauseRequest,
+    ) -> Result<v1::WalkerServiceConfirmRootCauseResponse, ServiceError> {
+        let diagnosis = self.find(&request.diagnosis_id).await?;
+        if diagnosis.incident_id.is_empty() {
+            return Err(ServiceError::new(
+                ErrorCode::Conflict,
+                format!(
+                    "diagnosis {} is not done or was not recorded",
+                    diagnosis.diagnosis_id
+                ),
+            ));
+        }
+        let request = v1::ConfirmRootCauseRequest {
+            incident_id: diagnosis.incident_id,
+            confirmation: request.confirmation,
+        };
+        let answer = self.peers.profiler.clone().confirm_root_cause(request).await;
+        let incident = answer
+            .map_err(|status| failed("profiler", status))?
+            .into_inner()
+            .incident;
+        Ok(v1::WalkerServiceConfirmRootCauseResponse { incident })
+    }
+}

@@ -1,0 +1,276 @@
+//! The RPCs of `WalkerService`: each decodes its request, has the work done, and encodes the answer.
+
+mod history;
+mod registry;
+mod run;
+
+use std::{pin::Pin, sync::Arc};
+
+use automap_proto::{
+    invalid::Invalid,
+    v1::{
+        self, diagnose_recording_request, diagnose_recording_response, diagnose_response,
+        walker_service_server,
+    },
+};
+use automap_service_kit::error::{ErrorCode, ServiceError};
+use futures::{Stream, StreamExt as _};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use crate::{
+    config::WalkerConfig,
+    order::{Input, Order},
+    peers::Peers,
+};
+use registry::Registry;
+
+/// Chunks of an upload that may wait for the collector.
+const UPLOAD_BACKLOG: usize = 4;
+
+type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Messages that may wait for a slow caller.
+const CALLER_BACKLOG: usize = 64;
+
+/// The walker's RPCs.
+#[derive(Debug, Clone)]
+pub(crate) struct WalkerRpc {
+    peers: Peers,
+    config: Arc<WalkerConfig>,
+    registry: Registry,
+    turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl WalkerRpc {
+    /// # Errors
+    /// The address of a service cannot be parsed, or a default parameter is out of range.
+    pub(crate) fn new(config: WalkerConfig) -> Result<Self, Invalid> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = if config.concurrent_diagnoses == 0 {
+            2 * cores
+        } else {
+            config.concurrent_diagnoses
+        };
+        config
+            .parameters
+            .with_overrides(&std::collections::BTreeMap::new())?;
+        Ok(Self {
+            peers: Peers::connect(&config)?,
+            registry: Registry::new(),
+            turns: Arc::new(Semaphore::new(at_once)),
+            waiting: Arc::new(Semaphore::new(at_once + config.queued_diagnoses)),
+            config: Arc::new(config),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl walker_service_server::WalkerService for WalkerRpc {
+    type DiagnoseStream = ResponseStream<v1::DiagnoseResponse>;
+    type DiagnoseRecordingStream = ResponseStream<v1::DiagnoseRecordingResponse>;
+    type WatchDiagnosesStream = ResponseStream<v1::WatchDiagnosesResponse>;
+
+    async fn diagnose(
+        &self,
+        request: Request<v1::DiagnoseRequest>,
+    ) -> Result<Response<Self::DiagnoseStream>, Status> {
+        let order = self.order(Uuid::now_v7().to_string(), request.into_inner())?;
+        let progress = |progress| v1::DiagnoseResponse {
+            part: Some(diagnose_response::Part::Progress(progress)),
+        };
+        let done = |diagnosis| v1::DiagnoseResponse {
+            part: Some(diagnose_response::Part::Diagnosis(diagnosis)),
+        };
+        Ok(Response::new(self.stream(order, progress, done)))
+    }
+
+    async fn diagnose_recording(
+        &self,
+        request: Request<Streaming<v1::DiagnoseRecordingRequest>>,
+    ) -> Result<Response<Self::DiagnoseRecordingStream>, Status> {
+        use diagnose_recording_response::Part;
+        let order = self.upload_order(request.into_inner()).await?;
+        let progress = |progress| v1::DiagnoseRecordingResponse {
+            part: Some(Part::Progress(progress)),
+        };
+        let done = |diagnosis| v1::DiagnoseRecordingResponse {
+            part: Some(Part::Diagnosis(diagnosis)),
+        };
+        Ok(Response::new(self.stream(order, progress, done)))
+    }
+
+    async fn start_diagnosis(
+        &self,
+        request: Request<v1::StartDiagnosisRequest>,
+    ) -> Result<Response<v1::StartDiagnosisResponse>, Status> {
+        let v1::StartDiagnosisRequest {
+            request_id,
+            diagnosis,
+        } = request.into_inner();
+        check_request_id(&request_id)?;
+        let diagnosis = diagnosis.ok_or_else(|| ServiceError::from(Invalid::missing("diagnosis")))?;
+        let mut order = self.order(request_id.clone(), diagnosis)?;
+        order.record = true;
+        self.start(order).await?;
+        Ok(Response::new(v1::StartDiagnosisResponse {
+            diagnosis_id: request_id,
+        }))
+    }
+
+    async fn get_diagnosis(
+        &self,
+        request: Request<v1::WalkerServiceGetDiagnosisRequest>,
+    ) -> Result<Response<v1::WalkerServiceGetDiagnosisResponse>, Status> {
+        let diagnosis = self.find(&request.into_inner().diagnosis_id).await?;
+        Ok(Response::new(v1::WalkerServiceGetDiagnosisResponse {
+            diagnosis: Some(diagnosis),
+        }))
+    }
+
+    async fn list_diagnoses(
+        &self,
+        request: Request<v1::WalkerServiceListDiagnosesRequest>,
+    ) -> Result<Response<v1::WalkerServiceListDiagnosesResponse>, Status> {
+        Ok(Response::new(self.list(request.into_inner()).await?))
+    }
+
+    async fn cancel_diagnosis(
+        &self,
+        request: Request<v1::CancelDiagnosisRequest>,
+    ) -> Result<Response<v1::CancelDiagnosisResponse>, Status> {
+        let id = request.into_inner().diagnosis_id;
+        if self.registry.cancel(&id) {
+            return Ok(Response::new(v1::CancelDiagnosisResponse {}));
+        }
+        Err(ServiceError::new(
+            ErrorCode::NotFound,
+            format!("no diagnosis {id} runs on this walker"),
+        )
+        .into())
+    }
+
+    async fn watch_diagnoses(
+        &self,
+        request: Request<v1::WatchDiagnosesRequest>,
+    ) -> Result<Response<Self::WatchDiagnosesStream>, Status> {
+        let system = request.into_inner().system;
+        let news = BroadcastStream::new(self.registry.watch()).filter_map(move |item| {
+            // A watcher that lags misses states that newer ones have replaced.
+            let wanted = item
+                .ok()
+                .filter(|news| system.is_empty() || news.system == system);
+            futures::future::ready(wanted.map(Ok))
+        });
+        Ok(Response::new(Box::pin(news)))
+    }
+
+    async fn explain_service(
+        &self,
+        request: Request<v1::ExplainServiceRequest>,
+    ) -> Result<Response<v1::ExplainServiceResponse>, Status> {
+        Ok(Response::new(self.explain(request.into_inner()).await?))
+    }
+
+    async fn confirm_root_cause(
+        &self,
+        request: Request<v1::WalkerServiceConfirmRootCauseRequest>,
+    ) -> Result<Response<v1::WalkerServiceConfirmRootCauseResponse>, Status> {
+        Ok(Response::new(self.confirm(request.into_inner()).await?))
+    }
+}
+
+impl WalkerRpc {
+    fn order(&self, diagnosis_id: String, request: v1::DiagnoseRequest) -> Result<Order, ServiceError> {
+        let source = request.source.ok_or_else(|| Invalid::missing("source"))?;
+        let (context, settings) = (request.context.as_ref(), request.settings);
+        Ok(Order::new(
+            diagnosis_id,
+            Input::Source(source),
+            context,
+            settings,
+            &self.config.parameters,
+        )?)
+    }
+
+    /// Reads the first message of an upload; the rest is passed on as it comes.
+    async fn upload_order(
+        &self,
+        mut upload: Streaming<v1::DiagnoseRecordingRequest>,
+    ) -> Result<Order, ServiceError> {
+        use diagnose_recording_request::Part;
+        let first = upload.message().await.map_err(ServiceError::from)?;
+        let Some(Part::Incident(incident)) = first.and_then(|message| message.part) else {
+            return Err(Invalid::new("part", "the first message must hold the incident").into());
+        };
+        let description = incident
+            .description
+            .ok_or_else(|| Invalid::missing("incident.description"))?;
+        let description = v1::collect_recording_request::Part::Description(description);
+        let (sender, requests) = mpsc::channel(UPLOAD_BACKLOG);
+        tokio::spawn(async move {
+            let mut part = Some(description);
+            loop {
+                let broken = part.is_none();
+                if sender.send(v1::CollectRecordingRequest { part }).await.is_err() || broken {
+                    return;
+                }
+                part = match upload.message().await {
+                    Ok(None) => return,
+                    Ok(Some(v1::DiagnoseRecordingRequest {
+                        part: Some(Part::Data(bytes)),
+                    })) => Some(v1::collect_recording_request::Part::Data(bytes)),
+                    // A message without a part tells the collector that the upload broke: it must not take what came
+                    // so far for the whole file.
+                    Ok(Some(_)) | Err(_) => None,
+                };
+            }
+        });
+        Ok(Order::new(
+            Uuid::now_v7().to_string(),
+            Input::Upload(ReceiverStream::new(requests)),
+            incident.context.as_ref(),
+            incident.settings,
+            &self.config.parameters,
+        )?)
+    }
+
+    /// Runs an order for a caller who listens; when the caller goes, the work stops.
+    fn stream<T: Send + 'static>(
+        &self,
+        order: Order,
+        wrap_progress: fn(v1::DiagnosisProgress) -> T,
+        wrap_diagnosis: fn(v1::Diagnosis) -> T,
+    ) -> ResponseStream<T> {
+        let (sender, receiver) = mpsc::channel(CALLER_BACKLOG);
+        let walker = self.clone();
+        tokio::spawn(async move {
+            // Progress is for people: what a slow reader has no room for is left out, never waited for.
+            let tell = |progress| drop(sender.try_send(Ok(wrap_progress(progress))));
+            let answer = tokio::select! {
+                answer = walker.run(order, Some(&tell)) => answer,
+                () = sender.closed() => return,
+            };
+            // The caller may have gone with the answer on its way.
+            sender
+                .send(answer.map(wrap_diagnosis).map_err(Status::from))
+                .await
+                .ok();
+        });
+        Box::pin(ReceiverStream::new(receiver))
+    }
+}
+
+fn check_request_id(id: &str) -> Result<(), ServiceError> {
+    let valid = (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if valid {
+        return Ok(());
+    }
+    Err(Invalid::new("request_id", "must be 1 to 64 letters, digits, - and _").into())
+}

@@ -1,0 +1,147 @@
+//! Running diagnoses: turns, cancellation, and what is told and kept at the end.
+
+use std::time::Duration;
+
+use automap_proto::v1::{self, DiagnosisState};
+use automap_service_kit::error::{ErrorCode, ServiceError};
+
+use super::{
+    WalkerRpc,
+    registry::{Entry, Reporter, ToCaller},
+};
+use crate::{listener::Listener, memory::now, order::Order, peers::failed, pipeline};
+
+impl WalkerRpc {
+    /// Runs an order to its end; a caller who listens hears of its progress.
+    pub(super) async fn run(
+        &self,
+        order: Order,
+        to_caller: Option<ToCaller<'_>>,
+    ) -> Result<v1::Diagnosis, ServiceError> {
+        let entry = self.enter(&order)?;
+        self.run_entered(order, &entry, to_caller).await
+    }
+
+    /// Starts an order on its own; a second one of the same id changes nothing.
+    pub(super) async fn start(&self, order: Order) -> Result<(), ServiceError> {
+        if self.stored(&order.diagnosis_id).await?.is_some() {
+            return Ok(());
+        }
+        let Ok(entry) = self.enter(&order) else {
+            return Ok(());
+        };
+        let begun = outline(&order);
+        self.keep(begun.clone()).await?;
+        let walker = self.clone();
+        tokio::spawn(async move {
+            let Err(error) = walker.run_entered(order, &entry, None).await else {
+                return;
+            };
+            let state = state_after(&error);
+            let ended = v1::Diagnosis {
+                state: state.into(),
+                failure: error.to_string(),
+                ..begun
+            };
+            let id = ended.diagnosis_id.clone();
+            if let Err(error) = walker.keep(ended).await {
+                tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
+            }
+        });
+        Ok(())
+    }
+
+    fn enter(&self, order: &Order) -> Result<Entry, ServiceError> {
+        let system = order.context.as_ref().map_or("", |context| context.system());
+        self.registry.enter(&order.diagnosis_id, system).ok_or_else(|| {
+            ServiceError::new(
+                ErrorCode::Conflict,
+                format!("diagnosis {} runs already", order.diagnosis_id),
+            )
+        })
+    }
+
+    async fn run_entered(
+        &self,
+        order: Order,
+        entry: &Entry,
+        to_caller: Option<ToCaller<'_>>,
+    ) -> Result<v1::Diagnosis, ServiceError> {
+        let reporter = Reporter { entry, to_caller };
+        let answer = tokio::select! {
+            answer = self.in_turn(order, &reporter) => answer,
+            () = entry.cancel.cancelled() => {
+                Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
+            }
+        };
+        entry.tell(
+            answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done),
+            None,
+        );
+        answer
+    }
+
+    /// Waits for a turn, then diagnoses and keeps the answer where it is wanted.
+    async fn in_turn(&self, order: Order, reporter: &dyn Listener) -> Result<v1::Diagnosis, ServiceError> {
+        let _place = self.waiting.try_acquire().map_err(|_| {
+            ServiceError::new(
+                ErrorCode::Overloaded,
+                "too many diagnoses are waiting; try again later",
+            )
+            .retry_after(Duration::from_secs(2))
+        })?;
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .map_err(|error| ServiceError::internal(error.to_string()))?;
+        let record = order.record;
+        let max_frame_bytes = self.config.server.max_frame_bytes();
+        let mut diagnosis = pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
+        diagnosis.created_at = Some(now().to_wire());
+        if record && let Err(error) = self.keep(diagnosis.clone()).await {
+            diagnosis
+                .warnings
+                .push(format!("the diagnosis was not kept: {error}"));
+        }
+        Ok(diagnosis)
+    }
+
+    /// Keeps a diagnosis in the profiler.
+    async fn keep(&self, diagnosis: v1::Diagnosis) -> Result<(), ServiceError> {
+        let request = v1::PutDiagnosisRequest {
+            diagnosis: Some(diagnosis),
+        };
+        self.peers
+            .profiler
+            .clone()
+            .put_diagnosis(request)
+            .await
+            .map_err(|status| failed("profiler", status))?;
+        Ok(())
+    }
+}
+
+/// The state in which an error leaves a diagnosis.
+fn state_after(error: &ServiceError) -> DiagnosisState {
+    match error.code() {
+        ErrorCode::Cancelled => DiagnosisState::Cancelled,
+        _ => DiagnosisState::Failed,
+    }
+}
+
+/// A diagnosis that has just begun.
+fn outline(order: &Order) -> v1::Diagnosis {
+    let context = order.context.as_ref();
+    v1::Diagnosis {
+        diagnosis_id: order.diagnosis_id.clone(),
+        system: context.map(|known| known.system().into()).unwrap_or_default(),
+        front_end: context.map(|known| known.front_end().into()).unwrap_or_default(),
+        method: order.method.to_wire().into(),
+        seed: order.seed,
+        state: DiagnosisState::Running.into(),
+        created_at: Some(now().to_wire()),
+        version: env!("CARGO_PKG_VERSION").into(),
+        ..v1::Diagnosis::default()
+    }
+}

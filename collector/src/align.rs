@@ -79,12 +79,7 @@ impl Alignment {
         let source: Vec<Option<usize>> = taken.iter().map(|place| place.map(|(row, _)| row)).collect();
         let unchanged =
             source.len() == times.len() && source.iter().enumerate().all(|(index, row)| *row == Some(index));
-        Ok(Self {
-            grid,
-            rows: source,
-            unchanged,
-            merged,
-        })
+        Ok(Self { grid, rows: source, unchanged, merged })
     }
 
     /// The grid.
@@ -103,19 +98,14 @@ impl Alignment {
         if self.unchanged {
             return column;
         }
-        self.rows
-            .iter()
-            .map(|row| row.map_or(f64::NAN, |index| column[index]))
-            .collect()
+        self.rows.iter().map(|row| row.map_or(f64::NAN, |index| column[index])).collect()
     }
 }
 
 /// Lower median of the distances of neighbours, milliseconds.
 fn median_distance(times: &[UnixMillis], order: &[usize]) -> u64 {
-    let mut distances: Vec<u64> = order
-        .windows(2)
-        .map(|pair| times[pair[1]].0.abs_diff(times[pair[0]].0))
-        .collect();
+    let mut distances: Vec<u64> =
+        order.windows(2).map(|pair| times[pair[1]].0.abs_diff(times[pair[0]].0)).collect();
     if distances.is_empty() {
         return LONE_ROW_STEP_MS;
     }
@@ -123,11 +113,7 @@ fn median_distance(times: &[UnixMillis], order: &[usize]) -> u64 {
     let median = *distances.select_nth_unstable(middle).1;
     let whole = median.saturating_add(500) / 1000 * 1000;
     let error = median.abs_diff(whole) as f64;
-    if whole > 0 && error <= WHOLE_SECOND_TOLERANCE * median as f64 {
-        whole
-    } else {
-        median
-    }
+    if whole > 0 && error <= WHOLE_SECOND_TOLERANCE * median as f64 { whole } else { median }
 }
 
 #[cfg(test)]
@@ -148,10 +134,7 @@ mod tests {
     fn rows_on_the_grid_stay_as_they_are() {
         let aligned = align(&[5_000, 10_000, 15_000], None).unwrap();
         assert!(aligned.unchanged);
-        assert_eq!(
-            aligned.grid(),
-            TimeGrid::new(UnixMillis(5_000), 5_000, 3).unwrap()
-        );
+        assert_eq!(aligned.grid(), TimeGrid::new(UnixMillis(5_000), 5_000, 3).unwrap());
         let column = vec![1.0, 2.0, 3.0];
         assert_eq!(aligned.place(column.clone()), column);
     }
@@ -167,9 +150,8 @@ mod tests {
 
     #[test]
     fn jitter_is_snapped_and_does_not_drift() {
-        let times: Vec<i64> = (0..2000)
-            .map(|index| index * 5000 + [0, 13, -40, 90, -61][index as usize % 5])
-            .collect();
+        let times: Vec<i64> =
+            (0..2000).map(|index| index * 5000 + [0, 13, -40, 90, -61][index as usize % 5]).collect();
         let aligned = align(&times, None).unwrap();
         assert_eq!(aligned.grid().step_ms(), 5000);
         assert!(aligned.unchanged);
@@ -178,18 +160,9 @@ mod tests {
 
     #[test]
     fn of_two_rows_on_a_point_the_nearer_stays_and_of_equals_the_later() {
-        assert_eq!(
-            rows(&[0, 1000, 1400, 2000], Some(1000)),
-            [Some(0), Some(1), Some(3)]
-        );
-        assert_eq!(
-            rows(&[0, 700, 900, 2000], Some(1000)),
-            [Some(0), Some(2), Some(3)]
-        );
-        assert_eq!(
-            rows(&[0, 900, 1100, 2000], Some(1000)),
-            [Some(0), Some(2), Some(3)]
-        );
+        assert_eq!(rows(&[0, 1000, 1400, 2000], Some(1000)), [Some(0), Some(1), Some(3)]);
+        assert_eq!(rows(&[0, 700, 900, 2000], Some(1000)), [Some(0), Some(2), Some(3)]);
+        assert_eq!(rows(&[0, 900, 1100, 2000], Some(1000)), [Some(0), Some(2), Some(3)]);
         assert_eq!(align(&[0, 900, 1100, 2000], Some(1000)).unwrap().merged(), 1);
     }
 

@@ -25,12 +25,7 @@ pub(crate) struct BoundedLines<R> {
 
 impl<R: Read> BoundedLines<R> {
     pub(crate) const fn new(inner: R, limit: usize) -> Self {
-        Self {
-            inner,
-            limit,
-            since_line: 0,
-            ends_with_newline: true,
-        }
+        Self { inner, limit, since_line: 0, ends_with_newline: true }
     }
 
     /// Says that a line was taken. What is buffered behind it counts for no line, which makes the limit loose by

@@ -51,10 +51,7 @@ pub(crate) fn read_file(file: &SourceFile) -> Result<CallGraph, CollectError> {
         for ((name, position), column) in names.iter_mut().zip([caller, callee]).zip(COLUMNS) {
             let cell = record.get(position).unwrap_or_default();
             check_name(column, cell).map_err(|error| {
-                malformed(
-                    line,
-                    format!("the {column} {}; write caller,callee", error.problem()),
-                )
+                malformed(line, format!("the {column} {}; write caller,callee", error.problem()))
             })?;
             *name = cell.to_owned();
         }
@@ -98,25 +95,13 @@ mod tests {
     fn bad_rows_are_named_by_line() {
         for (text, sentence) in [
             ("", "calls.csv is empty; its first line must be caller,callee"),
-            (
-                "from,to\na,b\n",
-                "calls.csv line 1: the header must be caller,callee",
-            ),
-            (
-                "caller,callee\na,b\n\nc\n",
-                "calls.csv line 4: the callee is empty; write caller,callee",
-            ),
-            (
-                "caller,callee\n,b\n",
-                "calls.csv line 2: the caller is empty; write caller,callee",
-            ),
+            ("from,to\na,b\n", "calls.csv line 1: the header must be caller,callee"),
+            ("caller,callee\na,b\n\nc\n", "calls.csv line 4: the callee is empty; write caller,callee"),
+            ("caller,callee\n,b\n", "calls.csv line 2: the caller is empty; write caller,callee"),
         ] {
             assert_eq!(read(text).unwrap_err(), sentence);
         }
         let missing = read_csv(Path::new("/nowhere/calls.csv")).unwrap_err();
-        assert_eq!(
-            missing.to_string(),
-            "/nowhere/calls.csv: there is no such file or directory"
-        );
+        assert_eq!(missing.to_string(), "/nowhere/calls.csv: there is no such file or directory");
     }
 }

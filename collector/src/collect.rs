@@ -58,10 +58,7 @@ pub fn read_frame(
     let alignment = Alignment::new(file, &rows.times, &order.rows, description.step_ms())?;
     let mut warnings = std::mem::take(&mut rows.plan.warnings);
     if rows.infinite > 0 {
-        warnings.push(format!(
-            "{file}: {} infinite and count as missing",
-            were(rows.infinite, "sample")
-        ));
+        warnings.push(format!("{file}: {} infinite and count as missing", were(rows.infinite, "sample")));
     }
     if order.out_of_order > 0 {
         warnings.push(format!(
@@ -83,11 +80,7 @@ pub fn read_frame(
 
 /// `1 row was`, `2 rows were`.
 fn were(number: usize, noun: &str) -> String {
-    format!(
-        "{} {}",
-        count(number, noun),
-        if number == 1 { "was" } else { "were" }
-    )
+    format!("{} {}", count(number, noun), if number == 1 { "was" } else { "were" })
 }
 
 type Series = (SeriesKey, Vec<f64>);
@@ -100,9 +93,7 @@ fn build_frame(
 ) -> Result<MetricFrame, CollectError> {
     let points = alignment.grid().samples();
     let fits = |series: usize| {
-        series
-            .checked_mul(points)
-            .is_some_and(|samples| samples <= max_bytes / size_of::<f64>())
+        series.checked_mul(points).is_some_and(|samples| samples <= max_bytes / size_of::<f64>())
     };
     // Derived series never outnumber the columns that they are derived from.
     if !fits(rows.columns.len()) {
@@ -134,11 +125,7 @@ fn derive(series: &[Series], failures: &[(String, Vec<f64>)]) -> Vec<Series> {
         .map(|(key, samples)| ((key.service.as_str(), key.name.as_str()), samples.as_slice()))
         .collect();
     let plain = |service: &str, metric: MetricKind, samples: Vec<f64>| {
-        let key = SeriesKey {
-            service: service.into(),
-            metric,
-            name: metric.name().into(),
-        };
+        let key = SeriesKey { service: service.into(), metric, name: metric.name().into() };
         (key, samples)
     };
     let throughput_name = MetricKind::Throughput.name();

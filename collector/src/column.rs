@@ -90,32 +90,18 @@ pub(crate) fn read_column(layout: RecordingLayout, column: &str) -> Result<Colum
         RecordingLayout::Automap => AUTOMAP,
         RecordingLayout::Rcaeval => RCAEVAL,
     };
-    let Some(&(_, metric)) = vocabulary
-        .iter()
-        .find(|(pattern, _)| matches(pattern, metric_name))
-    else {
+    let Some(&(_, metric)) = vocabulary.iter().find(|(pattern, _)| matches(pattern, metric_name)) else {
         let names = vocabulary.iter().map(|&(pattern, _)| pattern);
-        return unknown(did_you_mean(
-            metric_name,
-            names.filter(|pattern| !pattern.ends_with('*')),
-        ));
+        return unknown(did_you_mean(metric_name, names.filter(|pattern| !pattern.ends_with('*'))));
     };
     match (layout, metric) {
         (_, MetricKind::Congestion) => Err(LeftOut::Derived),
-        (RecordingLayout::Rcaeval, MetricKind::Availability) => Ok(ColumnMeaning::FailedRequests {
-            service: service.into(),
-        }),
+        (RecordingLayout::Rcaeval, MetricKind::Availability) => {
+            Ok(ColumnMeaning::FailedRequests { service: service.into() })
+        }
         _ => {
-            let name = if PLAIN.contains(&metric_name) {
-                metric.name()
-            } else {
-                metric_name
-            };
-            Ok(ColumnMeaning::Series(SeriesKey {
-                service: service.into(),
-                metric,
-                name: name.into(),
-            }))
+            let name = if PLAIN.contains(&metric_name) { metric.name() } else { metric_name };
+            Ok(ColumnMeaning::Series(SeriesKey { service: service.into(), metric, name: name.into() }))
         }
     }
 }
@@ -189,9 +175,7 @@ mod tests {
         }
         assert_eq!(
             read_column(RecordingLayout::Rcaeval, "carts_error"),
-            Ok(ColumnMeaning::FailedRequests {
-                service: "carts".into()
-            })
+            Ok(ColumnMeaning::FailedRequests { service: "carts".into() })
         );
     }
 
@@ -199,12 +183,7 @@ mod tests {
     fn columns_without_a_known_meaning_are_left_out_with_a_hint() {
         let left_out = |column: &str| read_column(RecordingLayout::Automap, column).unwrap_err();
         assert_eq!(left_out("cart_congestion"), LeftOut::Derived);
-        assert_eq!(
-            left_out("cart_latancy"),
-            LeftOut::Unknown {
-                near: Some("latency")
-            }
-        );
+        assert_eq!(left_out("cart_latancy"), LeftOut::Unknown { near: Some("latency") });
         assert_eq!(left_out("cart_io-"), LeftOut::Unknown { near: Some("io") });
         let nothing_near = LeftOut::Unknown { near: None };
         for column in ["", "cpu", "_cpu", "cart_", "cart_zzz", "a\u{7}_cpu"] {

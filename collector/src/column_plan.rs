@@ -67,11 +67,7 @@ impl ColumnPlan {
                 continue;
             }
             match read_column(layout, name) {
-                Ok(meaning) => columns.push(PlannedColumn {
-                    position,
-                    name: name.clone(),
-                    meaning,
-                }),
+                Ok(meaning) => columns.push(PlannedColumn { position, name: name.clone(), meaning }),
                 Err(LeftOut::Derived) => derived.push(name.clone()),
                 Err(LeftOut::Unknown { near: Some(near) }) => {
                     unknown.push(format!("{name:?} (did you mean {near}?)"));
@@ -104,21 +100,13 @@ impl ColumnPlan {
             ));
         }
         if columns.is_empty() {
-            let seen = warnings
-                .first()
-                .map_or_else(String::new, |warning| format!(" ({warning})"));
+            let seen = warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
             return Err(CollectError::malformed(format!(
                 "{file} line 1: no column holds a series; name columns <service>_<metric>, such as cart_cpu or \
                  cart_latency-p99{seen}"
             )));
         }
-        Ok(Self {
-            width: header.len(),
-            time,
-            layout,
-            columns,
-            warnings,
-        })
+        Ok(Self { width: header.len(), time, layout, columns, warnings })
     }
 
     /// Names of the services that have a column, sorted.
@@ -203,13 +191,7 @@ mod tests {
     #[test]
     fn unknown_columns_are_left_out_and_named() {
         let plan = plan(None, "timestamp,a_cpu,a_cpux,total,b_congestion,b_io").unwrap();
-        assert_eq!(
-            plan.columns
-                .iter()
-                .map(|column| column.position)
-                .collect::<Vec<_>>(),
-            [1, 5]
-        );
+        assert_eq!(plan.columns.iter().map(|column| column.position).collect::<Vec<_>>(), [1, 5]);
         assert_eq!(plan.services(), ["a", "b"]);
         assert_eq!(
             plan.warnings,
@@ -231,10 +213,7 @@ mod tests {
     #[test]
     fn a_duplicate_column_is_named_with_both_places() {
         let error = plan(None, "timestamp,a_cpu,b_cpu,a_cpu").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "m.csv line 1: columns 2 and 4 are both named a_cpu; keep one"
-        );
+        assert_eq!(error.to_string(), "m.csv line 1: columns 2 and 4 are both named a_cpu; keep one");
         let error = plan(None, "timestamp,a_mem,a_memory").unwrap_err();
         assert_eq!(
             error.to_string(),

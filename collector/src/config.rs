@@ -20,10 +20,7 @@ pub struct CollectorConfig {
 
 impl Default for CollectorConfig {
     fn default() -> Self {
-        Self {
-            server: ServerConfig::on_port(DEFAULT_PORT),
-            recordings_root: None,
-        }
+        Self { server: ServerConfig::on_port(DEFAULT_PORT), recordings_root: None }
     }
 }
 

@@ -57,10 +57,7 @@ mod tests {
     #[test]
     fn without_calls_the_last_value_is_carried_forward_then_backward() {
         assert_same(
-            congestion(
-                &[0.0, 0.0, 4.0, 0.0, MISSING, 0.0],
-                &[MISSING, 0.0, 2.0, 9.0, 1.0, MISSING],
-            ),
+            congestion(&[0.0, 0.0, 4.0, 0.0, MISSING, 0.0], &[MISSING, 0.0, 2.0, 9.0, 1.0, MISSING]),
             &[2.0, 2.0, 2.0, 2.0, MISSING, 2.0],
         );
     }

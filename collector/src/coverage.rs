@@ -22,15 +22,8 @@ pub fn coverage(frame: &MetricFrame) -> [MetricCoverage; automap_proto::metric::
         for service in 0..frame.services().len() {
             let range = frame.series_of_kind(service, metric);
             series += range.len();
-            let found: usize = range
-                .map(|index| {
-                    frame
-                        .samples(index)
-                        .iter()
-                        .filter(|value| !value.is_nan())
-                        .count()
-                })
-                .sum();
+            let found: usize =
+                range.map(|index| frame.samples(index).iter().filter(|value| !value.is_nan()).count()).sum();
             services += usize::from(found > 0);
             present += found;
         }
@@ -39,11 +32,7 @@ pub fn coverage(frame: &MetricFrame) -> [MetricCoverage; automap_proto::metric::
             metric,
             services,
             services_total: frame.services().len(),
-            missing_fraction: if all == 0 {
-                1.0
-            } else {
-                (all - present) as f64 / all as f64
-            },
+            missing_fraction: if all == 0 { 1.0 } else { (all - present) as f64 / all as f64 },
         }
     })
 }

@@ -40,21 +40,16 @@ impl<'a, R: Read> Records<'a, R> {
     /// Reads the next record; false at the end.
     pub(crate) fn advance(&mut self) -> Result<bool, CollectError> {
         let more =
-            self.reader
-                .read_byte_record(&mut self.record)
-                .map_err(|error| match error.into_kind() {
-                    csv::ErrorKind::Io(error) => self.io_error(&error),
-                    other => CollectError::malformed(format!("{}: {other:?}", self.place())),
-                })?;
+            self.reader.read_byte_record(&mut self.record).map_err(|error| match error.into_kind() {
+                csv::ErrorKind::Io(error) => self.io_error(&error),
+                other => CollectError::malformed(format!("{}: {other:?}", self.place())),
+            })?;
         self.reader.get_mut().line_taken();
         Ok(more)
     }
 
     fn io_error(&self, error: &std::io::Error) -> CollectError {
-        match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<LineTooLong>())
-        {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<LineTooLong>()) {
             Some(LineTooLong { limit }) => CollectError::new(
                 CollectErrorKind::TooLarge,
                 format!(
@@ -137,22 +132,20 @@ impl<'a, R: Read> Records<'a, R> {
     pub(crate) fn time(&self, position: usize, column: &str) -> Result<UnixMillis, CollectError> {
         let cell = self.cell(position, column)?;
         let seconds = cell.parse::<f64>().ok();
-        seconds
-            .and_then(|seconds| UnixMillis::from_seconds(column, seconds).ok())
-            .ok_or_else(|| {
-                // The year 9999 in seconds is the year 1978 in milliseconds.
-                let hint = match seconds {
-                    Some(large) if large.is_finite() && large > 0.0 => {
-                        "; is it in milliseconds? then divide by 1000"
-                    }
-                    _ => "",
-                };
-                CollectError::malformed(format!(
-                    "{}, column {column}: {} is no time in unix seconds{hint}",
-                    self.place(),
-                    quoted(cell)
-                ))
-            })
+        seconds.and_then(|seconds| UnixMillis::from_seconds(column, seconds).ok()).ok_or_else(|| {
+            // The year 9999 in seconds is the year 1978 in milliseconds.
+            let hint = match seconds {
+                Some(large) if large.is_finite() && large > 0.0 => {
+                    "; is it in milliseconds? then divide by 1000"
+                }
+                _ => "",
+            };
+            CollectError::malformed(format!(
+                "{}, column {column}: {} is no time in unix seconds{hint}",
+                self.place(),
+                quoted(cell)
+            ))
+        })
     }
 }
 

@@ -35,11 +35,7 @@ pub struct CollectError {
 impl CollectError {
     /// `message` is a sentence in lower case that names the thing and the way out.
     pub(crate) fn new(kind: CollectErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            field: None,
-        }
+        Self { kind, message: message.into(), field: None }
     }
 
     /// Content that is not what it must be.
@@ -49,24 +45,17 @@ impl CollectError {
 
     /// The error of opening or reading `file`.
     pub(crate) fn reading(file: impl fmt::Display, error: &io::Error) -> Self {
-        if error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<crate::stop::CallerGone>())
-        {
+        if error.get_ref().is_some_and(|inner| inner.is::<crate::stop::CallerGone>()) {
             return Self::new(
                 CollectErrorKind::Stopped,
                 format!("{file}: the caller is gone before the file was read"),
             );
         }
         match error.kind() {
-            io::ErrorKind::NotFound => Self::new(
-                CollectErrorKind::NotFound,
-                format!("{file}: there is no such file or directory"),
-            ),
-            _ => Self::new(
-                CollectErrorKind::Unreadable,
-                format!("{file} cannot be read: {error}"),
-            ),
+            io::ErrorKind::NotFound => {
+                Self::new(CollectErrorKind::NotFound, format!("{file}: there is no such file or directory"))
+            }
+            _ => Self::new(CollectErrorKind::Unreadable, format!("{file} cannot be read: {error}")),
         }
     }
 
@@ -91,10 +80,7 @@ impl std::error::Error for CollectError {}
 
 impl From<Invalid> for CollectError {
     fn from(invalid: Invalid) -> Self {
-        Self {
-            field: Some(invalid.clone()),
-            ..Self::malformed(invalid.to_string())
-        }
+        Self { field: Some(invalid.clone()), ..Self::malformed(invalid.to_string()) }
     }
 }
 
@@ -122,10 +108,7 @@ mod tests {
     fn the_kind_of_an_io_error_decides_what_a_caller_may_do() {
         let missing = CollectError::reading("shop/metrics.csv", &io::ErrorKind::NotFound.into());
         assert_eq!(missing.kind(), CollectErrorKind::NotFound);
-        assert_eq!(
-            missing.to_string(),
-            "shop/metrics.csv: there is no such file or directory"
-        );
+        assert_eq!(missing.to_string(), "shop/metrics.csv: there is no such file or directory");
         let denied = CollectError::reading("metrics.csv", &io::ErrorKind::PermissionDenied.into());
         assert_eq!(ServiceError::from(denied).code(), ErrorCode::Unavailable);
         let unnamed = CollectError::from(Invalid::missing("source.recording"));

@@ -23,19 +23,13 @@ pub(crate) fn stream<Response: Send + 'static>(
     let header = header_within_limit(&collected.frame)?;
     let summary = v1::FrameSummary {
         warnings: collected.warnings,
-        context: collected
-            .context
-            .as_ref()
-            .map(|context: &IncidentContext| context.into()),
+        context: collected.context.as_ref().map(|context: &IncidentContext| context.into()),
     };
     let (sender, receiver) = mpsc::channel(WAITING_PARTS);
     tokio::spawn(async move {
         use v1::frame_part::Part;
         let chunks = frame_stream::chunks(&collected.frame).map(Part::Chunk);
-        let parts = [Part::Header(header)]
-            .into_iter()
-            .chain(chunks)
-            .chain([Part::Summary(summary)]);
+        let parts = [Part::Header(header)].into_iter().chain(chunks).chain([Part::Summary(summary)]);
         for part in parts {
             let response = wrap(v1::FramePart { part: Some(part) });
             if sender.send(Ok(response)).await.is_err() {

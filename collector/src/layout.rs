@@ -74,9 +74,7 @@ pub(crate) fn no_time_column(file: &str, layout: RecordingLayout, header: &[Stri
             None => format!("; the first column is {first:?}"),
         },
     };
-    CollectError::malformed(format!(
-        "{file} line 1: there is no column `{wanted}` of unix seconds{hint}"
-    ))
+    CollectError::malformed(format!("{file} line 1: there is no column `{wanted}` of unix seconds{hint}"))
 }
 
 /// What a metrics file is.
@@ -107,16 +105,9 @@ impl RecordingDescription {
         }
         check_name("description.file_name", &file_name)?;
         if step_ms.is_some_and(|step| !(1..=TimeGrid::MAX_STEP_MS).contains(&step)) {
-            return Err(Invalid::new(
-                "description.step_ms",
-                "must lie between one millisecond and 366 days",
-            ));
+            return Err(Invalid::new("description.step_ms", "must lie between one millisecond and 366 days"));
         }
-        Ok(Self {
-            layout,
-            file_name,
-            step_ms,
-        })
+        Ok(Self { layout, file_name, step_ms })
     }
 
     /// The naming of columns, where it was told.
@@ -178,11 +169,8 @@ mod tests {
 
     #[test]
     fn a_header_without_time_says_what_was_likely_meant() {
-        let sentence = |names: &[&str]| {
-            RecordingLayout::detect("m.csv", &header(names))
-                .unwrap_err()
-                .to_string()
-        };
+        let sentence =
+            |names: &[&str]| RecordingLayout::detect("m.csv", &header(names)).unwrap_err().to_string();
         assert_eq!(
             sentence(&["Time_stamp", "a_cpu"]),
             "m.csv line 1: there is no column `timestamp` of unix seconds; is it the column \"Time_stamp\"? then rename it"
@@ -204,11 +192,7 @@ mod tests {
             (0, "a\nb", 0, "description.file_name"),
             (0, "x", u64::MAX, "description.step_ms"),
         ] {
-            let wire = v1::RecordingDescription {
-                layout,
-                file_name: file_name.into(),
-                step_ms,
-            };
+            let wire = v1::RecordingDescription { layout, file_name: file_name.into(), step_ms };
             assert_eq!(RecordingDescription::try_from(&wire).unwrap_err().field(), field);
         }
     }

@@ -14,10 +14,7 @@ pub struct SampleBounds {
 
 impl SampleBounds {
     /// All there are.
-    pub const ALL: Self = Self {
-        start: None,
-        end: None,
-    };
+    pub const ALL: Self = Self { start: None, end: None };
 
     /// # Errors
     /// The end lies before the start.
@@ -59,10 +56,7 @@ const MAX_LINE_BYTES: usize = 16 << 20;
 impl FrameLimits {
     /// Everything in a file, within `max_bytes`.
     pub const fn all_within(max_bytes: usize) -> Self {
-        Self {
-            bounds: SampleBounds::ALL,
-            max_bytes,
-        }
+        Self { bounds: SampleBounds::ALL, max_bytes }
     }
 
     /// Longest line that is read, bytes.

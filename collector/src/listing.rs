@@ -9,11 +9,7 @@ pub(crate) fn list(mut names: Vec<String>) -> String {
     let rest = names.len().saturating_sub(SHOWN);
     names.truncate(SHOWN);
     let shown = names.join(", ");
-    if rest == 0 {
-        shown
-    } else {
-        format!("{shown} and {rest} more")
-    }
+    if rest == 0 { shown } else { format!("{shown} and {rest} more") }
 }
 
 /// `1 column`, `2 columns`.

@@ -63,9 +63,6 @@ mod tests {
     #[test]
     fn two_rows_of_one_time_are_refused_with_both_lines() {
         let error = order(&[10, 30, 20, 30]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "m.csv: lines 3 and 5 are both of time 30; keep one row per time"
-        );
+        assert_eq!(error.to_string(), "m.csv: lines 3 and 5 are both of time 30; keep one row per time");
     }
 }

@@ -80,11 +80,7 @@ impl Collector {
         let (fed, parsed) = futures::join!(feed(requests, sender), parsing);
         fed?;
         let collected = parsed?;
-        Ok(SourceFrame {
-            frame: collected.frame,
-            warnings: collected.warnings,
-            context: None,
-        })
+        Ok(SourceFrame { frame: collected.frame, warnings: collected.warnings, context: None })
     }
 }
 
@@ -100,10 +96,7 @@ async fn feed(
         if data.len() > MAX_DATA_BYTES {
             return Err(Invalid::new(
                 "data",
-                format!(
-                    "brings {} bytes; send at most {MAX_DATA_BYTES} in a message",
-                    data.len()
-                ),
+                format!("brings {} bytes; send at most {MAX_DATA_BYTES} in a message", data.len()),
             )
             .into());
         }
@@ -141,9 +134,7 @@ fn bounds(
     end: Option<prost_types::Timestamp>,
 ) -> Result<SampleBounds, Invalid> {
     let decode = |field: &str, value: Option<prost_types::Timestamp>| {
-        value
-            .map(|instant| UnixMillis::from_wire(field, Some(instant)))
-            .transpose()
+        value.map(|instant| UnixMillis::from_wire(field, Some(instant))).transpose()
     };
     SampleBounds::new(decode("start", start)?, decode("end", end)?)
 }
@@ -169,9 +160,8 @@ impl CollectorService for Collector {
         request: Request<Streaming<v1::CollectRecordingRequest>>,
     ) -> Result<Response<Self::CollectRecordingStream>, Status> {
         let collected = self.collect_upload(request.into_inner()).await?;
-        let answer = frame_answer::stream(collected, |part| v1::CollectRecordingResponse {
-            part: Some(part),
-        })?;
+        let answer =
+            frame_answer::stream(collected, |part| v1::CollectRecordingResponse { part: Some(part) })?;
         Ok(Response::new(Box::pin(answer)))
     }
 

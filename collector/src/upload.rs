@@ -45,11 +45,7 @@ pub(crate) struct UploadReader {
 
 pub(crate) fn channel() -> (UploadSender, UploadReader) {
     let (sender, receiver) = mpsc::channel(WAITING_MESSAGES);
-    let reader = UploadReader {
-        receiver,
-        current: Bytes::new(),
-        ended: false,
-    };
+    let reader = UploadReader { receiver, current: Bytes::new(), ended: false };
     (UploadSender(sender), reader)
 }
 
@@ -94,10 +90,7 @@ mod tests {
         let (sender, reader) = channel();
         assert!(sender.send(Bytes::from_static(b"1,2\n3")).await);
         drop(sender);
-        let error = tokio::task::spawn_blocking(|| read_all(reader))
-            .await
-            .unwrap()
-            .unwrap_err();
+        let error = tokio::task::spawn_blocking(|| read_all(reader)).await.unwrap().unwrap_err();
         assert!(error.get_ref().unwrap().is::<CallerGone>());
     }
 

@@ -1,1 +1,65 @@
-//! placeholder
+//! From a metric frame to behaviour graphs: which services influence which, and through which metric types.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`standardise`] | one series per service and metric type, freed of location and scale |
+//! | [`correlation`] | Pearson correlation of every pair, also with missing samples |
+//! | [`fisher_z`] | the conditional independence test |
+//! | [`skeleton`] | PC-stable: which pairs of one metric type nothing separates |
+//! | `set_search`, `elimination`, `last_member` | the search for a separating set, from the outside in |
+//! | [`graph`] | skeletons of all metric types to one graph with weights |
+//! | [`orient`] | colliders and Meek's rules |
+//! | [`front_end`], [`throughput`] | by-products: correlations with the front end, R² of throughput |
+//! | [`build`] | all of this in one call |
+//! | [`peer_input`] | what a peer needs to test a shard |
+//! | [`service`], [`config`] | the shell: RPC to algorithm |
+//!
+//! The method is section 2 of the paper as described in the project's documentation. Everything outside the shell is
+//! pure: no clock, no environment, no randomness; the same frame, rows and settings give the same bytes on any number
+//! of threads.
+
+mod bit_matrix;
+pub mod build;
+pub mod config;
+pub mod correlation;
+mod elimination;
+pub mod fisher_z;
+pub mod front_end;
+pub mod graph;
+mod last_member;
+pub mod orient;
+pub mod peer_input;
+pub mod service;
+mod set_search;
+pub mod skeleton;
+pub mod standardise;
+pub mod stop;
+pub mod throughput;
+
+#[cfg(test)]
+mod test_frames;
+
+use automap_proto::v1::graph_builder_service_server::GraphBuilderServiceServer;
+use automap_service_kit::server::{self, ServeError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use config::GraphBuilderConfig;
+use service::GraphBuilderService;
+
+/// Full name of the service, under which health is reported.
+pub const SERVICE_NAME: &str = "automap.v1.GraphBuilderService";
+
+/// Serves the graph-builder on `listener` until `shutdown`.
+///
+/// # Errors
+/// Reflection or the transport failed.
+pub async fn serve(
+    listener: TcpListener,
+    config: GraphBuilderConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let service = GraphBuilderServiceServer::new(GraphBuilderService::new(&config));
+    server::serve(listener, &config.server, SERVICE_NAME, Routes::new(service), shutdown).await
+}

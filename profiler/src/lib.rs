@@ -1,1 +1,84 @@
-//! placeholder
+//! The profiler: graph algebra, service profiles, similarity of incidents, metric weights, and the store that
+//! remembers normal behaviour, past incidents and what engineers confirmed.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`algebra`] | addition and subtraction of behaviour graphs |
+//! | [`service_profile`] | p_i of every service, cosine of two profiles |
+//! | [`class_table`] | from the dominating metric to the class of a service |
+//! | [`anomaly_profile`] | an anomaly graph whose services are labelled |
+//! | [`similarity`] | the vector of 180 numbers, Sim of two of them and of graphs over the same services |
+//! | [`precision`] | PR@K and recall@K |
+//! | [`weights`] | metric weights from the votes of confirmed incidents |
+//! | [`normal_window`] | graphs of normal windows and their running sum |
+//! | [`past_incident`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
+//! | [`store`] | the trait `ProfileStore` and its implementation in sled |
+//! | [`service`] | the RPCs of `ProfilerService` |
+//! | [`config`] | configuration |
+//!
+//! The modules up to `record_id` are pure: no clock, no file, no async.
+
+pub mod algebra;
+pub mod anomaly_profile;
+pub mod class_table;
+pub mod config;
+pub mod confirmation;
+pub mod diagnosis_record;
+pub mod normal_window;
+pub mod past_incident;
+pub mod precision;
+pub mod record_id;
+#[cfg(test)]
+mod sample;
+pub mod service;
+pub mod service_profile;
+pub mod similarity;
+pub mod store;
+pub mod weights;
+
+use std::sync::Arc;
+
+use automap_proto::{invalid::Invalid, v1::profiler_service_server::ProfilerServiceServer};
+use automap_service_kit::{
+    error::ServiceError,
+    server::{self, MAX_MESSAGE_BYTES, ServeError},
+    work,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+pub use config::ProfilerConfig;
+use service::ProfilerRpc;
+use store::{ProfileStore, sled_store::SledStore};
+
+/// Full name of the service, under which its health is reported.
+pub const SERVICE_NAME: &str = "automap.v1.ProfilerService";
+
+/// Opens the store and serves `ProfilerService` on `listener` until `shutdown`, then lets running calls finish, writes
+/// the store out and releases it: the same process may open it again at once.
+///
+/// # Errors
+/// The store is in use or damaged, or the server failed.
+pub async fn serve(
+    listener: TcpListener,
+    config: ProfilerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let (path, cache_mib) = (config.path.clone(), config.cache_mib);
+    let store: Arc<dyn ProfileStore> =
+        work::run(move |_| Ok(Arc::new(SledStore::open(&path, cache_mib)?))).await.map_err(unusable_store)?;
+    let server_config = config.server.clone();
+    let rpc = ProfilerServiceServer::new(ProfilerRpc::new(Arc::clone(&store), config))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let served = server::serve(listener, &server_config, SERVICE_NAME, Routes::new(rpc), shutdown).await;
+    let closed = work::run(move |_| Ok(store.close()?)).await;
+    served?;
+    closed.map_err(unusable_store)
+}
+
+/// Whatever ails the store, the setting that chose it is where to look.
+fn unusable_store(error: ServiceError) -> ServeError {
+    Invalid::new("profiler.path", error.message()).into()
+}

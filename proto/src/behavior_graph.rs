@@ -34,10 +34,8 @@ impl EdgeWeights {
     pub fn from_weights(weights: [f64; METRIC_COUNT]) -> Option<Self> {
         let valid = weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0);
         let total: f64 = weights.iter().sum();
-        (valid && total > 0.0 && total.is_finite()).then(|| Self {
-            weights: weights.map(|weight| weight / total),
-            counts: None,
-        })
+        (valid && total > 0.0 && total.is_finite())
+            .then(|| Self { weights: weights.map(|weight| weight / total), counts: None })
     }
 
     /// W_ij., in the order of [`MetricKind::ALL`].
@@ -83,10 +81,7 @@ impl BehaviorGraph {
                 "does not come after the one before it; sort the names and give each once",
             ));
         }
-        Ok(Self {
-            services,
-            edges: BTreeMap::new(),
-        })
+        Ok(Self { services, edges: BTreeMap::new() })
     }
 
     /// Sets W_ij of the ordered pair (from, to), indices into [`Self::services`].
@@ -111,16 +106,12 @@ impl BehaviorGraph {
 
     /// Position of a service.
     pub fn service_index(&self, name: &str) -> Option<usize> {
-        self.services
-            .binary_search_by(|service| service.as_str().cmp(name))
-            .ok()
+        self.services.binary_search_by(|service| service.as_str().cmp(name)).ok()
     }
 
     /// E as ordered pairs with their weights, sorted.
     pub fn edges(&self) -> impl ExactSizeIterator<Item = (usize, usize, &EdgeWeights)> {
-        self.edges
-            .iter()
-            .map(|(&(from, to), weights)| (from, to, weights))
+        self.edges.iter().map(|(&(from, to), weights)| (from, to, weights))
     }
 
     /// W_ij, where the edge stands.
@@ -130,9 +121,7 @@ impl BehaviorGraph {
 
     /// Out-edges of a service, sorted by target. O(log edges + out-degree).
     pub fn out_edges(&self, from: usize) -> impl Iterator<Item = (usize, &EdgeWeights)> {
-        self.edges
-            .range((from, 0)..(from + 1, 0))
-            .map(|(&(_, to), weights)| (to, weights))
+        self.edges.range((from, 0)..(from + 1, 0)).map(|(&(_, to), weights)| (to, weights))
     }
 
     /// Whether the edge stands in both directions with equal weights.
@@ -158,12 +147,7 @@ pub fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::Behavi
         Some(counts) => (counts.to_vec(), Vec::new()),
         None => (Vec::new(), weights.weights().to_vec()),
     };
-    v1::BehaviorEdge {
-        from: from as u32,
-        to: to as u32,
-        bit_counts,
-        weights,
-    }
+    v1::BehaviorEdge { from: from as u32, to: to as u32, bit_counts, weights }
 }
 
 /// Decodes the weights of one edge; `field` names it.
@@ -175,16 +159,13 @@ pub fn edge_from_wire(field: &str, edge: &v1::BehaviorEdge) -> Result<EdgeWeight
         (false, true) => <[u32; METRIC_COUNT]>::try_from(edge.bit_counts.as_slice())
             .ok()
             .and_then(EdgeWeights::from_counts),
-        (true, false) => <[f64; METRIC_COUNT]>::try_from(edge.weights.as_slice())
-            .ok()
-            .and_then(EdgeWeights::from_weights),
+        (true, false) => {
+            <[f64; METRIC_COUNT]>::try_from(edge.weights.as_slice()).ok().and_then(EdgeWeights::from_weights)
+        }
         _ => None,
     };
     decoded.ok_or_else(|| {
-        Invalid::new(
-            field,
-            "needs either bit_counts or weights: seven numbers >= 0, one of them positive",
-        )
+        Invalid::new(field, "needs either bit_counts or weights: seven numbers >= 0, one of them positive")
     })
 }
 
@@ -200,9 +181,7 @@ impl TryFrom<&v1::BehaviorGraph> for BehaviorGraph {
             if graph.edge(from, to).is_some() {
                 return Err(Invalid::new(field, format!("{from} to {to} stands twice")));
             }
-            graph
-                .set_edge(from, to, weights)
-                .map_err(|error| Invalid::new(field, error.problem()))?;
+            graph.set_edge(from, to, weights).map_err(|error| Invalid::new(field, error.problem()))?;
         }
         Ok(graph)
     }
@@ -210,13 +189,8 @@ impl TryFrom<&v1::BehaviorGraph> for BehaviorGraph {
 
 impl From<&BehaviorGraph> for v1::BehaviorGraph {
     fn from(graph: &BehaviorGraph) -> Self {
-        let edges = graph
-            .edges()
-            .map(|(from, to, weights)| edge_to_wire(from, to, weights));
-        Self {
-            services: graph.services.clone(),
-            edges: edges.collect(),
-        }
+        let edges = graph.edges().map(|(from, to, weights)| edge_to_wire(from, to, weights));
+        Self { services: graph.services.clone(), edges: edges.collect() }
     }
 }
 
@@ -241,10 +215,7 @@ mod tests {
     #[test]
     fn weights_that_are_none_are_refused() {
         for bad in [f64::NAN, f64::INFINITY, -0.1] {
-            assert_eq!(
-                EdgeWeights::from_weights([bad, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
-                None
-            );
+            assert_eq!(EdgeWeights::from_weights([bad, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None);
         }
         assert_eq!(EdgeWeights::from_weights([0.0; 7]), None);
     }
@@ -256,58 +227,26 @@ mod tests {
         graph.set_edge(0, 1, one).unwrap();
         graph.set_edge(1, 0, one).unwrap();
         graph.set_edge(2, 1, one).unwrap();
-        let drawn: Vec<_> = graph
-            .drawn_edges()
-            .map(|(from, to, directed, _)| (from, to, directed))
-            .collect();
+        let drawn: Vec<_> = graph.drawn_edges().map(|(from, to, directed, _)| (from, to, directed)).collect();
         assert_eq!(drawn, [(0, 1, false), (2, 1, true)]);
         assert_eq!(graph.out_edges(1).map(|(to, _)| to).collect::<Vec<_>>(), [0]);
-        assert_eq!(
-            BehaviorGraph::try_from(&v1::BehaviorGraph::from(&graph)).unwrap(),
-            graph
-        );
+        assert_eq!(BehaviorGraph::try_from(&v1::BehaviorGraph::from(&graph)).unwrap(), graph);
     }
 
     #[test]
     fn hostile_graphs_are_refused_by_field() {
-        let edge = |from, to| v1::BehaviorEdge {
-            from,
-            to,
-            bit_counts: vec![1; 7],
-            weights: vec![],
-        };
-        let wire = |edges| v1::BehaviorGraph {
-            services: names(2),
-            edges,
-        };
+        let edge = |from, to| v1::BehaviorEdge { from, to, bit_counts: vec![1; 7], weights: vec![] };
+        let wire = |edges| v1::BehaviorGraph { services: names(2), edges };
         for (edges, field) in [
             (vec![edge(0, 2)], "graph.edges[0]"),
             (vec![edge(0, 1), edge(1, 1)], "graph.edges[1]"),
             (vec![edge(0, 1), edge(0, 1)], "graph.edges[1]"),
-            (
-                vec![v1::BehaviorEdge {
-                    bit_counts: vec![1; 8],
-                    ..edge(0, 1)
-                }],
-                "graph.edges[0]",
-            ),
-            (
-                vec![v1::BehaviorEdge {
-                    weights: vec![1.0; 7],
-                    ..edge(0, 1)
-                }],
-                "graph.edges[0]",
-            ),
+            (vec![v1::BehaviorEdge { bit_counts: vec![1; 8], ..edge(0, 1) }], "graph.edges[0]"),
+            (vec![v1::BehaviorEdge { weights: vec![1.0; 7], ..edge(0, 1) }], "graph.edges[0]"),
         ] {
             assert_eq!(BehaviorGraph::try_from(&wire(edges)).unwrap_err().field(), field);
         }
-        let unsorted = v1::BehaviorGraph {
-            services: vec!["b".into(), "a".into()],
-            edges: vec![],
-        };
-        assert_eq!(
-            BehaviorGraph::try_from(&unsorted).unwrap_err().field(),
-            "graph.services[1]"
-        );
+        let unsorted = v1::BehaviorGraph { services: vec!["b".into(), "a".into()], edges: vec![] };
+        assert_eq!(BehaviorGraph::try_from(&unsorted).unwrap_err().field(), "graph.services[1]");
     }
 }

@@ -32,16 +32,12 @@ impl CallGraph {
 
     /// (caller, callee) pairs, sorted.
     pub fn calls(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.calls
-            .iter()
-            .map(|(caller, callee)| (caller.as_str(), callee.as_str()))
+        self.calls.iter().map(|(caller, callee)| (caller.as_str(), callee.as_str()))
     }
 
     /// Names of all services that call or are called, sorted.
     pub fn services(&self) -> BTreeSet<&str> {
-        self.calls()
-            .flat_map(|(caller, callee)| [caller, callee])
-            .collect()
+        self.calls().flat_map(|(caller, callee)| [caller, callee]).collect()
     }
 
     /// How many calls of a service to itself were left out.
@@ -59,23 +55,15 @@ impl TryFrom<&v1::CallGraph> for CallGraph {
     type Error = Invalid;
 
     fn try_from(wire: &v1::CallGraph) -> Result<Self, Invalid> {
-        Self::new(
-            wire.calls
-                .iter()
-                .map(|call| (call.caller.clone(), call.callee.clone())),
-        )
+        Self::new(wire.calls.iter().map(|call| (call.caller.clone(), call.callee.clone())))
     }
 }
 
 impl From<&CallGraph> for v1::CallGraph {
     fn from(graph: &CallGraph) -> Self {
-        let calls = graph.calls().map(|(caller, callee)| v1::Call {
-            caller: caller.into(),
-            callee: callee.into(),
-        });
-        Self {
-            calls: calls.collect(),
-        }
+        let calls =
+            graph.calls().map(|(caller, callee)| v1::Call { caller: caller.into(), callee: callee.into() });
+        Self { calls: calls.collect() }
     }
 }
 
@@ -90,9 +78,6 @@ mod tests {
         assert_eq!(graph.calls().collect::<Vec<_>>(), [("a", "b"), ("b", "a")]);
         assert_eq!(graph.self_calls(), 1);
         assert!(!graph.services().contains("c"));
-        assert_eq!(
-            CallGraph::try_from(&v1::CallGraph::from(&graph)).unwrap().calls,
-            graph.calls
-        );
+        assert_eq!(CallGraph::try_from(&v1::CallGraph::from(&graph)).unwrap().calls, graph.calls);
     }
 }

@@ -43,12 +43,7 @@ pub struct SeriesKey {
 impl SeriesKey {
     /// Sort key: by service, type, plain name first, then alphabetically.
     fn order(&self) -> (&str, MetricKind, bool, &str) {
-        (
-            &self.service,
-            self.metric,
-            self.name != self.metric.name(),
-            &self.name,
-        )
+        (&self.service, self.metric, self.name != self.metric.name(), &self.name)
     }
 }
 
@@ -79,10 +74,7 @@ impl MetricFrame {
     /// O(series · (log series + samples)).
     pub fn new(grid: TimeGrid, series: Vec<SeriesKey>, mut values: Array2<f64>) -> Result<Self, Invalid> {
         if series.is_empty() {
-            return Err(Invalid::new(
-                "frame.series",
-                "is empty; at least one series is needed",
-            ));
+            return Err(Invalid::new("frame.series", "is empty; at least one series is needed"));
         }
         if values.dim() != (series.len(), grid.samples()) {
             return Err(Invalid::new(
@@ -108,13 +100,7 @@ impl MetricFrame {
         }
         let sorted: Vec<SeriesKey> = order.iter().map(|&index| series[index].clone()).collect();
         let (services, ranges) = index_services(&sorted)?;
-        Ok(Self {
-            grid,
-            series: sorted,
-            values,
-            services,
-            ranges,
-        })
+        Ok(Self { grid, series: sorted, values, services, ranges })
     }
 
     /// The time grid.
@@ -144,9 +130,7 @@ impl MetricFrame {
 
     /// Position of a service in [`Self::services`].
     pub fn service_index(&self, name: &str) -> Option<usize> {
-        self.services
-            .binary_search_by(|service| service.as_str().cmp(name))
-            .ok()
+        self.services.binary_search_by(|service| service.as_str().cmp(name)).ok()
     }
 
     /// The series of a service, as a range of [`Self::series`].
@@ -191,10 +175,7 @@ fn index_services(sorted: &[SeriesKey]) -> Result<(Vec<String>, Vec<Range<usize>
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Invalid::new(
                 "frame.series",
-                format!(
-                    "holds {} of service {} twice; name every series once",
-                    twice[0], keys[0].service
-                ),
+                format!("holds {} of service {} twice; name every series once", twice[0], keys[0].service),
             ));
         }
         services.push(keys[0].service.clone());
@@ -212,11 +193,7 @@ mod tests {
     use crate::time::UnixMillis;
 
     fn key(service: &str, metric: MetricKind, name: &str) -> SeriesKey {
-        SeriesKey {
-            service: service.into(),
-            metric,
-            name: name.into(),
-        }
+        SeriesKey { service: service.into(), metric, name: name.into() }
     }
 
     fn grid(samples: usize) -> TimeGrid {
@@ -250,10 +227,7 @@ mod tests {
 
     #[test]
     fn a_series_that_stands_twice_is_named() {
-        let series = vec![
-            key("a", MetricKind::Io, "net-rx"),
-            key("a", MetricKind::Cpu, "net-rx"),
-        ];
+        let series = vec![key("a", MetricKind::Io, "net-rx"), key("a", MetricKind::Cpu, "net-rx")];
         let error = MetricFrame::new(grid(1), series, array![[1.0], [2.0]]).unwrap_err();
         assert!(error.to_string().contains("net-rx of service a twice"), "{error}");
     }
@@ -265,12 +239,7 @@ mod tests {
             let error = MetricFrame::new(grid(1), one(name), array![[1.0]]).unwrap_err();
             assert_eq!(error.field(), "frame.series[0].service");
         }
-        assert_eq!(
-            MetricFrame::new(grid(2), one("a"), array![[1.0]])
-                .unwrap_err()
-                .field(),
-            "frame.values"
-        );
+        assert_eq!(MetricFrame::new(grid(2), one("a"), array![[1.0]]).unwrap_err().field(), "frame.values");
         assert!(MetricFrame::new(grid(2), vec![], Array2::zeros((0, 2))).is_err());
     }
 }

@@ -28,11 +28,7 @@ pub fn header(frame: &MetricFrame) -> v1::MetricFrameHeader {
             });
         }
     }
-    v1::MetricFrameHeader {
-        grid: Some((*frame.grid()).into()),
-        services: frame.services().to_vec(),
-        series,
-    }
+    v1::MetricFrameHeader { grid: Some((*frame.grid()).into()), services: frame.services().to_vec(), series }
 }
 
 /// The samples of `frame` in chunks of at most [`CHUNK_BYTES`].
@@ -67,32 +63,19 @@ impl FrameAssembler {
     /// # Errors
     /// A field of the header is bad, or the frame would be larger than the limit.
     pub fn new(header: &v1::MetricFrameHeader, max_bytes: usize) -> Result<Self, Invalid> {
-        let grid = TimeGrid::try_from(
-            header
-                .grid
-                .as_ref()
-                .ok_or_else(|| Invalid::missing("frame.grid"))?,
-        )
-        .map_err(|error| error.within("frame"))?;
+        let grid = TimeGrid::try_from(header.grid.as_ref().ok_or_else(|| Invalid::missing("frame.grid"))?)
+            .map_err(|error| error.within("frame"))?;
         let mut series = Vec::with_capacity(header.series.len());
         for (index, key) in header.series.iter().enumerate() {
             let field = format!("frame.series[{index}]");
             let service = header.services.get(key.service as usize).ok_or_else(|| {
                 Invalid::new(
                     format!("{field}.service"),
-                    format!(
-                        "is {} where {} services are named",
-                        key.service,
-                        header.services.len()
-                    ),
+                    format!("is {} where {} services are named", key.service, header.services.len()),
                 )
             })?;
             let metric = MetricKind::from_wire(&format!("{field}.metric"), key.metric)?;
-            series.push(SeriesKey {
-                service: service.clone(),
-                metric,
-                name: key.name.clone(),
-            });
+            series.push(SeriesKey { service: service.clone(), metric, name: key.name.clone() });
         }
         let expected_samples = grid
             .samples()
@@ -110,13 +93,7 @@ impl FrameAssembler {
                     ),
                 )
             })?;
-        Ok(Self {
-            grid,
-            series,
-            expected_samples,
-            values: Vec::new(),
-            cut: Vec::new(),
-        })
+        Ok(Self { grid, series, expected_samples, values: Vec::new(), cut: Vec::new() })
     }
 
     /// Takes the next bytes.
@@ -144,8 +121,7 @@ impl FrameAssembler {
             }
         }
         let (samples, rest) = data.as_chunks::<SAMPLE_BYTES>();
-        self.values
-            .extend(samples.iter().map(|bytes| f64::from_le_bytes(*bytes)));
+        self.values.extend(samples.iter().map(|bytes| f64::from_le_bytes(*bytes)));
         self.cut.extend_from_slice(rest);
         Ok(())
     }
@@ -183,11 +159,7 @@ pub struct PartAssembler {
 impl PartAssembler {
     /// Takes frames of at most `max_bytes` of samples.
     pub const fn new(max_bytes: usize) -> Self {
-        Self {
-            max_bytes,
-            frame: None,
-            summary: None,
-        }
+        Self { max_bytes, frame: None, summary: None }
     }
 
     /// Takes the next part.
@@ -240,11 +212,7 @@ mod tests {
             })
             .collect();
         let values = Array2::from_shape_fn((services, samples), |(row, column)| {
-            if (row + column) % 7 == 3 {
-                f64::NAN
-            } else {
-                row as f64 - column as f64 / 3.0
-            }
+            if (row + column) % 7 == 3 { f64::NAN } else { row as f64 - column as f64 / 3.0 }
         });
         let grid = TimeGrid::new(UnixMillis(1_000), 1_000, samples).unwrap();
         MetricFrame::new(grid, series, values).unwrap()
@@ -300,20 +268,10 @@ mod tests {
     #[test]
     fn a_header_that_promises_too_much_takes_no_memory() {
         let mut header = header(&frame(2, 4));
-        header.grid = Some(
-            TimeGrid::new(UnixMillis(0), 1, TimeGrid::MAX_SAMPLES)
-                .unwrap()
-                .into(),
-        );
-        assert_eq!(
-            FrameAssembler::new(&header, 1 << 20).unwrap_err().field(),
-            "frame"
-        );
+        header.grid = Some(TimeGrid::new(UnixMillis(0), 1, TimeGrid::MAX_SAMPLES).unwrap().into());
+        assert_eq!(FrameAssembler::new(&header, 1 << 20).unwrap_err().field(), "frame");
         header.series[1].service = 9;
-        assert_eq!(
-            FrameAssembler::new(&header, 1 << 40).unwrap_err().field(),
-            "frame.series[1].service"
-        );
+        assert_eq!(FrameAssembler::new(&header, 1 << 40).unwrap_err().field(), "frame.series[1].service");
     }
 
     #[test]
@@ -328,9 +286,7 @@ mod tests {
         whole.push(part(Part::Header(header(&sent)))).unwrap();
         assert!(whole.push(part(Part::Header(header(&sent)))).is_err());
         whole.push(chunk()).unwrap();
-        whole
-            .push(part(Part::Summary(v1::FrameSummary::default())))
-            .unwrap();
+        whole.push(part(Part::Summary(v1::FrameSummary::default()))).unwrap();
         assert!(whole.push(chunk()).is_err());
         assert_eq!(bits(&whole.finish().unwrap().0), bits(&sent));
         assert!(PartAssembler::new(1 << 20).finish().is_err());

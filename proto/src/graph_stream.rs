@@ -56,16 +56,11 @@ impl GraphAssembler {
             }
             Part::Edges(edges) => {
                 let Some(open) = self.open.as_mut() else {
-                    return Err(Invalid::new(
-                        "graph.edges",
-                        "came before the graph they belong to",
-                    ));
+                    return Err(Invalid::new("graph.edges", "came before the graph they belong to"));
                 };
                 for edge in &edges.edges {
                     let weights = edge_from_wire("graph.edges", edge)?;
-                    open.built
-                        .graph
-                        .set_edge(edge.from as usize, edge.to as usize, weights)?;
+                    open.built.graph.set_edge(edge.from as usize, edge.to as usize, weights)?;
                 }
             }
             Part::Throughput(_) => {}
@@ -83,12 +78,7 @@ impl GraphAssembler {
     }
 
     fn close(&mut self) -> Result<(), Invalid> {
-        if let Some(OpenGraph {
-            selection,
-            edge_count,
-            built,
-        }) = self.open.take()
-        {
+        if let Some(OpenGraph { selection, edge_count, built }) = self.open.take() {
             let received = built.graph.edges().len();
             if received as u64 != edge_count {
                 return Err(Invalid::new(
@@ -110,10 +100,7 @@ fn correlations_from_wire(header: &v1::GraphHeader) -> Result<[Vec<f64>; METRIC_
         let valid = row.absolute.len() == header.services.len()
             && row.absolute.iter().all(|value| (0.0..=1.0).contains(value));
         if !valid {
-            return Err(Invalid::new(
-                "graph.correlations.absolute",
-                "must hold 0 to 1 for every service",
-            ));
+            return Err(Invalid::new("graph.correlations.absolute", "must hold 0 to 1 for every service"));
         }
         correlations[kind.index()].clone_from(&row.absolute);
     }
@@ -135,12 +122,7 @@ mod tests {
     }
 
     fn edges() -> Part {
-        let edge = v1::BehaviorEdge {
-            from: 0,
-            to: 1,
-            bit_counts: vec![1; METRIC_COUNT],
-            weights: vec![],
-        };
+        let edge = v1::BehaviorEdge { from: 0, to: 1, bit_counts: vec![1; METRIC_COUNT], weights: vec![] };
         Part::Edges(v1::GraphEdges { edges: vec![edge] })
     }
 
@@ -150,10 +132,7 @@ mod tests {
         assembler.push(header(1)).unwrap();
         assembler.push(edges()).unwrap();
         let graphs = assembler.finish().unwrap();
-        assert_eq!(
-            (graphs["incident"].tests, graphs["incident"].graph.edges().len()),
-            (3, 1)
-        );
+        assert_eq!((graphs["incident"].tests, graphs["incident"].graph.edges().len()), (3, 1));
     }
 
     #[test]
@@ -162,13 +141,7 @@ mod tests {
         let mut assembler = GraphAssembler::default();
         assembler.push(header(2)).unwrap();
         assembler.push(edges()).unwrap();
-        assert!(
-            assembler
-                .push(header(0))
-                .unwrap_err()
-                .problem()
-                .contains("1 of 2 edges")
-        );
+        assert!(assembler.push(header(0)).unwrap_err().problem().contains("1 of 2 edges"));
         let mut assembler = GraphAssembler::default();
         assembler.push(header(1)).unwrap();
         assert!(assembler.finish().is_err());

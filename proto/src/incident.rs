@@ -41,14 +41,7 @@ impl IncidentContext {
         if let Some(end) = anomaly_end {
             TimeWindow::new("anomaly_end", anomaly_start, end)?;
         }
-        Ok(Self {
-            system,
-            front_end,
-            anomaly_start,
-            anomaly_end,
-            excluded,
-            call_graph,
-        })
+        Ok(Self { system, front_end, anomaly_start, anomaly_end, excluded, call_graph })
     }
 
     /// The application.
@@ -86,10 +79,8 @@ impl TryFrom<&v1::IncidentContext> for IncidentContext {
     type Error = Invalid;
 
     fn try_from(wire: &v1::IncidentContext) -> Result<Self, Invalid> {
-        let anomaly_end = wire
-            .anomaly_end
-            .map(|end| UnixMillis::from_wire("anomaly_end", Some(end)))
-            .transpose()?;
+        let anomaly_end =
+            wire.anomaly_end.map(|end| UnixMillis::from_wire("anomaly_end", Some(end))).transpose()?;
         let excluded = wire
             .excluded
             .iter()
@@ -161,17 +152,10 @@ impl WindowRows {
         let grid = frame.grid();
         let rows = || (0..grid.samples()).filter(|&row| present[row]);
         let before = |row: &usize| grid.time(*row) < context.anomaly_start;
-        let excluded = |row: usize| {
-            context
-                .excluded
-                .iter()
-                .any(|window| window.contains(grid.time(row)))
-        };
+        let excluded = |row: usize| context.excluded.iter().any(|window| window.contains(grid.time(row)));
         let end = context.anomaly_end.unwrap_or(UnixMillis(i64::MAX));
 
-        let incident: Vec<usize> = rows()
-            .filter(|row| !before(row) && grid.time(*row) <= end)
-            .collect();
+        let incident: Vec<usize> = rows().filter(|row| !before(row) && grid.time(*row) <= end).collect();
         let all_before: Vec<usize> = rows().filter(before).collect();
         let mut normal: Vec<usize> = all_before.iter().copied().filter(|&row| !excluded(row)).collect();
         let exclusions_ignored = normal.len() < MIN_ROWS_AFTER_EXCLUSION && normal.len() < all_before.len();
@@ -179,16 +163,9 @@ impl WindowRows {
             normal = all_before;
         }
         if normal.len() < MIN_NORMAL_ROWS || incident.len() < MIN_INCIDENT_ROWS {
-            return Err(TooLittleData {
-                normal: normal.len(),
-                incident: incident.len(),
-            });
+            return Err(TooLittleData { normal: normal.len(), incident: incident.len() });
         }
-        Ok(Self {
-            normal,
-            incident,
-            exclusions_ignored,
-        })
+        Ok(Self { normal, incident, exclusions_ignored })
     }
 
     /// Normal and incident rows together, sorted.
@@ -201,20 +178,12 @@ impl WindowRows {
 
 /// Sorted rows as half-open ranges.
 pub fn row_ranges(rows: &[usize]) -> Vec<Range<usize>> {
-    rows.chunk_by(|left, right| left + 1 == *right)
-        .map(|run| run[0]..run[run.len() - 1] + 1)
-        .collect()
+    rows.chunk_by(|left, right| left + 1 == *right).map(|run| run[0]..run[run.len() - 1] + 1).collect()
 }
 
 /// Half-open ranges as the wire has them.
 pub fn ranges_to_wire(ranges: &[Range<usize>]) -> Vec<v1::RowRange> {
-    ranges
-        .iter()
-        .map(|range| v1::RowRange {
-            first: range.start as u64,
-            end: range.end as u64,
-        })
-        .collect()
+    ranges.iter().map(|range| v1::RowRange { first: range.start as u64, end: range.end as u64 }).collect()
 }
 
 /// Decodes ranges of rows of `grid` into sorted rows.
@@ -251,14 +220,14 @@ mod tests {
 
     fn frame(samples: usize, missing: &[usize]) -> MetricFrame {
         let grid = TimeGrid::new(UnixMillis(0), 1000, samples).unwrap();
-        let key = SeriesKey {
-            service: "a".into(),
-            metric: MetricKind::Cpu,
-            name: "cpu".into(),
-        };
-        let values = Array2::from_shape_fn((1, samples), |(_, column)| {
-            if missing.contains(&column) { f64::NAN } else { 1.0 }
-        });
+        let key = SeriesKey { service: "a".into(), metric: MetricKind::Cpu, name: "cpu".into() };
+        let values =
+            Array2::from_shape_fn(
+                (1, samples),
+                |(_, column)| {
+                    if missing.contains(&column) { f64::NAN } else { 1.0 }
+                },
+            );
         MetricFrame::new(grid, vec![key], values).unwrap()
     }
 
@@ -292,18 +261,8 @@ mod tests {
     #[test]
     fn too_few_rows_are_counted_for_the_user_and_rows_without_samples_do_not_count() {
         let error = WindowRows::divide(&frame(8, &[1]), &context(5, None, &[])).unwrap_err();
-        assert_eq!(
-            error,
-            TooLittleData {
-                normal: 4,
-                incident: 3
-            }
-        );
-        assert!(
-            error
-                .to_string()
-                .starts_with("too little data: 4 normal and 3 incident rows")
-        );
+        assert_eq!(error, TooLittleData { normal: 4, incident: 3 });
+        assert!(error.to_string().starts_with("too little data: 4 normal and 3 incident rows"));
         assert!(WindowRows::divide(&frame(8, &[]), &context(6, None, &[])).is_err());
         assert!(WindowRows::divide(&frame(8, &[]), &context(5, None, &[])).is_ok());
     }
@@ -314,15 +273,9 @@ mod tests {
         let ranges = row_ranges(&rows);
         assert_eq!(ranges, [0..3, 7..8, 9..11]);
         let grid = TimeGrid::new(UnixMillis(0), 1, 11).unwrap();
-        assert_eq!(
-            rows_from_wire("rows", &ranges_to_wire(&ranges), &grid).unwrap(),
-            rows
-        );
+        assert_eq!(rows_from_wire("rows", &ranges_to_wire(&ranges), &grid).unwrap(), rows);
         let overlapping = ranges_to_wire(&[0..3, 2..4]);
-        assert_eq!(
-            rows_from_wire("rows", &overlapping, &grid).unwrap_err().field(),
-            "rows[1]"
-        );
+        assert_eq!(rows_from_wire("rows", &overlapping, &grid).unwrap_err().field(), "rows[1]");
         assert!(rows_from_wire("rows", &ranges_to_wire(&[0..2, 9..12]), &grid).is_err());
     }
 }

@@ -14,10 +14,7 @@ pub struct Invalid {
 impl Invalid {
     /// `problem` is a clause that says what is wrong and what would be right.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            problem: problem.into(),
-        }
+        Self { field: field.into(), problem: problem.into() }
     }
 
     /// A field that must be set and is not.
@@ -37,10 +34,7 @@ impl Invalid {
 
     /// The same error seen from the message that contains this one in its field `parent`.
     pub fn within(self, parent: &str) -> Self {
-        Self {
-            field: format!("{parent}.{}", self.field),
-            problem: self.problem,
-        }
+        Self { field: format!("{parent}.{}", self.field), problem: self.problem }
     }
 }
 

@@ -36,13 +36,7 @@ pub mod settings;
 pub mod time;
 
 /// Messages, clients and servers generated from the .proto files.
-#[allow(
-    missing_docs,
-    clippy::all,
-    unreachable_pub,
-    unused_qualifications,
-    reason = "generated code"
-)]
+#[allow(missing_docs, clippy::all, unreachable_pub, unused_qualifications, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("automap.v1");
 }

@@ -73,17 +73,14 @@ impl FromStr for Method {
     type Err = Invalid;
 
     fn from_str(name: &str) -> Result<Self, Invalid> {
-        Self::ALL
-            .into_iter()
-            .find(|method| method.name() == name)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name);
-                let hint = did_you_mean(name, names).map_or_else(
-                    || format!("; the methods are {}", names.join(", ")),
-                    |near| format!("; did you mean {near}?"),
-                );
-                Invalid::new("method", format!("{name} is no method{hint}"))
-            })
+        Self::ALL.into_iter().find(|method| method.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            let hint = did_you_mean(name, names).map_or_else(
+                || format!("; the methods are {}", names.join(", ")),
+                |near| format!("; did you mean {near}?"),
+            );
+            Invalid::new("method", format!("{name} is no method{hint}"))
+        })
     }
 }
 
@@ -99,12 +96,6 @@ mod tests {
         }
         assert_eq!(Method::from_wire("method", 0), Ok(Method::default()));
         assert!(Method::from_wire("method", 99).is_err());
-        assert!(
-            "nsigma"
-                .parse::<Method>()
-                .unwrap_err()
-                .to_string()
-                .contains("did you mean n-sigma?")
-        );
+        assert!("nsigma".parse::<Method>().unwrap_err().to_string().contains("did you mean n-sigma?"));
     }
 }

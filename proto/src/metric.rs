@@ -98,17 +98,14 @@ impl FromStr for MetricKind {
     type Err = Invalid;
 
     fn from_str(name: &str) -> Result<Self, Invalid> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| {
-                let names = Self::ALL.map(Self::name);
-                let hint = did_you_mean(name, names).map_or_else(
-                    || format!("; the metric types are {}", names.join(", ")),
-                    |near| format!("; did you mean {near}?"),
-                );
-                Invalid::new("metric", format!("{name} is no metric type{hint}"))
-            })
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            let hint = did_you_mean(name, names).map_or_else(
+                || format!("; the metric types are {}", names.join(", ")),
+                |near| format!("; did you mean {near}?"),
+            );
+            Invalid::new("metric", format!("{name} is no metric type{hint}"))
+        })
     }
 }
 
@@ -131,9 +128,6 @@ mod tests {
             assert!(MetricKind::from_wire("series[0].metric", value).is_err());
         }
         let error = "latancy".parse::<MetricKind>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "field `metric`: latancy is no metric type; did you mean latency?"
-        );
+        assert_eq!(error.to_string(), "field `metric`: latancy is no metric type; did you mean latency?");
     }
 }

@@ -26,13 +26,8 @@ pub enum ServiceClass {
 
 impl ServiceClass {
     /// All classes, in the order of arrays of five.
-    pub const ALL: [Self; 5] = [
-        Self::Representational,
-        Self::Computing,
-        Self::Networking,
-        Self::Storage,
-        Self::Environmental,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Representational, Self::Computing, Self::Networking, Self::Storage, Self::Environmental];
 
     /// Position in arrays of five, 0..4.
     pub const fn index(self) -> usize {
@@ -58,10 +53,7 @@ impl ServiceClass {
         match usize::try_from(value) {
             Ok(0) => Ok(None),
             Ok(number) if number <= Self::ALL.len() => Ok(Some(Self::ALL[number - 1])),
-            _ => Err(Invalid::new(
-                field,
-                format!("{value} is no service class; send 1 to 5"),
-            )),
+            _ => Err(Invalid::new(field, format!("{value} is no service class; send 1 to 5"))),
         }
     }
 
@@ -99,11 +91,7 @@ impl TryFrom<&v1::ServiceProfile> for ServiceProfile {
             .ok_or_else(|| Invalid::new("profile.weights", "must be seven numbers between 0 and 1"))?;
         let class = ServiceClass::from_wire("profile.service_class", wire.service_class)?
             .ok_or_else(|| Invalid::missing("profile.service_class"))?;
-        Ok(Self {
-            service: wire.service.clone(),
-            weights,
-            class,
-        })
+        Ok(Self { service: wire.service.clone(), weights, class })
     }
 }
 
@@ -124,33 +112,12 @@ mod tests {
     #[test]
     fn profiles_survive_the_wire_and_bad_ones_are_refused() {
         for class in ServiceClass::ALL {
-            let profile = ServiceProfile {
-                service: "a".into(),
-                weights: [0.1; 7],
-                class,
-            };
-            assert_eq!(
-                ServiceProfile::try_from(&v1::ServiceProfile::from(&profile)),
-                Ok(profile)
-            );
+            let profile = ServiceProfile { service: "a".into(), weights: [0.1; 7], class };
+            assert_eq!(ServiceProfile::try_from(&v1::ServiceProfile::from(&profile)), Ok(profile));
         }
-        let bad = v1::ServiceProfile {
-            service: "a".into(),
-            weights: vec![f64::NAN; 7],
-            service_class: 1,
-        };
-        assert_eq!(
-            ServiceProfile::try_from(&bad).unwrap_err().field(),
-            "profile.weights"
-        );
-        let bad = v1::ServiceProfile {
-            service: "a".into(),
-            weights: vec![0.0; 7],
-            service_class: 6,
-        };
-        assert_eq!(
-            ServiceProfile::try_from(&bad).unwrap_err().field(),
-            "profile.service_class"
-        );
+        let bad = v1::ServiceProfile { service: "a".into(), weights: vec![f64::NAN; 7], service_class: 1 };
+        assert_eq!(ServiceProfile::try_from(&bad).unwrap_err().field(), "profile.weights");
+        let bad = v1::ServiceProfile { service: "a".into(), weights: vec![0.0; 7], service_class: 6 };
+        assert_eq!(ServiceProfile::try_from(&bad).unwrap_err().field(), "profile.service_class");
     }
 }

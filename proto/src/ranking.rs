@@ -73,16 +73,10 @@ impl Ranking {
                 ));
             }
             if !ranked.score.is_finite() || ranked.score > previous {
-                return Err(Invalid::new(
-                    field("score"),
-                    "is not finite or larger than the one before it",
-                ));
+                return Err(Invalid::new(field("score"), "is not finite or larger than the one before it"));
             }
             if !seen.insert(ranked.service.as_str()) {
-                return Err(Invalid::new(
-                    field("service"),
-                    format!("{} stands twice", ranked.service),
-                ));
+                return Err(Invalid::new(field("service"), format!("{} stands twice", ranked.service)));
             }
             previous = ranked.score;
         }
@@ -99,10 +93,7 @@ impl TryFrom<&[v1::RankedService]> for Ranking {
     type Error = Invalid;
 
     fn try_from(wire: &[v1::RankedService]) -> Result<Self, Invalid> {
-        let services = wire
-            .iter()
-            .map(RankedService::try_from)
-            .collect::<Result<_, _>>()?;
+        let services = wire.iter().map(RankedService::try_from).collect::<Result<_, _>>()?;
         Self::new(services)
     }
 }
@@ -111,11 +102,7 @@ impl TryFrom<&v1::RankedService> for RankedService {
     type Error = Invalid;
 
     fn try_from(wire: &v1::RankedService) -> Result<Self, Invalid> {
-        let evidence = wire
-            .evidence
-            .iter()
-            .map(Evidence::try_from)
-            .collect::<Result<_, _>>()?;
+        let evidence = wire.evidence.iter().map(Evidence::try_from).collect::<Result<_, _>>()?;
         Ok(Self {
             rank: wire.rank,
             service: wire.service.clone(),
@@ -141,12 +128,7 @@ impl TryFrom<&v1::Evidence> for Evidence {
             return Err(Invalid::new("evidence.deviation", "is not finite"));
         }
         let metric = MetricKind::from_wire("evidence.metric", wire.metric)?;
-        Ok(Self {
-            metric,
-            series: wire.series.clone(),
-            deviation: wire.deviation,
-            direction,
-        })
+        Ok(Self { metric, series: wire.series.clone(), deviation: wire.deviation, direction })
     }
 }
 
@@ -234,10 +216,7 @@ mod tests {
             (vec![ranked(2, "a", 1.0)], "ranking[0].rank"),
             (vec![ranked(1, "a", 1.0), ranked(2, "b", 2.0)], "ranking[1].score"),
             (vec![ranked(1, "a", f64::NAN)], "ranking[0].score"),
-            (
-                vec![ranked(1, "a", 1.0), ranked(2, "a", 1.0)],
-                "ranking[1].service",
-            ),
+            (vec![ranked(1, "a", 1.0), ranked(2, "a", 1.0)], "ranking[1].service"),
         ] {
             assert_eq!(Ranking::new(services).unwrap_err().field(), field);
         }

@@ -30,10 +30,7 @@ impl CiTest {
     pub fn from_wire(field: &str, value: i32) -> Result<Self, Invalid> {
         match v1::CiTest::try_from(value) {
             Ok(v1::CiTest::Unspecified | v1::CiTest::FisherZ) => Ok(Self::FisherZ),
-            Err(_) => Err(Invalid::new(
-                field,
-                format!("{value} is no conditional independence test"),
-            )),
+            Err(_) => Err(Invalid::new(field, format!("{value} is no conditional independence test"))),
         }
     }
 
@@ -57,10 +54,7 @@ impl FromStr for CiTest {
     fn from_str(name: &str) -> Result<Self, Invalid> {
         match name {
             "fisher-z" => Ok(Self::FisherZ),
-            _ => Err(Invalid::new(
-                "ci_test",
-                format!("{name} is no test; use fisher-z"),
-            )),
+            _ => Err(Invalid::new("ci_test", format!("{name} is no test; use fisher-z"))),
         }
     }
 }
@@ -86,22 +80,14 @@ impl GraphSettings {
         mut metrics: Vec<MetricKind>,
     ) -> Result<Self, Invalid> {
         if !(alpha > 0.0 && alpha < 1.0) {
-            return Err(Invalid::new(
-                "alpha",
-                format!("is {alpha}; must lie strictly between 0 and 1"),
-            ));
+            return Err(Invalid::new("alpha", format!("is {alpha}; must lie strictly between 0 and 1")));
         }
         metrics.sort_unstable();
         metrics.dedup();
         if metrics.is_empty() {
             metrics = MetricKind::ALL.to_vec();
         }
-        Ok(Self {
-            ci_test,
-            alpha,
-            max_condition,
-            metrics,
-        })
+        Ok(Self { ci_test, alpha, max_condition, metrics })
     }
 
     /// The test.
@@ -128,12 +114,7 @@ impl GraphSettings {
 impl Default for GraphSettings {
     /// Fisher's z at 0.05, up to three conditioning services, all metric types: the faithful method's choice.
     fn default() -> Self {
-        Self {
-            ci_test: CiTest::FisherZ,
-            alpha: 0.05,
-            max_condition: 3,
-            metrics: MetricKind::ALL.to_vec(),
-        }
+        Self { ci_test: CiTest::FisherZ, alpha: 0.05, max_condition: 3, metrics: MetricKind::ALL.to_vec() }
     }
 }
 
@@ -158,11 +139,7 @@ impl From<&GraphSettings> for v1::GraphSettings {
             ci_test: settings.ci_test.to_wire().into(),
             alpha: settings.alpha,
             max_condition: u32::try_from(settings.max_condition).unwrap_or(u32::MAX),
-            metrics: settings
-                .metrics
-                .iter()
-                .map(|kind| kind.to_wire().into())
-                .collect(),
+            metrics: settings.metrics.iter().map(|kind| kind.to_wire().into()).collect(),
         }
     }
 }
@@ -181,17 +158,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(settings.metrics(), [MetricKind::Cpu, MetricKind::Io]);
-        assert_eq!(
-            GraphSettings::try_from(&v1::GraphSettings::from(&settings)),
-            Ok(settings)
-        );
+        assert_eq!(GraphSettings::try_from(&v1::GraphSettings::from(&settings)), Ok(settings));
         for alpha in [0.0, 1.0, -1.0, f64::NAN] {
-            assert_eq!(
-                GraphSettings::new(CiTest::FisherZ, alpha, 3, vec![])
-                    .unwrap_err()
-                    .field(),
-                "alpha"
-            );
+            assert_eq!(GraphSettings::new(CiTest::FisherZ, alpha, 3, vec![]).unwrap_err().field(), "alpha");
         }
     }
 }

@@ -19,10 +19,7 @@ impl UnixMillis {
     /// The number is not finite or beyond the years 1 to 9999.
     pub fn from_seconds(field: &str, seconds: f64) -> Result<Self, Invalid> {
         if !seconds.is_finite() || !Self::RANGE_SECONDS.contains(&(seconds.floor() as i64)) {
-            return Err(Invalid::new(
-                field,
-                format!("{seconds} is no time in unix seconds"),
-            ));
+            return Err(Invalid::new(field, format!("{seconds} is no time in unix seconds")));
         }
         Ok(Self((seconds * 1000.0).round() as i64))
     }
@@ -42,9 +39,7 @@ impl UnixMillis {
         {
             return Err(Invalid::new(field, "is beyond the years 1 to 9999"));
         }
-        Ok(Self(
-            timestamp.seconds * 1000 + i64::from(timestamp.nanos) / 1_000_000,
-        ))
+        Ok(Self(timestamp.seconds * 1000 + i64::from(timestamp.nanos) / 1_000_000))
     }
 
     /// The wire value.
@@ -83,11 +78,7 @@ impl TimeWindow {
         if end < start {
             return Err(Invalid::new(
                 field,
-                format!(
-                    "ends at {} before it starts at {}",
-                    end.seconds(),
-                    start.seconds()
-                ),
+                format!("ends at {} before it starts at {}", end.seconds(), start.seconds()),
             ));
         }
         Ok(Self { start, end })
@@ -120,10 +111,7 @@ impl TimeWindow {
 
     /// The wire value.
     pub fn to_wire(self) -> v1::TimeWindow {
-        v1::TimeWindow {
-            start: Some(self.start.to_wire()),
-            end: Some(self.end.to_wire()),
-        }
+        v1::TimeWindow { start: Some(self.start.to_wire()), end: Some(self.end.to_wire()) }
     }
 }
 
@@ -145,10 +133,7 @@ impl TimeGrid {
     /// The step is zero or too large, or there are no or too many samples.
     pub fn new(start: UnixMillis, step_ms: u64, samples: usize) -> Result<Self, Invalid> {
         if step_ms == 0 || step_ms > Self::MAX_STEP_MS {
-            return Err(Invalid::new(
-                "grid.step",
-                "must lie between one millisecond and 366 days",
-            ));
+            return Err(Invalid::new("grid.step", "must lie between one millisecond and 366 days"));
         }
         if samples == 0 || samples > Self::MAX_SAMPLES {
             return Err(Invalid::new(
@@ -156,11 +141,7 @@ impl TimeGrid {
                 format!("is {samples}; must lie between 1 and {}", Self::MAX_SAMPLES),
             ));
         }
-        Ok(Self {
-            start,
-            step_ms,
-            samples,
-        })
+        Ok(Self { start, step_ms, samples })
     }
 
     /// Time of the first sample.
@@ -199,9 +180,7 @@ impl TryFrom<&v1::TimeGrid> for TimeGrid {
             .ok()
             .and_then(|seconds| seconds.checked_mul(1000))
             .and_then(|milliseconds| {
-                u64::try_from(step.nanos / 1_000_000)
-                    .ok()
-                    .and_then(|rest| milliseconds.checked_add(rest))
+                u64::try_from(step.nanos / 1_000_000).ok().and_then(|rest| milliseconds.checked_add(rest))
             })
             .ok_or_else(|| Invalid::new("grid.step", "is negative or too large"))?;
         let samples = usize::try_from(wire.samples)
@@ -233,36 +212,18 @@ mod tests {
 
     #[test]
     fn impossible_grids_are_refused_by_field() {
-        let wire = v1::TimeGrid {
-            start: Some(UnixMillis(0).to_wire()),
-            step: None,
-            samples: 3,
-        };
+        let wire = v1::TimeGrid { start: Some(UnixMillis(0).to_wire()), step: None, samples: 3 };
         assert_eq!(TimeGrid::try_from(&wire).unwrap_err().field(), "grid.step");
-        let wire = v1::TimeGrid {
-            step: Some(duration_to_wire(1000)),
-            samples: u64::MAX,
-            ..wire
-        };
+        let wire = v1::TimeGrid { step: Some(duration_to_wire(1000)), samples: u64::MAX, ..wire };
         assert_eq!(TimeGrid::try_from(&wire).unwrap_err().field(), "grid.samples");
-        let negative = prost_types::Duration {
-            seconds: -1,
-            nanos: 0,
-        };
-        let wire = v1::TimeGrid {
-            step: Some(negative),
-            samples: 3,
-            ..wire
-        };
+        let negative = prost_types::Duration { seconds: -1, nanos: 0 };
+        let wire = v1::TimeGrid { step: Some(negative), samples: 3, ..wire };
         assert_eq!(TimeGrid::try_from(&wire).unwrap_err().field(), "grid.step");
     }
 
     #[test]
     fn a_window_that_ends_before_it_starts_is_refused() {
         let error = TimeWindow::new("excluded[2]", UnixMillis(2000), UnixMillis(1000)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "field `excluded[2]`: ends at 1 before it starts at 2"
-        );
+        assert_eq!(error.to_string(), "field `excluded[2]`: ends at 1 before it starts at 2");
     }
 }

@@ -16,10 +16,7 @@ pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
         .ok()
         .filter(|endpoint| endpoint.uri().scheme_str() == Some("http") && endpoint.uri().host().is_some())
         .ok_or_else(|| {
-            Invalid::new(
-                field,
-                format!("{url} is no address of a service; use http://host:port"),
-            )
+            Invalid::new(field, format!("{url} is no address of a service; use http://host:port"))
         })?;
     Ok(endpoint
         .connect_timeout(Duration::from_secs(5))
@@ -36,11 +33,7 @@ mod tests {
     #[tokio::test]
     async fn addresses_without_scheme_or_host_are_refused() {
         for url in ["", "walker:4310", "ftp://walker", "http://", "http:// walker"] {
-            assert_eq!(
-                channel("walker.collector", url).unwrap_err().field(),
-                "walker.collector",
-                "{url}"
-            );
+            assert_eq!(channel("walker.collector", url).unwrap_err().field(), "walker.collector", "{url}");
         }
         assert!(channel("walker.collector", "http://[::1]:4310").is_ok());
     }

@@ -27,10 +27,7 @@ where
     let mut figment = Figment::from(Serialized::defaults(defaults));
     if let Some(path) = file {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigError(format!(
-                "cannot read the configuration file {}: {error}",
-                path.display()
-            ))
+            ConfigError(format!("cannot read the configuration file {}: {error}", path.display()))
         })?;
         figment = figment.merge(Toml::string(&text));
     }
@@ -39,9 +36,7 @@ where
         .map(|key| key.as_str().replace('_', "-").into())
         .split("--");
     figment.merge(environment).extract().map_err(|error| {
-        let place = file.map_or_else(String::new, |path| {
-            format!(" (configuration file {})", path.display())
-        });
+        let place = file.map_or_else(String::new, |path| format!(" (configuration file {})", path.display()));
         ConfigError(format!("configuration: {error}{place}"))
     })
 }
@@ -68,12 +63,7 @@ mod tests {
     }
 
     fn defaults() -> Sample {
-        Sample {
-            server: Server {
-                listen: "127.0.0.1:1".into(),
-                drain_seconds: 5,
-            },
-        }
+        Sample { server: Server { listen: "127.0.0.1:1".into(), drain_seconds: 5 } }
     }
 
     fn load_text(text: &str) -> Result<Sample, ConfigError> {
@@ -85,31 +75,18 @@ mod tests {
     #[test]
     fn a_file_overrides_only_what_it_names() {
         let config = load_text("[server]\ndrain-seconds = 9\n").unwrap();
-        assert_eq!(
-            config.server,
-            Server {
-                listen: "127.0.0.1:1".into(),
-                drain_seconds: 9
-            }
-        );
-        assert_eq!(
-            load(&defaults(), None, "AUTOMAP_CONFIG_TEST_").unwrap(),
-            defaults()
-        );
+        assert_eq!(config.server, Server { listen: "127.0.0.1:1".into(), drain_seconds: 9 });
+        assert_eq!(load(&defaults(), None, "AUTOMAP_CONFIG_TEST_").unwrap(), defaults());
     }
 
     #[test]
     fn unknown_keys_wrong_types_and_missing_files_are_named() {
         let error = load_text("[server]\ndrain-second = 9\n").unwrap_err().to_string();
         assert!(error.contains("drain-second"), "{error}");
-        let error = load_text("[server]\ndrain-seconds = \"soon\"\n")
-            .unwrap_err()
-            .to_string();
+        let error = load_text("[server]\ndrain-seconds = \"soon\"\n").unwrap_err().to_string();
         assert!(error.contains("drain-seconds"), "{error}");
         let missing = Path::new("/nowhere/automap.toml");
-        let error = load(&defaults(), Some(missing), "AUTOMAP_CONFIG_TEST_")
-            .unwrap_err()
-            .to_string();
+        let error = load(&defaults(), Some(missing), "AUTOMAP_CONFIG_TEST_").unwrap_err().to_string();
         assert!(error.contains("/nowhere/automap.toml"), "{error}");
     }
 }

@@ -43,11 +43,7 @@ impl ErrorCode {
         (Self::Unavailable, Code::Unavailable, "UNAVAILABLE"),
         (Self::Overloaded, Code::ResourceExhausted, "OVERLOADED"),
         (Self::Cancelled, Code::Cancelled, "CANCELLED"),
-        (
-            Self::DeadlineExceeded,
-            Code::DeadlineExceeded,
-            "DEADLINE_EXCEEDED",
-        ),
+        (Self::DeadlineExceeded, Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         (Self::DataLoss, Code::DataLoss, "DATA_LOSS"),
         (Self::Internal, Code::Internal, "INTERNAL"),
     ];
@@ -80,12 +76,7 @@ pub struct ServiceError {
 impl ServiceError {
     /// `message` is a sentence in lower case that names the thing and the way out.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            field: None,
-            retry_after: None,
-        }
+        Self { code, message: message.into(), field: None, retry_after: None }
     }
 
     /// A defect of AutoMAP.
@@ -175,12 +166,7 @@ impl From<Status> for ServiceError {
             .and_then(|request| request.field_violations.first())
             .map(|violation| violation.field.clone());
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
-        Self {
-            code,
-            message: status.message().to_owned(),
-            field,
-            retry_after,
-        }
+        Self { code, message: status.message().to_owned(), field, retry_after }
     }
 }
 
@@ -211,17 +197,8 @@ mod tests {
     fn a_timeout_of_tonic_is_a_passed_deadline() {
         let error = ServiceError::from(Status::cancelled("Timeout expired"));
         assert_eq!(error.code(), ErrorCode::DeadlineExceeded);
-        assert_eq!(
-            ServiceError::from(Status::cancelled("by caller")).code(),
-            ErrorCode::Cancelled
-        );
-        assert_eq!(
-            ServiceError::from(Status::data_loss("gone")).code(),
-            ErrorCode::DataLoss
-        );
-        assert_eq!(
-            ServiceError::from(Status::permission_denied("no")).code(),
-            ErrorCode::Internal
-        );
+        assert_eq!(ServiceError::from(Status::cancelled("by caller")).code(), ErrorCode::Cancelled);
+        assert_eq!(ServiceError::from(Status::data_loss("gone")).code(), ErrorCode::DataLoss);
+        assert_eq!(ServiceError::from(Status::permission_denied("no")).code(), ErrorCode::Internal);
     }
 }

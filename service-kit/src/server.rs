@@ -4,9 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{service::Routes, transport::Server};
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
 
 /// How a service listens and what it bears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +27,7 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// Defaults, listening on `port` of the loopback interface.
     pub fn on_port(port: u16) -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], port)),
-            ..Self::default()
-        }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..Self::default() }
     }
 
     /// Largest frame, bytes.
@@ -83,10 +82,7 @@ pub enum ServeError {
 pub async fn bind(config: &ServerConfig) -> Result<TcpListener, ServeError> {
     TcpListener::bind(config.listen)
         .await
-        .map_err(|source| ServeError::Listen {
-            address: config.listen,
-            source,
-        })
+        .map_err(|source| ServeError::Listen { address: config.listen, source })
 }
 
 /// Serves `routes` on `listener` until `shutdown`, then lets running calls finish for the drain time.
@@ -103,31 +99,28 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_service_status(service_name, tonic_health::ServingStatus::Serving)
-        .await;
+    health.set_service_status(service_name, tonic_health::ServingStatus::Serving).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(automap_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
+    // Without this, small answers wait for delayed acknowledgements: 40 ms a call.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopping = shutdown.clone();
     let server = Server::builder()
         .max_concurrent_streams(config.concurrent_streams)
         .initial_stream_window_size(HTTP2_WINDOW_BYTES)
         .initial_connection_window_size(HTTP2_WINDOW_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .tcp_nodelay(true)
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(incoming, async move {
             stopping.cancelled().await;
-            health
-                .set_service_status(service_name, tonic_health::ServingStatus::NotServing)
-                .await;
+            health.set_service_status(service_name, tonic_health::ServingStatus::NotServing).await;
         });
     let drain = Duration::from_secs(config.drain_seconds);
     tokio::select! {

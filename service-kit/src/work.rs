@@ -42,9 +42,7 @@ where
         }
         Err(error) => {
             tracing::error!(%error, "a computation panicked");
-            Err(ServiceError::internal(
-                "a computation failed; the log of this service says where",
-            ))
+            Err(ServiceError::internal("a computation failed; the log of this service says where"))
         }
     }
 }
@@ -62,15 +60,9 @@ mod tests {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            stopped
-                .send(())
-                .map_err(|error| ServiceError::internal(error.to_string()))
+            stopped.send(()).map_err(|error| ServiceError::internal(error.to_string()))
         });
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), call)
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
         seen.recv_timeout(Duration::from_secs(30)).unwrap();
     }
 

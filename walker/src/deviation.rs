@@ -32,10 +32,7 @@ pub fn deviations(frame: &MetricFrame, rows: &WindowRows) -> Vec<ServiceEvidence
     furthest_per_metric(frame, rows, &MetricKind::ALL, departure)
         .into_iter()
         // Summed in falling order, so that services with equal deviations have equal totals whatever the types.
-        .map(|evidence| ServiceEvidence {
-            total: evidence.iter().map(|item| item.deviation).sum(),
-            evidence,
-        })
+        .map(|evidence| ServiceEvidence { total: evidence.iter().map(|item| item.deviation).sum(), evidence })
         .collect()
 }
 
@@ -45,15 +42,9 @@ fn departure(windows: &SeriesWindows) -> Departure {
     let scale = robust_scale(windows, centre);
     let above = percentile(windows.incident(), 0.8) - centre;
     let below = centre - percentile(windows.incident(), 0.2);
-    let (distance, direction) = if above >= below {
-        (above, Direction::Up)
-    } else {
-        (below, Direction::Down)
-    };
-    Departure {
-        spreads: distance.max(0.0) / scale,
-        direction,
-    }
+    let (distance, direction) =
+        if above >= below { (above, Direction::Up) } else { (below, Direction::Down) };
+    Departure { spreads: distance.max(0.0) / scale, direction }
 }
 
 /// s of the module's formula; positive.
@@ -65,11 +56,7 @@ fn robust_scale(windows: &SeriesWindows, centre: f64) -> f64 {
         .max(windows.normal_sigma() / 4.0)
         .max(0.02 * centre.abs())
         .max((percentile(normal, 0.975) - percentile(normal, 0.025)) / 4.0);
-    if scale <= NO_SPREAD {
-        windows.fallback_scale()
-    } else {
-        scale
-    }
+    if scale <= NO_SPREAD { windows.fallback_scale() } else { scale }
 }
 
 #[cfg(test)]
@@ -89,23 +76,14 @@ mod tests {
     }
 
     fn series(name: &'static str, metric: MetricKind, samples: &[f64]) -> TestSeries {
-        TestSeries {
-            service: "cart",
-            metric,
-            name,
-            samples: Array1::from(samples.to_vec()),
-        }
+        TestSeries { service: "cart", metric, name, samples: Array1::from(samples.to_vec()) }
     }
 
     #[test]
     fn a_deviation_worked_by_hand() {
         // normal 10 12 11 9 10: median 10, MAD 1, sigma sqrt(1.04), 2 % of the median .2,
         // P2.5 9.1 and P97.5 11.9, so (P97.5 - P2.5)/4 = .7; s = 1.48. incident 20 30: P80 28, so 18/1.48.
-        let frame = frame_of(&[series(
-            "cpu",
-            MetricKind::Cpu,
-            &[10.0, 12.0, 11.0, 9.0, 10.0, 20.0, 30.0],
-        )]);
+        let frame = frame_of(&[series("cpu", MetricKind::Cpu, &[10.0, 12.0, 11.0, 9.0, 10.0, 20.0, 30.0])]);
         let found = deviations(&frame, &split(5, 2));
         let expected = (1.0_f64 + 18.0 / 1.48).ln();
         assert!((found[0].total - expected).abs() < 1e-12);
@@ -115,11 +93,7 @@ mod tests {
 
     #[test]
     fn a_fall_counts_as_much_as_a_rise_and_says_so() {
-        let frame = frame_of(&[series(
-            "cpu",
-            MetricKind::Cpu,
-            &[10.0, 12.0, 11.0, 9.0, 10.0, 0.0, -10.0],
-        )]);
+        let frame = frame_of(&[series("cpu", MetricKind::Cpu, &[10.0, 12.0, 11.0, 9.0, 10.0, 0.0, -10.0])]);
         let found = deviations(&frame, &split(5, 2));
         assert!((found[0].total - (1.0_f64 + 18.0 / 1.48).ln()).abs() < 1e-12);
         assert_eq!(found[0].evidence[0].direction, Direction::Down);
@@ -135,11 +109,7 @@ mod tests {
             series("cpu", MetricKind::Cpu, &small),
         ]);
         let found = deviations(&frame, &split(5, 2));
-        let names: Vec<&str> = found[0]
-            .evidence
-            .iter()
-            .map(|item| item.series.as_str())
-            .collect();
+        let names: Vec<&str> = found[0].evidence.iter().map(|item| item.series.as_str()).collect();
         assert_eq!(names, ["latency-p99", "cpu"]);
         let expected = (1.0_f64 + 40.0 / 1.48).ln() + (1.0_f64 + 2.0 / 1.48).ln();
         assert!((found[0].total - expected).abs() < 1e-12);

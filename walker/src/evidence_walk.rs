@@ -29,15 +29,8 @@ pub fn walked_services(measured: &[String], calls: Option<&CallGraph>) -> Vec<St
 
 /// Calls as pairs of indices into `services`, which are sorted; calls of others are left out.
 pub(crate) fn indexed_calls(services: &[String], calls: &CallGraph) -> Vec<(usize, usize)> {
-    let index = |name: &str| {
-        services
-            .binary_search_by(|service| service.as_str().cmp(name))
-            .ok()
-    };
-    calls
-        .calls()
-        .filter_map(|(caller, callee)| Some((index(caller)?, index(callee)?)))
-        .collect()
+    let index = |name: &str| services.binary_search_by(|service| service.as_str().cmp(name)).ok();
+    calls.calls().filter_map(|(caller, callee)| Some((index(caller)?, index(callee)?))).collect()
 }
 
 /// The share of time that the walk spends at each of `services`.
@@ -58,16 +51,8 @@ pub fn evidence_walk(
 
 /// a² for each of `count` services; zero for what is missing or no number.
 pub(crate) fn squared(totals: &[f64], count: usize) -> Vec<f64> {
-    let total = |index: usize| {
-        totals
-            .get(index)
-            .copied()
-            .filter(|value| value.is_finite())
-            .unwrap_or(0.0)
-    };
-    (0..count)
-        .map(|index| total(index).clamp(0.0, 1e9).powi(2))
-        .collect()
+    let total = |index: usize| totals.get(index).copied().filter(|value| value.is_finite()).unwrap_or(0.0);
+    (0..count).map(|index| total(index).clamp(0.0, 1e9).powi(2)).collect()
 }
 
 fn transition(
@@ -98,12 +83,7 @@ mod tests {
     }
 
     fn calls(pairs: &[(usize, usize)]) -> CallGraph {
-        CallGraph::new(
-            pairs
-                .iter()
-                .map(|(from, to)| (format!("s{from:02}"), format!("s{to:02}"))),
-        )
-        .unwrap()
+        CallGraph::new(pairs.iter().map(|(from, to)| (format!("s{from:02}"), format!("s{to:02}")))).unwrap()
     }
 
     #[test]
@@ -120,39 +100,22 @@ mod tests {
     fn two_services_balance_as_worked_by_hand() {
         // s00 calls s01, a = 1, 2: P00 = .5/4.5 = 1/9, P01 = 8/9, P10 = .1/2.1 = 1/21, P11 = 20/21, q = 1/5, 4/5.
         // x0 = .3·(x0/9 + x1/21) + .7/5 and x1 = 1 - x0 give x0 (1 - 1/30 + 1/70) = .14 + 1/70.
-        let found = evidence_walk(
-            &names(2),
-            &[1.0, 2.0],
-            &calls(&[(0, 1)]),
-            &EvidenceParameters::default(),
-        );
+        let found = evidence_walk(&names(2), &[1.0, 2.0], &calls(&[(0, 1)]), &EvidenceParameters::default());
         let expected = (0.14 + 1.0 / 70.0) / (1.0 - 1.0 / 30.0 + 1.0 / 70.0);
         assert!((found[0] - expected).abs() < 1e-12 && (found[1] - (1.0 - expected)).abs() < 1e-12);
     }
 
     #[test]
     fn a_called_service_gains_on_an_equal_one_that_nobody_calls() {
-        let found = evidence_walk(
-            &names(3),
-            &[1.0, 2.0, 2.0],
-            &calls(&[(0, 1)]),
-            &EvidenceParameters::default(),
-        );
+        let found =
+            evidence_walk(&names(3), &[1.0, 2.0, 2.0], &calls(&[(0, 1)]), &EvidenceParameters::default());
         assert!(found[1] > found[2] && found[2] > 0.0);
     }
 
     #[test]
     fn without_any_evidence_all_services_are_exactly_equal() {
-        let found = evidence_walk(
-            &names(3),
-            &[0.0; 3],
-            &calls(&[(0, 1)]),
-            &EvidenceParameters::default(),
-        );
-        assert!(
-            found.iter().all(|mass| mass.to_bits() == found[0].to_bits()),
-            "{found:?}"
-        );
+        let found = evidence_walk(&names(3), &[0.0; 3], &calls(&[(0, 1)]), &EvidenceParameters::default());
+        assert!(found.iter().all(|mass| mass.to_bits() == found[0].to_bits()), "{found:?}");
     }
 
     #[test]

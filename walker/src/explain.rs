@@ -11,22 +11,13 @@ const NOTHING_DEPARTED: &str = "no series left its normal range";
 pub fn sentences(ranked: &RankedService) -> Vec<String> {
     let service = &ranked.service;
     let class = ranked.class.map_or_else(String::new, |class| {
-        format!(
-            "; its metrics are of class {}, {}",
-            class.letter(),
-            class_name(class)
-        )
+        format!("; its metrics are of class {}, {}", class.letter(), class_name(class))
     });
-    let mut sentences = vec![format!(
-        "{service} is ranked {} with score {}{class}",
-        ranked.rank,
-        score(ranked.score)
-    )];
+    let mut sentences =
+        vec![format!("{service} is ranked {} with score {}{class}", ranked.rank, score(ranked.score))];
     let departed: Vec<&Evidence> = ranked.evidence.iter().filter(|item| left_normal(item)).collect();
     sentences.extend(
-        departed
-            .iter()
-            .map(|item| format!("{service}: {} (series {})", departure(item), item.series)),
+        departed.iter().map(|item| format!("{service}: {} (series {})", departure(item), item.series)),
     );
     if departed.is_empty() {
         sentences.push(format!("{service}: {NOTHING_DEPARTED}"));
@@ -35,17 +26,9 @@ pub fn sentences(ranked: &RankedService) -> Vec<String> {
     sentences
 }
 
-/// The same in one line, for a table: the largest evidence and the path.
-pub fn reason(ranked: &RankedService) -> String {
-    let largest = ranked
-        .evidence
-        .first()
-        .filter(|item| left_normal(item))
-        .map_or_else(
-            || NOTHING_DEPARTED.to_owned(),
-            |item| format!("{} (series {})", departure(item), item.series),
-        );
-    format!("{largest}; {}", path(ranked))
+/// Every series that left its normal range, largest first: `cpu up, 34 times its normal spread`. For a table.
+pub fn departures(ranked: &RankedService) -> Vec<String> {
+    ranked.evidence.iter().filter(|item| left_normal(item)).map(departure).collect()
 }
 
 /// Less than one spread is what the series does when all is well: it counts in the score, not as a reason.
@@ -55,11 +38,7 @@ fn left_normal(item: &Evidence) -> bool {
 
 /// A score as a person reads it.
 fn score(score: f64) -> String {
-    if score != 0.0 && score.abs() < 0.001 {
-        format!("{score:.1e}")
-    } else {
-        format!("{score:.3}")
-    }
+    if score != 0.0 && score.abs() < 0.001 { format!("{score:.1e}") } else { format!("{score:.3}") }
 }
 
 /// `cpu up, 34 times its normal spread`
@@ -100,11 +79,7 @@ fn path(ranked: &RankedService) -> String {
 
 fn share(share: f64) -> String {
     let percent = 100.0 * share;
-    if percent > 0.0 && percent < 1.0 {
-        "less than 1 %".to_owned()
-    } else {
-        format!("{percent:.0} %")
-    }
+    if percent > 0.0 && percent < 1.0 { "less than 1 %".to_owned() } else { format!("{percent:.0} %") }
 }
 
 fn class_name(class: ServiceClass) -> &'static str {
@@ -156,21 +131,14 @@ mod tests {
             ]
         );
         assert_eq!(
-            reason(&cart()),
-            "cpu up, 34 times its normal spread (series cpu); reached from frontend through checkout in 61 % of the \
-             walks that came here"
+            departures(&cart()),
+            ["cpu up, 34 times its normal spread", "availability down, 3.3 times its normal spread"]
         );
     }
 
     #[test]
     fn a_service_without_evidence_or_path_says_so() {
-        let silent = RankedService {
-            class: None,
-            evidence: vec![],
-            path: vec![],
-            score: 0.0,
-            ..cart()
-        };
+        let silent = RankedService { class: None, evidence: vec![], path: vec![], score: 0.0, ..cart() };
         assert_eq!(
             sentences(&silent),
             [
@@ -187,7 +155,7 @@ mod tests {
         ranked.evidence[1].deviation = 0.9_f64.ln_1p();
         assert_eq!(sentences(&ranked).len(), 3);
         ranked.evidence.remove(0);
-        assert!(reason(&ranked).starts_with("no series left its normal range; "));
+        assert!(departures(&ranked).is_empty());
     }
 
     #[test]
@@ -207,6 +175,6 @@ mod tests {
             ]
         );
         ranked.path = vec!["cart".into()];
-        assert!(reason(&ranked).ends_with("; the front end, where every walk begins"));
+        assert!(sentences(&ranked)[2].ends_with("the front end, where every walk begins"));
     }
 }

@@ -35,18 +35,10 @@ impl GraphPlan {
                 )),
             };
         }
-        let mut normal: Vec<Vec<usize>> = rows
-            .normal
-            .rchunks_exact(length)
-            .take(MAX_NORMAL_WINDOWS)
-            .map(<[usize]>::to_vec)
-            .collect();
+        let mut normal: Vec<Vec<usize>> =
+            rows.normal.rchunks_exact(length).take(MAX_NORMAL_WINDOWS).map(<[usize]>::to_vec).collect();
         normal.reverse();
-        Self {
-            incident: rows.incident.clone(),
-            normal,
-            warning: None,
-        }
+        Self { incident: rows.incident.clone(), normal, warning: None }
     }
 
     /// The span of a normal window.
@@ -71,13 +63,8 @@ pub fn normal_graph_name(index: usize) -> String {
 
 /// The settings of a diagnosis' graphs.
 pub fn graph_settings(parameters: &crate::parameters::AutomapParameters) -> GraphSettings {
-    GraphSettings::new(
-        parameters.ci_test,
-        parameters.alpha,
-        parameters.max_condition,
-        Vec::new(),
-    )
-    .unwrap_or_default()
+    GraphSettings::new(parameters.ci_test, parameters.alpha, parameters.max_condition, Vec::new())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

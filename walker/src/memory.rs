@@ -41,13 +41,8 @@ pub(crate) async fn record_incident(
 ) -> Result<String, ServiceError> {
     let mut profiler = peers.profiler.clone();
     for normal_graph in normal_graphs {
-        let request = v1::AddNormalGraphRequest {
-            normal_graph: Some(normal_graph),
-        };
-        profiler
-            .add_normal_graph(request)
-            .await
-            .map_err(|status| failed("profiler", status))?;
+        let request = v1::AddNormalGraphRequest { normal_graph: Some(normal_graph) };
+        profiler.add_normal_graph(request).await.map_err(|status| failed("profiler", status))?;
     }
     let incident_id = incident_id(context);
     let incident = v1::Incident {
@@ -59,28 +54,17 @@ pub(crate) async fn record_incident(
             .map(|found| found.profiles.iter().map(v1::ServiceProfile::from).collect())
             .unwrap_or_default(),
         correlations: graph.map(GraphInput::correlations_to_wire).unwrap_or_default(),
-        ranked_services: diagnosis
-            .ranking
-            .iter()
-            .map(|ranked| ranked.service.clone())
-            .collect(),
+        ranked_services: diagnosis.ranking.iter().map(|ranked| ranked.service.clone()).collect(),
         recorded_at: Some(now().to_wire()),
         confirmations: Vec::new(),
     };
-    let request = v1::RecordIncidentRequest {
-        incident: Some(incident),
-    };
-    profiler
-        .record_incident(request)
-        .await
-        .map_err(|status| failed("profiler", status))?;
+    let request = v1::RecordIncidentRequest { incident: Some(incident) };
+    profiler.record_incident(request).await.map_err(|status| failed("profiler", status))?;
     Ok(incident_id)
 }
 
 /// The wall clock, for the times at which things were recorded; nothing is computed from it.
 pub(crate) fn now() -> UnixMillis {
-    let since_epoch = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

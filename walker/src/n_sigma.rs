@@ -33,9 +33,7 @@ pub fn n_sigma(frame: &MetricFrame, rows: &WindowRows) -> Vec<ServiceEvidence> {
     furthest_per_metric(frame, rows, &MEASURED, departure)
         .into_iter()
         .map(|evidence| ServiceEvidence {
-            total: evidence
-                .first()
-                .map_or(0.0, |largest| largest.deviation.exp_m1().min(f64::MAX)),
+            total: evidence.first().map_or(0.0, |largest| largest.deviation.exp_m1().min(f64::MAX)),
             evidence,
         })
         .collect()
@@ -48,15 +46,9 @@ fn departure(windows: &SeriesWindows) -> Departure {
     // The values are sorted: the furthest is the first or the last.
     let above = windows.incident().last().map_or(0.0, |highest| highest - centre);
     let below = windows.incident().first().map_or(0.0, |lowest| centre - lowest);
-    let (distance, direction) = if above >= below {
-        (above, Direction::Up)
-    } else {
-        (below, Direction::Down)
-    };
-    Departure {
-        spreads: distance.max(0.0) / scale,
-        direction,
-    }
+    let (distance, direction) =
+        if above >= below { (above, Direction::Up) } else { (below, Direction::Down) };
+    Departure { spreads: distance.max(0.0) / scale, direction }
 }
 
 #[cfg(test)]
@@ -67,11 +59,7 @@ mod tests {
     use crate::test_frames::{TestSeries, frame_of};
 
     fn rows() -> WindowRows {
-        WindowRows {
-            normal: vec![0, 1, 2, 3],
-            incident: vec![4, 5],
-            exclusions_ignored: false,
-        }
+        WindowRows { normal: vec![0, 1, 2, 3], incident: vec![4, 5], exclusions_ignored: false }
     }
 
     #[test]

@@ -39,12 +39,7 @@ impl PathTally {
     /// For walks over `services` services that all begin at `start`, which is one of them.
     pub(crate) fn new(services: usize, start: usize) -> Self {
         let mut tally = Self {
-            nodes: vec![Node {
-                service: start,
-                parent: None,
-                depth: 0,
-                first_visits: 0,
-            }],
+            nodes: vec![Node { service: start, parent: None, depth: 0, first_visits: 0 }],
             children: BTreeMap::new(),
             path: Vec::new(),
             place: vec![None; services],
@@ -73,12 +68,7 @@ impl PathTally {
         let next = self.nodes.len();
         let node = *self.children.entry((parent, service)).or_insert(next);
         if node == next {
-            self.nodes.push(Node {
-                service,
-                parent: Some(parent),
-                depth,
-                first_visits: 0,
-            });
+            self.nodes.push(Node { service, parent: Some(parent), depth, first_visits: 0 });
         }
         self.enter(node);
     }
@@ -88,12 +78,7 @@ impl PathTally {
     pub(crate) fn paths(&self) -> Vec<Option<WalkedPath>> {
         let mut reached = vec![0_usize; self.place.len()];
         let mut best: Vec<Option<usize>> = vec![None; self.place.len()];
-        for (index, node) in self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.first_visits > 0)
-        {
+        for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.first_visits > 0) {
             reached[node.service] += node.first_visits;
             let champion = &mut best[node.service];
             if champion.is_none_or(|known| self.beats(index, known)) {
@@ -112,12 +97,7 @@ impl PathTally {
     }
 
     fn beats(&self, challenger: usize, known: usize) -> bool {
-        let rank = |node: usize| {
-            (
-                std::cmp::Reverse(self.nodes[node].first_visits),
-                self.nodes[node].depth,
-            )
-        };
+        let rank = |node: usize| (std::cmp::Reverse(self.nodes[node].first_visits), self.nodes[node].depth);
         rank(challenger)
             .cmp(&rank(known))
             .then_with(|| self.path_to(challenger).cmp(&self.path_to(known)))
@@ -169,10 +149,7 @@ mod tests {
     }
 
     fn path(services: &[usize], share: f64) -> Option<WalkedPath> {
-        Some(WalkedPath {
-            services: services.to_vec(),
-            share,
-        })
+        Some(WalkedPath { services: services.to_vec(), share })
     }
 
     #[test]

@@ -61,11 +61,7 @@ impl Peers {
         source: v1::MetricSource,
         max_frame_bytes: usize,
     ) -> Result<Collected, ServiceError> {
-        let request = v1::CollectFrameRequest {
-            source: Some(source),
-            start: None,
-            end: None,
-        };
+        let request = v1::CollectFrameRequest { source: Some(source), start: None, end: None };
         let answer = self
             .collector
             .clone()
@@ -110,17 +106,8 @@ impl Peers {
             .map_err(|status| failed("graph-builder", status))?;
         let mut parts = answer.into_inner();
         let mut assembler = GraphAssembler::default();
-        while let Some(response) = parts
-            .message()
-            .await
-            .map_err(|status| failed("graph-builder", status))?
-        {
-            if let Some(progress) = response
-                .part
-                .map(|part| assembler.push(part))
-                .transpose()?
-                .flatten()
-            {
+        while let Some(response) = parts.message().await.map_err(|status| failed("graph-builder", status))? {
+            if let Some(progress) = response.part.map(|part| assembler.push(part)).transpose()?.flatten() {
                 listener.tested(&progress);
             }
         }
@@ -146,10 +133,9 @@ fn build_requests(
     selections: &[(String, Vec<usize>)],
 ) -> ReceiverStream<v1::BuildGraphRequest> {
     use v1::build_graph_request::Part;
-    let selections = selections.iter().map(|(name, rows)| v1::RowSelection {
-        name: name.clone(),
-        rows: ranges_to_wire(&row_ranges(rows)),
-    });
+    let selections = selections
+        .iter()
+        .map(|(name, rows)| v1::RowSelection { name: name.clone(), rows: ranges_to_wire(&row_ranges(rows)) });
     let description = v1::GraphDescription {
         frame: Some(frame_stream::header(&frame)),
         settings: Some(settings.into()),
@@ -161,10 +147,7 @@ fn build_requests(
     tokio::task::spawn_blocking(move || {
         let chunks = frame_stream::chunks(&frame).map(Part::Chunk);
         for part in std::iter::once(Part::Description(description)).chain(chunks) {
-            if sender
-                .blocking_send(v1::BuildGraphRequest { part: Some(part) })
-                .is_err()
-            {
+            if sender.blocking_send(v1::BuildGraphRequest { part: Some(part) }).is_err() {
                 break;
             }
         }
@@ -181,9 +164,5 @@ async fn assemble(
         assembler.push(part.map_err(|status| failed("collector", status))?)?;
     }
     let (frame, summary) = assembler.finish()?;
-    Ok(Collected {
-        frame,
-        warnings: summary.warnings,
-        context: summary.context,
-    })
+    Ok(Collected { frame, warnings: summary.warnings, context: summary.context })
 }

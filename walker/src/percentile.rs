@@ -26,18 +26,9 @@ mod tests {
     #[test]
     fn values_between_samples_are_interpolated_as_numpy_does() {
         let sorted = [1.0, 2.0, 4.0, 8.0];
-        for (quantile, expected) in [
-            (0.0, 1.0),
-            (0.2, 1.6),
-            (0.5, 3.0),
-            (0.8, 5.6),
-            (0.975, 7.7),
-            (1.0, 8.0),
-        ] {
-            assert!(
-                (percentile(&sorted, quantile) - expected).abs() < 1e-12,
-                "{quantile}"
-            );
+        for (quantile, expected) in [(0.0, 1.0), (0.2, 1.6), (0.5, 3.0), (0.8, 5.6), (0.975, 7.7), (1.0, 8.0)]
+        {
+            assert!((percentile(&sorted, quantile) - expected).abs() < 1e-12, "{quantile}");
         }
         assert_eq!(median(&[7.0]), 7.0);
         assert_eq!(median(&[]), 0.0);

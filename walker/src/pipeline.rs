@@ -47,16 +47,7 @@ pub(crate) async fn diagnose(
 ) -> Result<v1::Diagnosis, ServiceError> {
     let mut stages = Stages::begin();
     let needs_graph = order.needs_graph();
-    let Order {
-        diagnosis_id,
-        input,
-        context,
-        method,
-        seed,
-        parameters,
-        record,
-        ..
-    } = order;
+    let Order { diagnosis_id, input, context, method, seed, parameters, record, .. } = order;
 
     listener.progress(DiagnosisStage::Collecting, "collecting metrics".into());
     let collected = match input {
@@ -65,9 +56,7 @@ pub(crate) async fn diagnose(
     };
     stages.end("collect");
     let context = known_context(context, &collected)?;
-    let Collected {
-        frame, mut warnings, ..
-    } = collected;
+    let Collected { frame, mut warnings, .. } = collected;
     let rows = WindowRows::divide(&frame, &context)?;
     check_front_end(&frame, &context)?;
     warnings.extend(context_warnings(&frame, &context, &rows));
@@ -75,16 +64,9 @@ pub(crate) async fn diagnose(
     let frame = Arc::new(frame);
     let mut findings = None;
     if needs_graph {
-        let built = graph_findings(
-            peers,
-            &frame,
-            &context,
-            &rows,
-            &parameters.automap,
-            listener,
-            &mut stages,
-        )
-        .await?;
+        let built =
+            graph_findings(peers, &frame, &context, &rows, &parameters.automap, listener, &mut stages)
+                .await?;
         warnings.extend(built.warnings.iter().cloned());
         findings = Some(built);
     }
@@ -95,14 +77,7 @@ pub(crate) async fn diagnose(
     );
     let (ranked_frame, ranked_context) = (Arc::clone(&frame), context.clone());
     let (graph, rest) = findings.map_or((None, None), |found| {
-        let GraphFindings {
-            input,
-            tests,
-            normal_windows,
-            normal_graphs,
-            similar,
-            ..
-        } = found;
+        let GraphFindings { input, tests, normal_windows, normal_graphs, similar, .. } = found;
         (Some(input), Some((tests, normal_windows, normal_graphs, similar)))
     });
     let (ranking, graph, rows) = work::run({
@@ -151,20 +126,11 @@ pub(crate) async fn diagnose(
     };
     if record {
         listener.progress(DiagnosisStage::Recording, "recording the incident".into());
-        match record_incident(
-            peers,
-            &context,
-            &diagnosis,
-            graph.as_ref(),
-            &parameters.automap,
-            normal_graphs,
-        )
-        .await
+        match record_incident(peers, &context, &diagnosis, graph.as_ref(), &parameters.automap, normal_graphs)
+            .await
         {
             Ok(incident_id) => diagnosis.incident_id = incident_id,
-            Err(error) => diagnosis
-                .warnings
-                .push(format!("the incident was not recorded: {error}")),
+            Err(error) => diagnosis.warnings.push(format!("the incident was not recorded: {error}")),
         }
         stages.end("record");
     }
@@ -194,19 +160,10 @@ fn check_front_end(frame: &MetricFrame, context: &IncidentContext) -> Result<(),
     }
     let services = frame.services().iter().map(String::as_str);
     let hint = did_you_mean(name, services).map_or_else(
-        || {
-            format!(
-                "; {} services have, such as {}",
-                frame.services().len(),
-                frame.services()[0]
-            )
-        },
+        || format!("; {} services have, such as {}", frame.services().len(), frame.services()[0]),
         |near| format!("; did you mean {near}?"),
     );
-    Err(Invalid::new(
-        "front_end",
-        format!("{name} is no service with metrics{hint}"),
-    ))
+    Err(Invalid::new("front_end", format!("{name} is no service with metrics{hint}")))
 }
 
 /// What a person should know before trusting the answer.
@@ -225,11 +182,8 @@ fn context_warnings(frame: &MetricFrame, context: &IncidentContext, rows: &Windo
                 calls.self_calls()
             ));
         }
-        let silent: Vec<&str> = calls
-            .services()
-            .into_iter()
-            .filter(|name| frame.service_index(name).is_none())
-            .collect();
+        let silent: Vec<&str> =
+            calls.services().into_iter().filter(|name| frame.service_index(name).is_none()).collect();
         if !silent.is_empty() {
             warnings.push(format!(
                 "{} services of the call graph have no metrics and rank without evidence, such as {}",
@@ -254,20 +208,10 @@ async fn graph_findings(
     let settings = graph_settings(parameters);
     let mut selections = vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone())];
     selections.extend(
-        plan.normal
-            .iter()
-            .enumerate()
-            .map(|(index, window)| (normal_graph_name(index), window.clone())),
+        plan.normal.iter().enumerate().map(|(index, window)| (normal_graph_name(index), window.clone())),
     );
-    let mut graphs = peers
-        .build_graphs(
-            Arc::clone(frame),
-            &settings,
-            context.front_end(),
-            &selections,
-            listener,
-        )
-        .await?;
+    let mut graphs =
+        peers.build_graphs(Arc::clone(frame), &settings, context.front_end(), &selections, listener).await?;
     let built = graphs
         .remove(INCIDENT_GRAPH)
         .ok_or_else(|| ServiceError::internal("the graph-builder left out the incident graph"))?;
@@ -287,10 +231,7 @@ async fn graph_findings(
             })
         })
         .collect();
-    listener.progress(
-        DiagnosisStage::Weighing,
-        "comparing with normal behaviour and past incidents".into(),
-    );
+    listener.progress(DiagnosisStage::Weighing, "comparing with normal behaviour and past incidents".into());
     let request = v1::WeighMetricsRequest {
         system: context.system().into(),
         front_end: context.front_end().into(),
@@ -341,11 +282,8 @@ impl GraphFindings {
             }
             self.input.anomaly = anomaly;
         }
-        self.input.profiles = answer
-            .profiles
-            .iter()
-            .map(ServiceProfile::try_from)
-            .collect::<Result<_, _>>()?;
+        self.input.profiles =
+            answer.profiles.iter().map(ServiceProfile::try_from).collect::<Result<_, _>>()?;
         self.input.weights = <[f64; METRIC_COUNT]>::try_from(answer.metric_weights.as_slice())
             .ok()
             .filter(|weights| weights.iter().all(|weight| (0.0..=1.0).contains(weight)))

@@ -36,11 +36,8 @@ pub struct Findings<'a> {
 /// # Errors
 /// A name is bad or stands twice.
 pub fn rank(findings: &Findings<'_>) -> Result<Ranking, Invalid> {
-    let classes: BTreeMap<&str, ServiceClass> = findings
-        .profiles
-        .iter()
-        .map(|profile| (profile.service.as_str(), profile.class))
-        .collect();
+    let classes: BTreeMap<&str, ServiceClass> =
+        findings.profiles.iter().map(|profile| (profile.service.as_str(), profile.class)).collect();
     let mut ranked: Vec<RankedService> = findings
         .services
         .iter()
@@ -59,10 +56,7 @@ pub fn rank(findings: &Findings<'_>) -> Result<Ranking, Invalid> {
         })
         .collect();
     ranked.sort_by(|left, right| {
-        right
-            .score
-            .total_cmp(&left.score)
-            .then_with(|| left.service.cmp(&right.service))
+        right.score.total_cmp(&left.score).then_with(|| left.service.cmp(&right.service))
     });
     for (place, service) in (1..).zip(&mut ranked) {
         service.rank = place;
@@ -76,9 +70,7 @@ fn comparable(score: Option<f64>) -> f64 {
 }
 
 fn names(path: &[usize], services: &[String]) -> Vec<String> {
-    path.iter()
-        .filter_map(|&index| services.get(index).cloned())
-        .collect()
+    path.iter().filter_map(|&index| services.get(index).cloned()).collect()
 }
 
 #[cfg(test)]
@@ -92,57 +84,33 @@ mod tests {
     }
 
     fn order(ranking: &Ranking) -> Vec<&str> {
-        ranking
-            .services()
-            .iter()
-            .map(|ranked| ranked.service.as_str())
-            .collect()
+        ranking.services().iter().map(|ranked| ranked.service.as_str()).collect()
     }
 
     #[test]
     fn equals_are_ordered_by_name_and_keep_equal_scores() {
         let names = services(&["a", "b", "c", "d"]);
-        let ranking = rank(&Findings {
-            services: &names,
-            scores: &[0.0, 1.0, -0.0, 1.0],
-            ..Findings::default()
-        })
-        .unwrap();
+        let ranking =
+            rank(&Findings { services: &names, scores: &[0.0, 1.0, -0.0, 1.0], ..Findings::default() })
+                .unwrap();
         assert_eq!(order(&ranking), ["b", "d", "a", "c"]);
-        assert_eq!(
-            ranking.services()[2].score.to_bits(),
-            ranking.services()[3].score.to_bits()
-        );
+        assert_eq!(ranking.services()[2].score.to_bits(), ranking.services()[3].score.to_bits());
     }
 
     #[test]
     fn scores_that_are_no_numbers_or_missing_count_as_zero() {
         let names = services(&["a", "b", "c", "d", "e"]);
         let scores = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5];
-        let ranking = rank(&Findings {
-            services: &names,
-            scores: &scores,
-            ..Findings::default()
-        })
-        .unwrap();
+        let ranking = rank(&Findings { services: &names, scores: &scores, ..Findings::default() }).unwrap();
         assert_eq!(order(&ranking), ["d", "a", "b", "c", "e"]);
     }
 
     #[test]
     fn class_and_path_follow_their_service() {
         let names = services(&["a", "b"]);
-        let profiles = [ServiceProfile {
-            service: "b".into(),
-            weights: [0.0; 7],
-            class: ServiceClass::Storage,
-        }];
-        let paths = [
-            None,
-            Some(WalkedPath {
-                services: vec![0, 1],
-                share: 0.75,
-            }),
-        ];
+        let profiles =
+            [ServiceProfile { service: "b".into(), weights: [0.0; 7], class: ServiceClass::Storage }];
+        let paths = [None, Some(WalkedPath { services: vec![0, 1], share: 0.75 })];
         let findings = Findings {
             services: &names,
             scores: &[0.0, 1.0],
@@ -152,10 +120,7 @@ mod tests {
         };
         let ranking = rank(&findings).unwrap();
         let first = &ranking.services()[0];
-        assert_eq!(
-            (first.class, first.path_share),
-            (Some(ServiceClass::Storage), 0.75)
-        );
+        assert_eq!((first.class, first.path_share), (Some(ServiceClass::Storage), 0.75));
         assert_eq!(first.path, ["a", "b"]);
         assert!(ranking.services()[1].path.is_empty());
     }

@@ -76,10 +76,9 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
     let totals: Vec<f64> = findings.iter().map(|found| found.total).collect();
     let (scores, paths) = match input.method {
         Method::Automap => by_automap(input, &services)?,
-        Method::Evidence => (
-            by_evidence(input, &services, &totals),
-            explaining_paths(input, &services, &totals),
-        ),
+        Method::Evidence => {
+            (by_evidence(input, &services, &totals), explaining_paths(input, &services, &totals))
+        }
         Method::NSigma => {
             let paths = explaining_paths(input, &services, &totals);
             (totals, paths)
@@ -121,10 +120,7 @@ fn by_automap(input: &RankInput<'_>, services: &[String]) -> Result<Scored, Inva
     let graph = input.graph.ok_or_else(|| Invalid::missing("behavior_graph"))?;
     let names = graph.anomaly.services();
     if names != input.frame.services() {
-        return Err(Invalid::new(
-            "behavior_graph.services",
-            "are not the services of the frame",
-        ));
+        return Err(Invalid::new("behavior_graph.services", "are not the services of the frame"));
     }
     let front_end = graph
         .anomaly
@@ -136,16 +132,8 @@ fn by_automap(input: &RankInput<'_>, services: &[String]) -> Result<Scored, Inva
         weights: &graph.weights,
         front_end,
     };
-    let answer = automap_walk(
-        &walk,
-        &input.parameters.automap,
-        &input.parameters.paths,
-        input.seed,
-    )?;
-    let positions: Vec<Option<usize>> = names
-        .iter()
-        .map(|name| services.binary_search(name).ok())
-        .collect();
+    let answer = automap_walk(&walk, &input.parameters.automap, &input.parameters.paths, input.seed)?;
+    let positions: Vec<Option<usize>> = names.iter().map(|name| services.binary_search(name).ok()).collect();
     let mut scores = vec![NEVER_REACHED; services.len()];
     let mut paths = vec![None; services.len()];
     for (index, (score, path)) in answer.scores.into_iter().zip(answer.paths).enumerate() {
@@ -154,11 +142,7 @@ fn by_automap(input: &RankInput<'_>, services: &[String]) -> Result<Scored, Inva
         };
         scores[position] = score;
         paths[position] = path.map(|walked| WalkedPath {
-            services: walked
-                .services
-                .iter()
-                .filter_map(|&step| positions[step])
-                .collect(),
+            services: walked.services.iter().filter_map(|&step| positions[step]).collect(),
             ..walked
         });
     }
@@ -201,5 +185,119 @@ impl GraphInput {
                 absolute: self.correlations[kind.index()].clone(),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::{behavior_graph::EdgeWeights, call_graph::CallGraph, time::UnixMillis};
+    use ndarray::Array1;
+
+    use super::*;
+    use crate::test_frames::{TestSeries, frame_of};
+
+    /// Three services; the cpu of `db` rises in the last four of twenty rows.
+    fn frame() -> MetricFrame {
+        let series = |service: &'static str, phase: usize, fault: f64| TestSeries {
+            service,
+            metric: MetricKind::Cpu,
+            name: "cpu",
+            samples: Array1::from_iter(
+                (0..20).map(|row| ((row + phase) % 3) as f64 + if row >= 16 { fault } else { 0.0 }),
+            ),
+        };
+        frame_of(&[series("web", 0, 0.0), series("cart", 1, 0.0), series("db", 2, 50.0)])
+    }
+
+    fn context(calls: &[(&str, &str)]) -> IncidentContext {
+        let pairs = calls.iter().map(|(caller, callee)| ((*caller).to_owned(), (*callee).to_owned()));
+        let graph = CallGraph::new(pairs).unwrap();
+        IncidentContext::new("shop", "web", UnixMillis(0), None, vec![], Some(graph)).unwrap()
+    }
+
+    fn rows() -> WindowRows {
+        WindowRows { normal: (0..16).collect(), incident: (16..20).collect(), exclusions_ignored: false }
+    }
+
+    fn graph(frame: &MetricFrame) -> GraphInput {
+        let mut anomaly = BehaviorGraph::new(frame.services().to_vec()).unwrap();
+        let weights = EdgeWeights::from_counts([0, 0, 0, 1, 0, 0, 0]).unwrap();
+        for (from, to) in [("web", "cart"), ("cart", "db")] {
+            let index = |name| frame.service_index(name).unwrap();
+            anomaly.set_edge(index(from), index(to), weights).unwrap();
+        }
+        GraphInput {
+            anomaly,
+            profiles: vec![],
+            correlations: std::array::from_fn(|_| vec![0.5; frame.services().len()]),
+            weights: [1.0 / METRIC_COUNT as f64; METRIC_COUNT],
+        }
+    }
+
+    fn ranking(
+        method: Method,
+        calls: &[(&str, &str)],
+        graph: Option<&GraphInput>,
+    ) -> Result<Ranking, Invalid> {
+        rank_services(&RankInput {
+            frame: &frame(),
+            rows: &rows(),
+            context: &context(calls),
+            graph,
+            method,
+            seed: 1,
+            parameters: &MethodParameters::default(),
+        })
+    }
+
+    #[test]
+    fn every_method_ranks_every_service_of_frame_and_call_graph_once() {
+        let graph = graph(&frame());
+        for method in Method::ALL {
+            let ranking = ranking(method, &[("web", "cart"), ("cart", "silent")], Some(&graph)).unwrap();
+            let mut names: Vec<&str> =
+                ranking.services().iter().map(|ranked| ranked.service.as_str()).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["cart", "db", "silent", "web"], "{method}");
+        }
+    }
+
+    #[test]
+    fn evidence_finds_the_service_that_left_its_normal_behaviour_with_and_without_calls() {
+        let with_calls = ranking(Method::Evidence, &[("web", "cart"), ("cart", "db")], None).unwrap();
+        assert_eq!(with_calls.services()[0].service, "db");
+        assert_eq!(with_calls.services()[0].path, ["web", "cart", "db"]);
+        let graph = graph(&frame());
+        let without_calls = ranking(Method::Evidence, &[], Some(&graph)).unwrap();
+        assert_eq!(without_calls.services()[0].service, "db");
+        assert_eq!(
+            without_calls.services()[0].path,
+            ["web", "cart", "db"],
+            "explained by the behaviour graph"
+        );
+    }
+
+    #[test]
+    fn a_service_that_only_the_call_graph_knows_comes_last_by_the_published_walk() {
+        let graph = graph(&frame());
+        let ranking = ranking(Method::Automap, &[("web", "silent")], Some(&graph)).unwrap();
+        assert_eq!(ranking.services()[3].service, "silent");
+        assert!(ranking.services()[3].path.is_empty());
+    }
+
+    #[test]
+    fn the_published_walk_needs_its_graph_and_random_ties_all() {
+        assert_eq!(ranking(Method::Automap, &[], None).unwrap_err().field(), "behavior_graph");
+        let random = ranking(Method::Random, &[], None).unwrap();
+        assert!(random.services().iter().all(|ranked| ranked.score == 0.0));
+    }
+
+    #[test]
+    fn weights_are_learned_ones_equal_ones_or_none() {
+        let mut graph = graph(&frame());
+        graph.weights = [0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1];
+        assert_eq!(metric_weights(Method::Automap, Some(&graph)), graph.weights);
+        assert_eq!(metric_weights(Method::Evidence, Some(&graph)), [1.0 / 7.0; 7]);
+        assert!(metric_weights(Method::NSigma, None).is_empty());
     }
 }

@@ -69,10 +69,6 @@ mod tests {
         assert_eq!(sampler.along_edge(1, 0.5), None);
         assert_eq!(sampler.along_edge(9, 0.5), None);
         assert_eq!(sampler.teleport(0.7), Some(1));
-        assert_eq!(
-            sampler.teleport(1.0),
-            Some(1),
-            "a state of probability zero is never drawn"
-        );
+        assert_eq!(sampler.teleport(1.0), Some(1), "a state of probability zero is never drawn");
     }
 }

@@ -67,10 +67,7 @@ impl SeriesWindows {
     /// incident, at least 1e-9.
     pub fn fallback_scale(&self) -> f64 {
         let ends = [self.incident.first(), self.incident.last()];
-        let largest = ends
-            .into_iter()
-            .flatten()
-            .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let largest = ends.into_iter().flatten().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         (FALLBACK_SHARE * largest).max(MIN_SCALE)
     }
 }
@@ -87,11 +84,7 @@ mod tests {
     use super::*;
 
     fn rows() -> WindowRows {
-        WindowRows {
-            normal: vec![0, 1, 2, 3],
-            incident: vec![4, 5],
-            exclusions_ignored: false,
-        }
+        WindowRows { normal: vec![0, 1, 2, 3], incident: vec![4, 5], exclusions_ignored: false }
     }
 
     #[test]

@@ -14,10 +14,7 @@ pub(crate) struct Stages {
 impl Stages {
     /// Starts the first stage.
     pub(crate) fn begin() -> Self {
-        Self {
-            began: Instant::now(),
-            ended: Vec::new(),
-        }
+        Self { began: Instant::now(), ended: Vec::new() }
     }
 
     /// Ends the running stage and starts the next.

@@ -21,14 +21,8 @@ pub(crate) fn frame_of(series: &[TestSeries]) -> MetricFrame {
     let samples = series[0].samples.len();
     let keys = series
         .iter()
-        .map(|one| SeriesKey {
-            service: one.service.into(),
-            metric: one.metric,
-            name: one.name.into(),
-        })
+        .map(|one| SeriesKey { service: one.service.into(), metric: one.metric, name: one.name.into() })
         .collect();
-    let values = Array2::from_shape_fn((series.len(), samples), |(row, column)| {
-        series[row].samples[column]
-    });
+    let values = Array2::from_shape_fn((series.len(), samples), |(row, column)| series[row].samples[column]);
     MetricFrame::new(TimeGrid::new(UnixMillis(0), 5000, samples).unwrap(), keys, values).unwrap()
 }

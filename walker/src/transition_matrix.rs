@@ -17,14 +17,8 @@ impl TransitionMatrix {
     pub(crate) fn from_weights(weights: Vec<Vec<(usize, f64)>>, teleport: &[f64]) -> Self {
         debug_assert_eq!(weights.len(), teleport.len(), "one teleport weight per state");
         let states = teleport.len();
-        let rows = weights
-            .into_iter()
-            .map(|row| normalised_row(row, states))
-            .collect();
-        Self {
-            rows,
-            teleport: distribution(teleport),
-        }
+        let rows = weights.into_iter().map(|row| normalised_row(row, states)).collect();
+        Self { rows, teleport: distribution(teleport) }
     }
 
     /// How many states there are.
@@ -73,17 +67,9 @@ impl TransitionMatrix {
                 continue;
             }
             let row = self.row(state);
-            open.extend(
-                row.iter()
-                    .map(|&(target, _)| target)
-                    .filter(|&target| !seen[target]),
-            );
+            open.extend(row.iter().map(|&(target, _)| target).filter(|&target| !seen[target]));
             if row.is_empty() && !std::mem::replace(&mut teleported, true) {
-                let targets = self
-                    .teleport
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, probability)| **probability > 0.0);
+                let targets = self.teleport.iter().enumerate().filter(|(_, probability)| **probability > 0.0);
                 open.extend(targets.map(|(target, _)| target));
             }
         }

@@ -82,11 +82,8 @@ pub fn along_calls(
 ///
 /// `services` are sorted; those that the graph does not hold have no edge.
 pub fn along_behavior(services: &[String], graph: &BehaviorGraph) -> TransitionMatrix {
-    let states: Vec<Option<usize>> = graph
-        .services()
-        .iter()
-        .map(|name| services.binary_search(name).ok())
-        .collect();
+    let states: Vec<Option<usize>> =
+        graph.services().iter().map(|name| services.binary_search(name).ok()).collect();
     let mut weights = vec![Vec::new(); services.len()];
     for (from, to, _, edge) in graph.drawn_edges() {
         if let (Some(one), Some(other)) = (states[from], states[to]) {
@@ -109,12 +106,7 @@ mod tests {
     }
 
     fn calls(pairs: &[(usize, usize)]) -> CallGraph {
-        CallGraph::new(
-            pairs
-                .iter()
-                .map(|(from, to)| (format!("s{from}"), format!("s{to}"))),
-        )
-        .unwrap()
+        CallGraph::new(pairs.iter().map(|(from, to)| (format!("s{from}"), format!("s{to}")))).unwrap()
     }
 
     fn walked(totals: &[f64], pairs: &[(usize, usize)], seed: u64) -> Vec<Option<WalkedPath>> {
@@ -130,13 +122,7 @@ mod tests {
         let path = found[3].clone().unwrap();
         assert_eq!(path.services, [0, 2, 3]);
         assert!(path.share > 0.8 && path.share < 1.0, "{}", path.share);
-        assert_eq!(
-            found[0],
-            Some(WalkedPath {
-                services: vec![0],
-                share: 1.0
-            })
-        );
+        assert_eq!(found[0], Some(WalkedPath { services: vec![0], share: 1.0 }));
     }
 
     #[test]
@@ -178,15 +164,7 @@ mod tests {
 
     #[test]
     fn a_front_end_that_is_no_state_reaches_nothing() {
-        let matrix = along_calls(
-            &names(2),
-            &[1.0, 1.0],
-            &calls(&[(0, 1)]),
-            &EvidenceParameters::default(),
-        );
-        assert_eq!(
-            walk_paths(&matrix, 2, &PathParameters::default(), 1),
-            [None, None]
-        );
+        let matrix = along_calls(&names(2), &[1.0, 1.0], &calls(&[(0, 1)]), &EvidenceParameters::default());
+        assert_eq!(walk_paths(&matrix, 2, &PathParameters::default(), 1), [None, None]);
     }
 }

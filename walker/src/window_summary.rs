@@ -50,10 +50,7 @@ mod tests {
             },
         ]);
         let summary = summarise(&frame, &[1, 2, 3]).unwrap();
-        assert_eq!(
-            (summary.start, summary.end),
-            (UnixMillis(5_000), UnixMillis(15_000))
-        );
+        assert_eq!((summary.start, summary.end), (UnixMillis(5_000), UnixMillis(15_000)));
         assert_eq!((summary.samples, summary.step_ms), (3, 5_000));
         assert!((summary.missing_fraction - 1.0 / 6.0).abs() < 1e-15);
         assert_eq!(summarise(&frame, &[]), None);

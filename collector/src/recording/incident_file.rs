@@ -66,9 +66,7 @@ impl Fields<'_> {
     }
 
     fn instant(&self, field: &str) -> Result<Option<UnixMillis>, CollectError> {
-        self.get(field)
-            .map(|value| self.instant_of(field, value))
-            .transpose()
+        self.get(field).map(|value| self.instant_of(field, value)).transpose()
     }
 
     fn instant_of(&self, field: &str, value: &Value) -> Result<UnixMillis, CollectError> {
@@ -89,10 +87,7 @@ impl Fields<'_> {
             .filter(|milliseconds| (1.0..=TimeGrid::MAX_STEP_MS as f64).contains(milliseconds))
             .map(|milliseconds| Some(milliseconds as u64))
             .ok_or_else(|| {
-                self.wrong(
-                    FIELD,
-                    &format!("{} is no number of seconds from 0.001 to 366 days", brief(value)),
-                )
+                self.wrong(FIELD, &format!("{} is no number of seconds from 0.001 to 366 days", brief(value)))
             })
     }
 
@@ -155,10 +150,7 @@ mod tests {
         assert_eq!(context.step_ms, Some(2500));
         assert_eq!(context.excluded[0].end(), UnixMillis(20_000));
         assert_eq!(parse("{}").unwrap(), PartialContext::default());
-        assert_eq!(
-            parse(r#"{"anomaly_end": null}"#).unwrap(),
-            PartialContext::default()
-        );
+        assert_eq!(parse(r#"{"anomaly_end": null}"#).unwrap(), PartialContext::default());
     }
 
     #[test]
@@ -172,10 +164,7 @@ mod tests {
                 r#"{"anomaly_end": 1e300}"#,
                 "incident.json: field `anomaly_end`: 1e+300 is no time in unix seconds",
             ),
-            (
-                r#"{"front_end": 7}"#,
-                "incident.json: field `front_end`: 7 is no text in quotes",
-            ),
+            (r#"{"front_end": 7}"#, "incident.json: field `front_end`: 7 is no text in quotes"),
             (r#"{"system": ""}"#, "incident.json: field `system`: is empty"),
             (
                 r#"{"step_seconds": 0}"#,
@@ -197,10 +186,7 @@ mod tests {
                 r#"{"anomaly_start": 5, "anomaly_end": 4}"#,
                 "incident.json: field `anomaly_end`: ends at 4 before it starts at 5",
             ),
-            (
-                "[]",
-                "incident.json must hold one JSON object, {\"front_end\": …}",
-            ),
+            ("[]", "incident.json must hold one JSON object, {\"front_end\": …}"),
         ] {
             assert_eq!(parse(json).unwrap_err().to_string(), sentence);
         }

@@ -96,9 +96,7 @@ impl RecordingFiles {
 /// field.
 pub fn describe(path: &Path) -> Result<RecordingFiles, CollectError> {
     let shown = path.display();
-    let metadata = path
-        .metadata()
-        .map_err(|error| CollectError::reading(&shown, &error))?;
+    let metadata = path.metadata().map_err(|error| CollectError::reading(&shown, &error))?;
     if metadata.is_dir() {
         return describe_directory(&RecordingDirectory::local(path));
     }
@@ -126,11 +124,7 @@ pub fn describe_below(root: &Path, name: &str) -> Result<RecordingFiles, Collect
 
 fn describe_directory(directory: &RecordingDirectory) -> Result<RecordingFiles, CollectError> {
     let injected = read_inject_time(directory)?;
-    let candidates = if injected.is_some() {
-        RCAEVAL_FILES
-    } else {
-        AUTOMAP_FILES
-    };
+    let candidates = if injected.is_some() { RCAEVAL_FILES } else { AUTOMAP_FILES };
     let mut files = with_header(find_metrics(directory, candidates)?)?;
     if let Some(incident) = directory.file("incident.json")? {
         files.context = incident_file::read(&incident)?;
@@ -175,13 +169,7 @@ fn with_header(metrics: SourceFile) -> Result<RecordingFiles, CollectError> {
     let max_line = FrameLimits::all_within(usize::MAX).line_bytes();
     let header = read_header(metrics.open()?, &metrics.shown, max_line)?;
     let layout = RecordingLayout::detect(&metrics.shown, &header)?;
-    Ok(RecordingFiles {
-        metrics,
-        header,
-        layout,
-        context: PartialContext::default(),
-        warnings: Vec::new(),
-    })
+    Ok(RecordingFiles { metrics, header, layout, context: PartialContext::default(), warnings: Vec::new() })
 }
 
 fn read_inject_time(directory: &RecordingDirectory) -> Result<Option<UnixMillis>, CollectError> {

@@ -39,9 +39,7 @@ impl SourceFile {
         if fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(None);
         }
-        let resolved = path
-            .canonicalize()
-            .map_err(|error| CollectError::reading(&shown, &error))?;
+        let resolved = path.canonicalize().map_err(|error| CollectError::reading(&shown, &error))?;
         if root.is_some_and(|root| !resolved.starts_with(root)) {
             return Err(CollectError::malformed(format!(
                 "{shown} is a link that leaves the recordings root; copy the file there"
@@ -52,17 +50,12 @@ impl SourceFile {
                 "{shown} is the label of an incident, which no diagnosis may read; name the metrics file"
             )));
         }
-        let metadata = resolved
-            .metadata()
-            .map_err(|error| CollectError::reading(&shown, &error))?;
+        let metadata = resolved.metadata().map_err(|error| CollectError::reading(&shown, &error))?;
         // A pipe or a device may never end.
         if !metadata.is_file() {
             return Err(CollectError::malformed(format!("{shown} is no regular file")));
         }
-        Ok(Some(Self {
-            path: resolved,
-            shown,
-        }))
+        Ok(Some(Self { path: resolved, shown }))
     }
 
     pub(crate) fn open(&self) -> Result<File, CollectError> {
@@ -107,11 +100,7 @@ pub(crate) struct RecordingDirectory {
 impl RecordingDirectory {
     /// A directory of the caller's own machine: links may lead anywhere.
     pub(crate) fn local(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            shown: path.to_owned(),
-            root: None,
-        }
+        Self { path: path.to_owned(), shown: path.to_owned(), root: None }
     }
 
     /// The directory `name` below `root`, for callers who must not reach anything else.
@@ -145,11 +134,7 @@ impl RecordingDirectory {
         if !path.is_dir() {
             return Err(refused(&format!("{name:?} is no directory")));
         }
-        Ok(Self {
-            path,
-            shown: PathBuf::from(name),
-            root: Some(root),
-        })
+        Ok(Self { path, shown: PathBuf::from(name), root: Some(root) })
     }
 
     /// The directory's own name.
@@ -192,21 +177,9 @@ mod tests {
     #[test]
     fn names_that_leave_the_root_are_refused() {
         let root = root_with_recording();
-        for name in [
-            "",
-            "/etc",
-            "..",
-            "one/../..",
-            "../one",
-            "./one",
-            "one\0",
-            "one/metrics.csv",
-        ] {
+        for name in ["", "/etc", "..", "one/../..", "../one", "./one", "one\0", "one/metrics.csv"] {
             let error = RecordingDirectory::below(root.path(), name).unwrap_err();
-            assert!(
-                error.to_string().starts_with("field `source.recording`"),
-                "{name}: {error}"
-            );
+            assert!(error.to_string().starts_with("field `source.recording`"), "{name}: {error}");
         }
         assert!(RecordingDirectory::below(root.path(), "one").is_ok());
         let missing = RecordingDirectory::below(root.path(), "two").unwrap_err();
@@ -219,11 +192,7 @@ mod tests {
         let root = root_with_recording();
         symlink(outside.path().join("one"), root.path().join("out")).unwrap();
         symlink("one", root.path().join("in")).unwrap();
-        symlink(
-            outside.path().join("one/metrics.csv"),
-            root.path().join("one/data.csv"),
-        )
-        .unwrap();
+        symlink(outside.path().join("one/metrics.csv"), root.path().join("one/data.csv")).unwrap();
         assert!(RecordingDirectory::below(root.path(), "out").is_err());
         let inside = RecordingDirectory::below(root.path(), "in").unwrap();
         assert!(inside.file("metrics.csv").unwrap().is_some());
@@ -244,10 +213,7 @@ mod tests {
     fn what_is_no_regular_file_is_refused() {
         let root = root_with_recording();
         fs::create_dir(root.path().join("one/data.csv")).unwrap();
-        let error = RecordingDirectory::below(root.path(), "one")
-            .unwrap()
-            .file("data.csv")
-            .unwrap_err();
+        let error = RecordingDirectory::below(root.path(), "one").unwrap().file("data.csv").unwrap_err();
         assert_eq!(error.to_string(), "one/data.csv is no regular file");
     }
 }

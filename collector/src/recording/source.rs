@@ -24,11 +24,7 @@ pub struct RecordingSource {
 impl RecordingSource {
     /// The recording `name` below `root`; frames beyond `max_bytes` of samples are refused. Looks at no file yet.
     pub fn new(root: impl Into<PathBuf>, name: impl Into<String>, max_bytes: usize) -> Self {
-        Self {
-            root: Arc::new(root.into()),
-            name: name.into(),
-            max_bytes,
-        }
+        Self { root: Arc::new(root.into()), name: name.into(), max_bytes }
     }
 }
 
@@ -37,19 +33,12 @@ impl MetricSource for RecordingSource {
         let source = self.clone();
         work::run(move |stop| {
             let files = describe_below(&source.root, &source.name)?;
-            let limits = FrameLimits {
-                bounds,
-                max_bytes: source.max_bytes,
-            };
+            let limits = FrameLimits { bounds, max_bytes: source.max_bytes };
             let reader = StoppableReader::new(files.open()?, stop);
             let collected = read_frame(reader, &files.description()?, &limits)?;
             let mut warnings = files.warnings;
             warnings.extend(collected.warnings);
-            Ok(SourceFrame {
-                frame: collected.frame,
-                warnings,
-                context: files.context.complete()?,
-            })
+            Ok(SourceFrame { frame: collected.frame, warnings, context: files.context.complete()? })
         })
         .await
     }

@@ -43,20 +43,11 @@ fn a_whole_incident_directory_completes_the_context() {
     ]);
     let files = recording.describe().unwrap();
     assert_eq!(files.layout, RecordingLayout::Automap);
-    assert_eq!(
-        files.warnings,
-        ["shop-7/call_graph.csv: left out 1 call of a service to itself"]
-    );
+    assert_eq!(files.warnings, ["shop-7/call_graph.csv: left out 1 call of a service to itself"]);
     let context = files.context.complete().unwrap().unwrap();
     assert_eq!((context.system(), context.front_end()), ("shop", "web"));
-    assert_eq!(
-        context.excluded(),
-        [TimeWindow::new("", UnixMillis(1000), UnixMillis(2000)).unwrap()]
-    );
-    assert_eq!(
-        context.call_graph().unwrap().calls().collect::<Vec<_>>(),
-        [("web", "cart")]
-    );
+    assert_eq!(context.excluded(), [TimeWindow::new("", UnixMillis(1000), UnixMillis(2000)).unwrap()]);
+    assert_eq!(context.call_graph().unwrap().calls().collect::<Vec<_>>(), [("web", "cart")]);
     assert_eq!(files.description().unwrap().file_name(), "shop-7/metrics.csv");
 }
 
@@ -87,10 +78,8 @@ fn a_directory_of_rcaeval_tells_when_the_fault_was_injected() {
         ("simple_data.csv", "time,web_mem\n1,2\n"),
         ("inject_time.txt", "1692569339\n"),
     ]);
-    for files in [
-        recording.describe().unwrap(),
-        describe(&recording.path().join("simple_data.csv")).unwrap(),
-    ] {
+    for files in [recording.describe().unwrap(), describe(&recording.path().join("simple_data.csv")).unwrap()]
+    {
         assert_eq!(files.layout, RecordingLayout::Rcaeval);
         assert_eq!(files.context.anomaly_start, Some(UnixMillis(1_692_569_339_000)));
         assert!(files.metrics_file().ends_with("simple_data.csv"));
@@ -109,10 +98,7 @@ fn missing_files_are_named() {
     assert_eq!(error.kind(), CollectErrorKind::NotFound);
     assert!(error.to_string().starts_with("shop-7 holds no metrics.csv"));
     let missing = describe(Path::new("/nowhere/incident")).unwrap_err();
-    assert_eq!(
-        missing.to_string(),
-        "/nowhere/incident: there is no such file or directory"
-    );
+    assert_eq!(missing.to_string(), "/nowhere/incident: there is no such file or directory");
 }
 
 #[test]
@@ -136,10 +122,7 @@ fn faults_of_side_files_name_file_and_place() {
 fn the_label_is_no_metrics_file() {
     let recording = Recording::new(&[("label.json", "timestamp,web_cpu\n")]);
     let error = describe(&recording.path().join("label.json")).unwrap_err();
-    assert!(
-        error.to_string().contains("is the label of an incident"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("is the label of an incident"), "{error}");
 }
 
 #[test]
@@ -152,11 +135,5 @@ fn only_the_header_of_the_metrics_is_read() {
 fn a_step_that_no_grid_can_have_is_refused_by_field() {
     let mut files = Recording::new(&[("metrics.csv", METRICS)]).describe().unwrap();
     files.context.step_ms = Some(0);
-    assert!(
-        files
-            .description()
-            .unwrap_err()
-            .to_string()
-            .contains("description.step_ms")
-    );
+    assert!(files.description().unwrap_err().to_string().contains("description.step_ms"));
 }

@@ -35,10 +35,7 @@ fn times_that_are_none_are_named() {
 
 #[test]
 fn empty_files_and_files_without_rows_are_told_apart() {
-    assert_eq!(
-        sentence(""),
-        "metrics.csv is empty; its first line must name the columns"
-    );
+    assert_eq!(sentence(""), "metrics.csv is empty; its first line must name the columns");
     assert_eq!(sentence("\n\r\n"), sentence(""));
     let error = collect("timestamp,a_cpu\n").unwrap_err();
     assert_eq!(error.to_string(), "metrics.csv holds a header and no rows");
@@ -52,10 +49,7 @@ fn a_header_without_timestamp_is_refused() {
         sentence("timestmp,a_cpu\n1,2\n"),
         format!("{missing}; is it the column \"timestmp\"? then rename it")
     );
-    assert_eq!(
-        sentence("a_cpu,b_cpu\n1,2\n"),
-        format!("{missing}; the first column is \"a_cpu\"")
-    );
+    assert_eq!(sentence("a_cpu,b_cpu\n1,2\n"), format!("{missing}; the first column is \"a_cpu\""));
 }
 
 #[test]
@@ -81,10 +75,7 @@ fn text_that_is_not_utf8_is_named() {
         sentence(b"timestamp,\xe4_cpu\n1,2\n"),
         "metrics.csv line 1, column 2: is not UTF-8 text; save the file as UTF-8"
     );
-    let utf16: Vec<u8> = "timestamp,a_cpu\n"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let utf16: Vec<u8> = "timestamp,a_cpu\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert!(!sentence([&b"\xff\xfe"[..], &utf16].concat()).is_empty());
 }
 

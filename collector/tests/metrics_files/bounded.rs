@@ -16,12 +16,7 @@ struct Generated<F> {
 
 impl<F: FnMut(u64) -> Option<String>> Generated<F> {
     fn new(row: F) -> Self {
-        Self {
-            row,
-            next: 0,
-            pending: Vec::new(),
-            read: 0,
-        }
+        Self { row, next: 0, pending: Vec::new(), read: 0 }
     }
 }
 
@@ -59,13 +54,8 @@ fn a_file_much_larger_than_the_limit_is_read_when_its_kept_samples_fit() {
 
 #[test]
 fn an_endless_file_is_refused_as_soon_as_its_samples_pass_the_limit() {
-    let mut file = Generated::new(|row| {
-        Some(if row == 0 {
-            "timestamp,a_cpu\n".into()
-        } else {
-            format!("{row},1\n")
-        })
-    });
+    let mut file =
+        Generated::new(|row| Some(if row == 0 { "timestamp,a_cpu\n".into() } else { format!("{row},1\n") }));
     let error = read_frame(&mut file, &described(None), &FrameLimits::all_within(1 << 20)).unwrap_err();
     assert_eq!(error.kind(), CollectErrorKind::TooLarge);
     assert!(error.to_string().contains("limit of 1 MiB"), "{error}");
@@ -74,13 +64,8 @@ fn an_endless_file_is_refused_as_soon_as_its_samples_pass_the_limit() {
 
 #[test]
 fn an_endless_line_is_refused_as_soon_as_it_passes_the_limit() {
-    let mut file = Generated::new(|row| {
-        Some(if row == 0 {
-            "timestamp,a_cpu\n1,\"2".into()
-        } else {
-            "\n".into()
-        })
-    });
+    let mut file =
+        Generated::new(|row| Some(if row == 0 { "timestamp,a_cpu\n1,\"2".into() } else { "\n".into() }));
     let error = read_frame(&mut file, &described(None), &FrameLimits::all_within(1 << 20)).unwrap_err();
     assert_eq!(error.kind(), CollectErrorKind::TooLarge);
     assert!(error.to_string().contains("is every quote closed?"), "{error}");

@@ -30,11 +30,7 @@ fn rcaeval_files_become_the_same_kinds_of_series() {
     let csv = "time,a_workload,a_error,a_latency-50,a_latency-90,a_mem,a_diskio,time\n\
                10,4,1,0.5,0.9,7,1,10\n11,0,0,,,7,1,11\n";
     let frame = collect(csv).unwrap().frame;
-    let kinds: Vec<_> = frame
-        .series()
-        .iter()
-        .map(|key| (key.metric, key.name.as_str()))
-        .collect();
+    let kinds: Vec<_> = frame.series().iter().map(|key| (key.metric, key.name.as_str())).collect();
     assert_eq!(
         kinds,
         [
@@ -62,11 +58,7 @@ fn byte_order_marks_line_ends_quotes_and_blank_lines_change_nothing() {
         "\"timestamp\",\"a_cpu\",b_cpu\n\n1,\"2\",3\n\n2, 4 ,nan",
         "timestamp, a_cpu , b_cpu\n1.0,2e0,+3\n2.000,4,NaN\n",
     ] {
-        assert_eq!(
-            identity(&collect(other).unwrap().frame),
-            identity(&plain),
-            "{other:?}"
-        );
+        assert_eq!(identity(&collect(other).unwrap().frame), identity(&plain), "{other:?}");
     }
 }
 
@@ -75,31 +67,19 @@ fn unsorted_rows_are_sorted_with_one_warning() {
     let sorted = collect("timestamp,a_cpu\n1,10\n2,20\n3,30\n").unwrap();
     let shuffled = collect("timestamp,a_cpu\n3,30\n1,10\n2,20\n").unwrap();
     assert_eq!(identity(&shuffled.frame), identity(&sorted.frame));
-    assert_eq!(
-        shuffled.warnings,
-        ["metrics.csv: 2 rows were out of order and were sorted by time"]
-    );
+    assert_eq!(shuffled.warnings, ["metrics.csv: 2 rows were out of order and were sorted by time"]);
 }
 
 #[test]
 fn infinite_samples_are_missing_and_counted() {
     let collected = collect("timestamp,a_cpu,a_io\n1,inf,1\n2,-Infinity,2\n3,1e999,3\n").unwrap();
-    assert!(
-        samples(&collected.frame, "a", "cpu")
-            .iter()
-            .all(|value| value.is_nan())
-    );
-    assert_eq!(
-        collected.warnings,
-        ["metrics.csv: 3 samples were infinite and count as missing"]
-    );
+    assert!(samples(&collected.frame, "a", "cpu").iter().all(|value| value.is_nan()));
+    assert_eq!(collected.warnings, ["metrics.csv: 3 samples were infinite and count as missing"]);
 }
 
 #[test]
 fn a_file_of_missing_samples_only_is_a_frame_of_missing_samples() {
-    let frame = collect("timestamp,a_cpu,b_latency\n1,,nan\n2,NaN,\n")
-        .unwrap()
-        .frame;
+    let frame = collect("timestamp,a_cpu,b_latency\n1,,nan\n2,NaN,\n").unwrap().frame;
     assert!(frame.values().iter().all(|value| value.is_nan()));
     assert_eq!(frame.services(), ["a", "b"]);
 }
@@ -119,11 +99,7 @@ fn only_rows_within_the_bounds_are_kept() {
     let csv = "timestamp,a_cpu\n10,1\n20,2\n30,3\n40,4\n";
     let within = |start: i64, end: i64| {
         let bounds = SampleBounds::new(Some(UnixMillis(start * 1000)), Some(UnixMillis(end * 1000))).unwrap();
-        read_frame(
-            csv.as_bytes(),
-            &described(None),
-            &FrameLimits { bounds, ..PLENTY },
-        )
+        read_frame(csv.as_bytes(), &described(None), &FrameLimits { bounds, ..PLENTY })
     };
     assert_eq!(samples(&within(20, 30).unwrap().frame, "a", "cpu"), [2.0, 3.0]);
     let error = within(50, 60).unwrap_err();

@@ -1,10 +1,6 @@
 //! Metrics files, good and bad, as frames or as sentences.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "tests state facts; a failed unwrap is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests state facts; a failed unwrap is a failed test")]
 
 mod bad;
 mod bounded;

@@ -60,38 +60,21 @@ impl Running {
         messages: impl Stream<Item = v1::CollectRecordingRequest> + Send + 'static,
     ) -> Result<Collected, ServiceError> {
         let answer = self.client.clone().collect_recording(messages).await?;
-        assemble(
-            answer
-                .into_inner()
-                .map(|response| response.map(|message| message.part)),
-        )
-        .await
+        assemble(answer.into_inner().map(|response| response.map(|message| message.part))).await
     }
 
     pub(crate) async fn collect(&self, request: v1::CollectFrameRequest) -> Result<Collected, ServiceError> {
         let answer = self.client.clone().collect_frame(request).await?;
-        assemble(
-            answer
-                .into_inner()
-                .map(|response| response.map(|message| message.part)),
-        )
-        .await
+        assemble(answer.into_inner().map(|response| response.map(|message| message.part))).await
     }
 
     /// A good upload, to show that the service goes on; then a shutdown without calls left behind.
     pub(crate) async fn still_works_and_stops(self) {
-        let (frame, _) = self
-            .upload(stream::iter(messages(&recording(9, 0))))
-            .await
-            .unwrap();
+        let (frame, _) = self.upload(stream::iter(messages(&recording(9, 0)))).await.unwrap();
         assert_eq!(frame.grid().samples(), 9);
         drop(self.client);
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.server)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(10), self.server).await.unwrap().unwrap().unwrap();
     }
 }
 
@@ -118,15 +101,11 @@ pub(crate) fn recording(rows: usize, extra: usize) -> String {
 
 pub(crate) fn description() -> v1::CollectRecordingRequest {
     let wire = v1::RecordingDescription::from(&RecordingDescription::default());
-    v1::CollectRecordingRequest {
-        part: Some(Part::Description(wire)),
-    }
+    v1::CollectRecordingRequest { part: Some(Part::Description(wire)) }
 }
 
 pub(crate) fn data(bytes: &[u8]) -> v1::CollectRecordingRequest {
-    v1::CollectRecordingRequest {
-        part: Some(Part::Data(Bytes::copy_from_slice(bytes))),
-    }
+    v1::CollectRecordingRequest { part: Some(Part::Data(Bytes::copy_from_slice(bytes))) }
 }
 
 pub(crate) fn messages(csv: &str) -> Vec<v1::CollectRecordingRequest> {
@@ -135,14 +114,9 @@ pub(crate) fn messages(csv: &str) -> Vec<v1::CollectRecordingRequest> {
 }
 
 pub(crate) fn named(name: &str) -> Option<v1::MetricSource> {
-    Some(v1::MetricSource {
-        source: Some(v1::metric_source::Source::Recording(name.into())),
-    })
+    Some(v1::MetricSource { source: Some(v1::metric_source::Source::Recording(name.into())) })
 }
 
 pub(crate) fn request(name: &str) -> v1::CollectFrameRequest {
-    v1::CollectFrameRequest {
-        source: named(name),
-        ..Default::default()
-    }
+    v1::CollectFrameRequest { source: named(name), ..Default::default() }
 }

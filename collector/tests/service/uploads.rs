@@ -49,10 +49,7 @@ async fn an_early_fault_is_answered_while_the_rest_still_arrives() {
     csv.push_str("180,oops,1,1\n");
     let head = messages(&csv);
     let endless = stream::repeat(data(&vec![b'\n'; 1 << 20]));
-    let error = running
-        .upload(stream::iter(head).chain(endless))
-        .await
-        .unwrap_err();
+    let error = running.upload(stream::iter(head).chain(endless)).await.unwrap_err();
     assert_eq!(
         error.message(),
         "metrics.csv line 4, column web_latency: \"oops\" is no number; leave the cell empty for a missing sample"
@@ -65,10 +62,7 @@ async fn messages_out_of_order_are_refused_by_field() {
     let running = Running::start().await;
     let empty = v1::CollectRecordingRequest { part: None };
     let strange = v1::CollectRecordingRequest {
-        part: Some(Part::Description(v1::RecordingDescription {
-            layout: 99,
-            ..Default::default()
-        })),
+        part: Some(Part::Description(v1::RecordingDescription { layout: 99, ..Default::default() })),
     };
     for (sent, field) in [
         (vec![], "part"),
@@ -80,10 +74,7 @@ async fn messages_out_of_order_are_refused_by_field() {
         (vec![strange], "description.layout"),
     ] {
         let error = running.upload(stream::iter(sent)).await.unwrap_err();
-        assert_eq!(
-            (error.code(), error.field()),
-            (ErrorCode::InvalidInput, Some(field))
-        );
+        assert_eq!((error.code(), error.field()), (ErrorCode::InvalidInput, Some(field)));
     }
     running.still_works_and_stops().await;
 }
@@ -93,10 +84,7 @@ async fn hostile_headers_are_refused() {
     let running = Running::with(|config, _| config.server.max_frame_mib = 1).await;
     let endless_name = stream::iter([description()]).chain(stream::repeat(data(&vec![b'x'; 1 << 16])));
     let error = running.upload(endless_name).await.unwrap_err();
-    assert!(
-        error.message().contains("is longer than 1048576 bytes"),
-        "{error}"
-    );
+    assert!(error.message().contains("is longer than 1048576 bytes"), "{error}");
     let endless_rows = stream::iter([description(), data(b"timestamp,a_cpu\n")])
         .chain(stream::iter(0..).map(|row: u32| data(format!("{row},1\n").as_bytes())));
     let error = running.upload(endless_rows).await.unwrap_err();
@@ -116,12 +104,7 @@ async fn a_client_that_disappears_ends_its_upload() {
         let (sender, receiver) = mpsc::channel(4);
         let call = tokio::spawn({
             let mut leaving = own.clone();
-            async move {
-                leaving
-                    .collect_recording(ReceiverStream::new(receiver))
-                    .await
-                    .map(drop)
-            }
+            async move { leaving.collect_recording(ReceiverStream::new(receiver)).await.map(drop) }
         });
         sender.send(description()).await.unwrap();
         sender.send(data(recording(9, 0).as_bytes())).await.unwrap();

@@ -13,9 +13,5 @@ pub(super) fn visit_shares(matrix: &TransitionMatrix, front_end: usize, restart:
     }
     let shares = stationary(matrix, restart, &restart_to);
     let reached = matrix.reachable(front_end);
-    shares
-        .into_iter()
-        .zip(reached)
-        .map(|(share, reached)| reached.then_some(share))
-        .collect()
+    shares.into_iter().zip(reached).map(|(share, reached)| reached.then_some(share)).collect()
 }

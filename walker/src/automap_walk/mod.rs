@@ -44,17 +44,12 @@ impl AutomapInput<'_> {
         if self.front_end >= services {
             return Err(Invalid::new(
                 "front_end",
-                format!(
-                    "is service {} of {services}; name one of the graph",
-                    self.front_end
-                ),
+                format!("is service {} of {services}; name one of the graph", self.front_end),
             ));
         }
         for (metric, correlations) in self.correlations.iter().enumerate() {
             // Rounding may lift a perfect correlation just above 1.
-            let usable = correlations
-                .iter()
-                .all(|value| (0.0..=1.0 + 1e-9).contains(value));
+            let usable = correlations.iter().all(|value| (0.0..=1.0 + 1e-9).contains(value));
             if correlations.len() != services || !usable {
                 return Err(Invalid::new(
                     format!("correlations[{metric}]"),
@@ -62,15 +57,8 @@ impl AutomapInput<'_> {
                 ));
             }
         }
-        if !self
-            .weights
-            .iter()
-            .all(|weight| (0.0..=1.0 + 1e-9).contains(weight))
-        {
-            return Err(Invalid::new(
-                "metric_weights",
-                "must be seven numbers from 0 to 1",
-            ));
+        if !self.weights.iter().all(|weight| (0.0..=1.0 + 1e-9).contains(weight)) {
+            return Err(Invalid::new("metric_weights", "must be seven numbers from 0 to 1"));
         }
         Ok(())
     }

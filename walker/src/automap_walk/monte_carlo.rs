@@ -56,8 +56,5 @@ pub(super) fn simulate(
         visits[state] += 1;
     }
     let share = |count: u64| (count > 0).then(|| count as f64 / steps as f64);
-    SimulatedWalk {
-        visit_shares: visits.into_iter().map(share).collect(),
-        paths: tally.paths(),
-    }
+    SimulatedWalk { visit_shares: visits.into_iter().map(share).collect(), paths: tally.paths() }
 }

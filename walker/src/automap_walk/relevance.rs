@@ -7,13 +7,7 @@ use automap_proto::metric::METRIC_COUNT;
 pub(super) fn relevance(correlations: &[Vec<f64>; METRIC_COUNT], weights: &[f64; METRIC_COUNT]) -> Vec<f64> {
     let services = correlations[0].len();
     let weighted = |service: usize| -> f64 {
-        correlations
-            .iter()
-            .zip(weights)
-            .map(|(row, weight)| weight * row[service])
-            .sum()
+        correlations.iter().zip(weights).map(|(row, weight)| weight * row[service]).sum()
     };
-    (0..services)
-        .map(|service| weighted(service).clamp(0.0, 1.0))
-        .collect()
+    (0..services).map(|service| weighted(service).clamp(0.0, 1.0)).collect()
 }

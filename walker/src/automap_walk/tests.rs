@@ -18,9 +18,7 @@ fn names(count: usize) -> Vec<String> {
 fn graph_of(services: usize, edges: &[(usize, usize, [u32; METRIC_COUNT])]) -> BehaviorGraph {
     let mut graph = BehaviorGraph::new(names(services)).unwrap();
     for &(from, to, bits) in edges {
-        graph
-            .set_edge(from, to, EdgeWeights::from_counts(bits).unwrap())
-            .unwrap();
+        graph.set_edge(from, to, EdgeWeights::from_counts(bits).unwrap()).unwrap();
     }
     graph
 }
@@ -30,11 +28,7 @@ fn matrix_of(input: &AutomapInput<'_>, backward: f64) -> TransitionMatrix {
 }
 
 fn probability(matrix: &TransitionMatrix, from: usize, to: usize) -> f64 {
-    matrix
-        .row(from)
-        .iter()
-        .find(|(target, _)| *target == to)
-        .map_or(0.0, |(_, probability)| *probability)
+    matrix.row(from).iter().find(|(target, _)| *target == to).map_or(0.0, |(_, probability)| *probability)
 }
 
 /// Latency and cpu, half the weight each; the front end is service 0.
@@ -55,29 +49,15 @@ struct FiveServices {
 
 impl FiveServices {
     fn new() -> Self {
-        let (latency, cpu, both) = (
-            [1, 0, 0, 0, 0, 0, 0],
-            [0, 0, 0, 1, 0, 0, 0],
-            [1, 0, 0, 1, 0, 0, 0],
-        );
-        let edges = [
-            (0, 1, both),
-            (0, 2, latency),
-            (1, 3, cpu),
-            (2, 3, latency),
-            (3, 2, latency),
-            (4, 2, both),
-        ];
+        let (latency, cpu, both) = ([1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0], [1, 0, 0, 1, 0, 0, 0]);
+        let edges =
+            [(0, 1, both), (0, 2, latency), (1, 3, cpu), (2, 3, latency), (3, 2, latency), (4, 2, both)];
         let mut correlations: Correlations = std::array::from_fn(|_| vec![0.0; 5]);
         correlations[0] = vec![1.0, 0.6, 0.4, 0.2, 0.8];
         correlations[3] = vec![1.0, 0.5, 0.0, 0.5, 0.5];
         let mut weights = [0.0; METRIC_COUNT];
         (weights[0], weights[3]) = (0.5, 0.5);
-        Self {
-            graph: graph_of(5, &edges),
-            correlations,
-            weights,
-        }
+        Self { graph: graph_of(5, &edges), correlations, weights }
     }
 
     fn input(&self) -> AutomapInput<'_> {
@@ -179,10 +159,7 @@ fn a_root_behind_the_arrows_is_visited_by_backward_moves_only() {
 fn a_self_loop_can_fire_but_not_at_the_front_end() {
     let case = FiveServices::new();
     assert!((probability(&matrix_of(&case.input(), 0.2), 4, 4) - 0.3).abs() < 1e-12);
-    let alerting = AutomapInput {
-        front_end: 4,
-        ..case.input()
-    };
+    let alerting = AutomapInput { front_end: 4, ..case.input() };
     assert_eq!(probability(&matrix_of(&alerting, 0.2), 4, 4), 0.0);
 }
 
@@ -211,11 +188,7 @@ fn the_simulated_walk_agrees_with_the_exact_one_within_sampling_error() {
     let exact = exact::visit_shares(&matrix, 0, 0.01);
     let walked = monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 20);
     for (one, other) in exact.iter().zip(&walked.visit_shares) {
-        assert!(
-            (one.unwrap() - other.unwrap()).abs() < 0.005,
-            "{exact:?} {:?}",
-            walked.visit_shares
-        );
+        assert!((one.unwrap() - other.unwrap()).abs() < 0.005, "{exact:?} {:?}", walked.visit_shares);
     }
     assert_eq!(walked, monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 20));
     assert_ne!(walked, monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 21));
@@ -227,22 +200,13 @@ fn both_solvers_teleport_alike_from_a_service_that_no_edge_leaves() {
     let graph = graph_of(3, &[]);
     let mut correlations: Correlations = std::array::from_fn(|_| vec![0.0; 3]);
     correlations[4] = vec![0.0, 0.3, 0.6];
-    let input = AutomapInput {
-        graph: &graph,
-        correlations: &correlations,
-        weights: &UNIFORM,
-        front_end: 0,
-    };
+    let input = AutomapInput { graph: &graph, correlations: &correlations, weights: &UNIFORM, front_end: 0 };
     let matrix = matrix_of(&input, 0.2);
     assert_eq!(matrix.row(0), []);
     let exact = exact::visit_shares(&matrix, 0, 0.01);
     let walked = monte_carlo::simulate(&matrix, 0, 0.01, 200_000, 3);
     for (one, other) in exact.iter().zip(&walked.visit_shares) {
-        assert!(
-            (one.unwrap() - other.unwrap()).abs() < 0.005,
-            "{exact:?} {:?}",
-            walked.visit_shares
-        );
+        assert!((one.unwrap() - other.unwrap()).abs() < 0.005, "{exact:?} {:?}", walked.visit_shares);
     }
     // Staying is the only move of 1 and 2 once there: f_ii > 0 and no neighbour.
     assert!(exact[2].unwrap() > exact[1].unwrap());
@@ -253,19 +217,8 @@ fn both_solvers_teleport_alike_from_a_service_that_no_edge_leaves() {
 fn without_any_correlation_the_walk_is_spread_evenly() {
     let graph = graph_of(3, &[(0, 1, [1; 7])]);
     let correlations: Correlations = std::array::from_fn(|_| vec![0.0; 3]);
-    let input = AutomapInput {
-        graph: &graph,
-        correlations: &correlations,
-        weights: &UNIFORM,
-        front_end: 0,
-    };
-    let answer = automap_walk(
-        &input,
-        &AutomapParameters::default(),
-        &PathParameters::default(),
-        1,
-    )
-    .unwrap();
+    let input = AutomapInput { graph: &graph, correlations: &correlations, weights: &UNIFORM, front_end: 0 };
+    let answer = automap_walk(&input, &AutomapParameters::default(), &PathParameters::default(), 1).unwrap();
     assert_eq!(answer.scores[1].to_bits(), answer.scores[2].to_bits());
     assert!((answer.scores[0] - (0.01 + 0.99 / 3.0)).abs() < 1e-12);
 }
@@ -275,17 +228,9 @@ fn services_never_reached_follow_in_the_order_of_relevance() {
     let graph = graph_of(4, &[(0, 1, [1; 7])]);
     let mut correlations: Correlations = std::array::from_fn(|_| vec![1.0, 0.1, 0.5, 0.9]);
     correlations[6] = vec![0.0; 4];
-    let input = AutomapInput {
-        graph: &graph,
-        correlations: &correlations,
-        weights: &UNIFORM,
-        front_end: 0,
-    };
+    let input = AutomapInput { graph: &graph, correlations: &correlations, weights: &UNIFORM, front_end: 0 };
     for solver in [Solver::Exact, Solver::MonteCarlo] {
-        let parameters = AutomapParameters {
-            solver,
-            ..AutomapParameters::default()
-        };
+        let parameters = AutomapParameters { solver, ..AutomapParameters::default() };
         let answer = automap_walk(&input, &parameters, &PathParameters::default(), 1).unwrap();
         assert!(answer.scores[0] > 0.0 && answer.scores[1] > 0.0);
         assert!(-1.0 > answer.scores[3] && answer.scores[3] > answer.scores[2]);
@@ -299,37 +244,16 @@ fn input_that_does_not_fit_together_is_refused_by_field() {
     let case = FiveServices::new();
     let refused = |input: AutomapInput<'_>| {
         let parameters = AutomapParameters::default();
-        automap_walk(&input, &parameters, &PathParameters::default(), 0)
-            .unwrap_err()
-            .field()
-            .to_owned()
+        automap_walk(&input, &parameters, &PathParameters::default(), 0).unwrap_err().field().to_owned()
     };
-    assert_eq!(
-        refused(AutomapInput {
-            front_end: 5,
-            ..case.input()
-        }),
-        "front_end"
-    );
+    assert_eq!(refused(AutomapInput { front_end: 5, ..case.input() }), "front_end");
     for bad in [vec![0.5; 4], vec![f64::NAN; 5], vec![-0.5; 5]] {
         let mut correlations = case.correlations.clone();
         correlations[2] = bad;
-        assert_eq!(
-            refused(AutomapInput {
-                correlations: &correlations,
-                ..case.input()
-            }),
-            "correlations[2]"
-        );
+        assert_eq!(refused(AutomapInput { correlations: &correlations, ..case.input() }), "correlations[2]");
     }
     let weights = [f64::NAN; METRIC_COUNT];
-    assert_eq!(
-        refused(AutomapInput {
-            weights: &weights,
-            ..case.input()
-        }),
-        "metric_weights"
-    );
+    assert_eq!(refused(AutomapInput { weights: &weights, ..case.input() }), "metric_weights");
 }
 
 /// A graph of `SERVICES` services, its edges given as (from, to, bits), and correlations with the front end.
@@ -351,20 +275,12 @@ fn random_case() -> impl Strategy<Value = RandomCase> {
         proptest::collection::vec(correlation, SERVICES * METRIC_COUNT),
         0..SERVICES,
     )
-        .prop_map(|(edges, correlations, front_end)| RandomCase {
-            edges,
-            correlations,
-            front_end,
-        })
+        .prop_map(|(edges, correlations, front_end)| RandomCase { edges, correlations, front_end })
 }
 
 /// The case with service i renamed to `order[i]`.
 fn renamed(case: &RandomCase, order: &[usize]) -> (BehaviorGraph, Correlations, usize) {
-    let edges: Vec<_> = case
-        .edges
-        .iter()
-        .map(|&(from, to, bits)| (order[from], order[to], bits))
-        .collect();
+    let edges: Vec<_> = case.edges.iter().map(|&(from, to, bits)| (order[from], order[to], bits)).collect();
     let correlations = std::array::from_fn(|metric| {
         let mut row = vec![0.0; SERVICES];
         for (old, &new) in order.iter().enumerate() {

@@ -77,9 +77,8 @@ impl Forward {
             .edges()
             .map(|(from, to, edge): (usize, usize, &EdgeWeights)| (from, to, value(from, to, edge.weights())))
             .collect();
-        let stay = (0..services)
-            .map(|service| value(service, service, &[SELF_WEIGHT; METRIC_COUNT]))
-            .collect();
+        let stay =
+            (0..services).map(|service| value(service, service, &[SELF_WEIGHT; METRIC_COUNT])).collect();
         Self { edges, stay }
     }
 }

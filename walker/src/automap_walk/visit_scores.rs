@@ -18,10 +18,7 @@ mod tests {
 
     #[test]
     fn services_never_reached_follow_all_others_in_the_order_of_relevance() {
-        let scores = visit_scores(
-            &[Some(0.9), None, Some(0.0), None, None],
-            &[0.0, 0.25, 0.0, 1.0, 0.25],
-        );
+        let scores = visit_scores(&[Some(0.9), None, Some(0.0), None, None], &[0.0, 0.25, 0.0, 1.0, 0.25]);
         assert_eq!(scores, [0.9, -1.75, 0.0, -1.0, -1.75]);
     }
 }

@@ -25,11 +25,7 @@ pub struct EvidenceParameters {
 
 impl Default for EvidenceParameters {
     fn default() -> Self {
-        Self {
-            restart: 0.7,
-            backward: 0.1,
-            self_weight: 0.5,
-        }
+        Self { restart: 0.7, backward: 0.1, self_weight: 0.5 }
     }
 }
 
@@ -69,10 +65,7 @@ impl FromStr for Solver {
     type Err = UnknownSolver;
 
     fn from_str(name: &str) -> Result<Self, UnknownSolver> {
-        [Self::Exact, Self::MonteCarlo]
-            .into_iter()
-            .find(|solver| solver.name() == name)
-            .ok_or(UnknownSolver)
+        [Self::Exact, Self::MonteCarlo].into_iter().find(|solver| solver.name() == name).ok_or(UnknownSolver)
     }
 }
 
@@ -128,10 +121,7 @@ pub struct PathParameters {
 
 impl Default for PathParameters {
     fn default() -> Self {
-        Self {
-            walks: 1000,
-            max_steps: 64,
-        }
+        Self { walks: 1000, max_steps: 64 }
     }
 }
 

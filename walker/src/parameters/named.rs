@@ -24,11 +24,7 @@ const NAMED: [Named; 14] = [
         name: "automap.alpha",
         expected: "a number strictly between 0 and 1",
         read: |all| text(&all.automap.alpha),
-        write: |all, value| {
-            set(&mut all.automap.alpha, value, |alpha| {
-                *alpha > 0.0 && *alpha < 1.0
-            })
-        },
+        write: |all, value| set(&mut all.automap.alpha, value, |alpha| *alpha > 0.0 && *alpha < 1.0),
     },
     Named {
         name: "automap.backward",
@@ -52,21 +48,13 @@ const NAMED: [Named; 14] = [
         name: "automap.max-condition",
         expected: "a whole number, 0 or more",
         read: |all| text(&all.automap.max_condition),
-        write: |all, value| {
-            set(&mut all.automap.max_condition, value, |size| {
-                u32::try_from(*size).is_ok()
-            })
-        },
+        write: |all, value| set(&mut all.automap.max_condition, value, |size| u32::try_from(*size).is_ok()),
     },
     Named {
         name: "automap.neighbours",
         expected: "a whole number from 1 to 1000",
         read: |all| text(&all.automap.neighbours),
-        write: |all, value| {
-            set(&mut all.automap.neighbours, value, |count| {
-                (1..=1000).contains(count)
-            })
-        },
+        write: |all, value| set(&mut all.automap.neighbours, value, |count| (1..=1000).contains(count)),
     },
     Named {
         name: "automap.restart",
@@ -84,11 +72,7 @@ const NAMED: [Named; 14] = [
         name: "automap.steps",
         expected: "a whole number from 1 to 1000000",
         read: |all| text(&all.automap.steps),
-        write: |all, value| {
-            set(&mut all.automap.steps, value, |steps| {
-                (1..=1_000_000).contains(steps)
-            })
-        },
+        write: |all, value| set(&mut all.automap.steps, value, |steps| (1..=1_000_000).contains(steps)),
     },
     Named {
         name: "evidence.backward",
@@ -129,10 +113,7 @@ impl MethodParameters {
     /// # Errors
     /// A name is unknown, or a value is not what its parameter may be; the error names the parameter.
     pub fn with_overrides(&self, overrides: &BTreeMap<String, String>) -> Result<Self, Invalid> {
-        if let Some(unknown) = overrides
-            .keys()
-            .find(|name| NAMED.iter().all(|named| named.name != *name))
-        {
+        if let Some(unknown) = overrides.keys().find(|name| NAMED.iter().all(|named| named.name != *name)) {
             let names = NAMED.iter().map(|named| named.name);
             let hint = did_you_mean(unknown, names.clone()).map_or_else(
                 || format!("; the parameters are {}", names.collect::<Vec<_>>().join(", ")),
@@ -142,14 +123,10 @@ impl MethodParameters {
         }
         let mut replaced = self.clone();
         for named in &NAMED {
-            let value = overrides
-                .get(named.name)
-                .map_or_else(|| (named.read)(self), |value| value.trim().to_owned());
+            let value =
+                overrides.get(named.name).map_or_else(|| (named.read)(self), |value| value.trim().to_owned());
             if !(named.write)(&mut replaced, &value) {
-                return Err(Invalid::new(
-                    named.name,
-                    format!("is {value:?}; must be {}", named.expected),
-                ));
+                return Err(Invalid::new(named.name, format!("is {value:?}; must be {}", named.expected)));
             }
         }
         Ok(replaced)
@@ -157,10 +134,7 @@ impl MethodParameters {
 
     /// Every parameter in force, by dotted name. [`Self::with_overrides`] reads it back to the same parameters.
     pub fn flattened(&self) -> BTreeMap<String, String> {
-        NAMED
-            .iter()
-            .map(|named| (named.name.to_owned(), (named.read)(self)))
-            .collect()
+        NAMED.iter().map(|named| (named.name.to_owned(), (named.read)(self))).collect()
     }
 }
 
@@ -192,22 +166,14 @@ mod tests {
     use crate::parameters::Solver;
 
     fn overrides(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
     fn parameters_are_replaced_by_dotted_name_and_the_rest_stay() {
-        let pairs = [
-            ("automap.alpha", "0.01"),
-            ("automap.solver", "monte-carlo"),
-            ("evidence.restart", " 0.5 "),
-        ];
-        let found = MethodParameters::default()
-            .with_overrides(&overrides(&pairs))
-            .unwrap();
+        let pairs =
+            [("automap.alpha", "0.01"), ("automap.solver", "monte-carlo"), ("evidence.restart", " 0.5 ")];
+        let found = MethodParameters::default().with_overrides(&overrides(&pairs)).unwrap();
         assert_eq!(found.automap.alpha, 0.01);
         assert_eq!(found.automap.solver, Solver::MonteCarlo);
         assert_eq!(found.evidence.restart, 0.5);
@@ -220,11 +186,8 @@ mod tests {
         let flat = defaults.flattened();
         assert_eq!(flat.len(), NAMED.len());
         assert_eq!(flat["paths.walks"], "1000");
-        let pairs = [
-            ("automap.max-condition", "7"),
-            ("automap.literal-subtraction", "true"),
-            ("automap.steps", "5"),
-        ];
+        let pairs =
+            [("automap.max-condition", "7"), ("automap.literal-subtraction", "true"), ("automap.steps", "5")];
         let other = defaults.with_overrides(&overrides(&pairs)).unwrap();
         assert_eq!(defaults.with_overrides(&other.flattened()).unwrap(), other);
     }
@@ -236,33 +199,18 @@ mod tests {
         for named in &NAMED {
             assert!(file.clone().find(named.name).is_some(), "{}", named.name);
         }
-        let fields = |group: &str| {
-            file.find_ref(group)
-                .and_then(|found| found.as_dict())
-                .map_or(0, |dict| dict.len())
-        };
-        assert_eq!(
-            ["evidence", "automap", "paths"].map(fields).iter().sum::<usize>(),
-            NAMED.len()
-        );
+        let fields =
+            |group: &str| file.find_ref(group).and_then(|found| found.as_dict()).map_or(0, |dict| dict.len());
+        assert_eq!(["evidence", "automap", "paths"].map(fields).iter().sum::<usize>(), NAMED.len());
     }
 
     #[test]
     fn unknown_names_are_refused_with_the_nearest_one() {
-        let error = MethodParameters::default()
-            .with_overrides(&overrides(&[("automap.alhpa", "1")]))
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "field `automap.alhpa`: is no parameter; did you mean automap.alpha?"
-        );
-        let error = MethodParameters::default()
-            .with_overrides(&overrides(&[("x", "1")]))
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("the parameters are automap.alpha, "),
-            "{error}"
-        );
+        let error =
+            MethodParameters::default().with_overrides(&overrides(&[("automap.alhpa", "1")])).unwrap_err();
+        assert_eq!(error.to_string(), "field `automap.alhpa`: is no parameter; did you mean automap.alpha?");
+        let error = MethodParameters::default().with_overrides(&overrides(&[("x", "1")])).unwrap_err();
+        assert!(error.to_string().contains("the parameters are automap.alpha, "), "{error}");
     }
 
     #[test]
@@ -285,9 +233,7 @@ mod tests {
             ("paths.max-steps", "201"),
             ("paths.walks", "1.5"),
         ] {
-            let error = MethodParameters::default()
-                .with_overrides(&overrides(&[(name, value)]))
-                .unwrap_err();
+            let error = MethodParameters::default().with_overrides(&overrides(&[(name, value)])).unwrap_err();
             assert_eq!(error.field(), name);
             assert!(error.problem().contains("; must be "), "{error}");
         }
@@ -298,9 +244,6 @@ mod tests {
         let mut parameters = MethodParameters::default();
         parameters.evidence.restart = 0.0;
         let error = parameters.with_overrides(&BTreeMap::new()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "field `evidence.restart`: is \"0\"; must be a number from 0.001 to 1"
-        );
+        assert_eq!(error.to_string(), "field `evidence.restart`: is \"0\"; must be a number from 0.001 to 1");
     }
 }

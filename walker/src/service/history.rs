@@ -13,9 +13,7 @@ use crate::{explain, peers::failed};
 impl WalkerRpc {
     /// A diagnosis that the profiler keeps, if it does.
     pub(super) async fn stored(&self, id: &str) -> Result<Option<v1::Diagnosis>, ServiceError> {
-        let request = v1::GetDiagnosisRequest {
-            diagnosis_id: id.into(),
-        };
+        let request = v1::GetDiagnosisRequest { diagnosis_id: id.into() };
         match self.peers.profiler.clone().get_diagnosis(request).await {
             Ok(answer) => Ok(answer.into_inner().diagnosis),
             Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
@@ -60,24 +58,15 @@ impl WalkerRpc {
         request: v1::ExplainServiceRequest,
     ) -> Result<v1::ExplainServiceResponse, ServiceError> {
         let diagnosis = self.find(&request.diagnosis_id).await?;
-        let ranked = diagnosis
-            .ranking
-            .iter()
-            .find(|ranked| ranked.service == request.service)
-            .ok_or_else(|| {
+        let ranked =
+            diagnosis.ranking.iter().find(|ranked| ranked.service == request.service).ok_or_else(|| {
                 let names = diagnosis.ranking.iter().map(|ranked| ranked.service.as_str());
                 let hint = did_you_mean(&request.service, names)
                     .map_or_else(String::new, |near| format!("; did you mean {near}?"));
-                Invalid::new(
-                    "service",
-                    format!("{} is not in the ranking{hint}", request.service),
-                )
+                Invalid::new("service", format!("{} is not in the ranking{hint}", request.service))
             })?;
         let sentences = explain::sentences(&RankedService::try_from(ranked)?);
-        Ok(v1::ExplainServiceResponse {
-            ranked: Some(ranked.clone()),
-            sentences,
-        })
+        Ok(v1::ExplainServiceResponse { ranked: Some(ranked.clone()), sentences })
     }
 
     pub(super) async fn confirm(
@@ -88,10 +77,7 @@ impl WalkerRpc {
         if diagnosis.incident_id.is_empty() {
             return Err(ServiceError::new(
                 ErrorCode::Conflict,
-                format!(
-                    "diagnosis {} is not done or was not recorded",
-                    diagnosis.diagnosis_id
-                ),
+                format!("diagnosis {} is not done or was not recorded", diagnosis.diagnosis_id),
             ));
         }
         let request = v1::ConfirmRootCauseRequest {
@@ -99,10 +85,7 @@ impl WalkerRpc {
             confirmation: request.confirmation,
         };
         let answer = self.peers.profiler.clone().confirm_root_cause(request).await;
-        let incident = answer
-            .map_err(|status| failed("profiler", status))?
-            .into_inner()
-            .incident;
+        let incident = answer.map_err(|status| failed("profiler", status))?.into_inner().incident;
         Ok(v1::WalkerServiceConfirmRootCauseResponse { incident })
     }
 }

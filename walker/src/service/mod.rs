@@ -50,14 +50,8 @@ impl WalkerRpc {
     /// The address of a service cannot be parsed, or a default parameter is out of range.
     pub(crate) fn new(config: WalkerConfig) -> Result<Self, Invalid> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = if config.concurrent_diagnoses == 0 {
-            2 * cores
-        } else {
-            config.concurrent_diagnoses
-        };
-        config
-            .parameters
-            .with_overrides(&std::collections::BTreeMap::new())?;
+        let at_once = if config.concurrent_diagnoses == 0 { 2 * cores } else { config.concurrent_diagnoses };
+        config.parameters.with_overrides(&std::collections::BTreeMap::new())?;
         Ok(Self {
             peers: Peers::connect(&config)?,
             registry: Registry::new(),
@@ -79,12 +73,10 @@ impl walker_service_server::WalkerService for WalkerRpc {
         request: Request<v1::DiagnoseRequest>,
     ) -> Result<Response<Self::DiagnoseStream>, Status> {
         let order = self.order(Uuid::now_v7().to_string(), request.into_inner())?;
-        let progress = |progress| v1::DiagnoseResponse {
-            part: Some(diagnose_response::Part::Progress(progress)),
-        };
-        let done = |diagnosis| v1::DiagnoseResponse {
-            part: Some(diagnose_response::Part::Diagnosis(diagnosis)),
-        };
+        let progress =
+            |progress| v1::DiagnoseResponse { part: Some(diagnose_response::Part::Progress(progress)) };
+        let done =
+            |diagnosis| v1::DiagnoseResponse { part: Some(diagnose_response::Part::Diagnosis(diagnosis)) };
         Ok(Response::new(self.stream(order, progress, done)))
     }
 
@@ -94,12 +86,8 @@ impl walker_service_server::WalkerService for WalkerRpc {
     ) -> Result<Response<Self::DiagnoseRecordingStream>, Status> {
         use diagnose_recording_response::Part;
         let order = self.upload_order(request.into_inner()).await?;
-        let progress = |progress| v1::DiagnoseRecordingResponse {
-            part: Some(Part::Progress(progress)),
-        };
-        let done = |diagnosis| v1::DiagnoseRecordingResponse {
-            part: Some(Part::Diagnosis(diagnosis)),
-        };
+        let progress = |progress| v1::DiagnoseRecordingResponse { part: Some(Part::Progress(progress)) };
+        let done = |diagnosis| v1::DiagnoseRecordingResponse { part: Some(Part::Diagnosis(diagnosis)) };
         Ok(Response::new(self.stream(order, progress, done)))
     }
 
@@ -107,18 +95,13 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::StartDiagnosisRequest>,
     ) -> Result<Response<v1::StartDiagnosisResponse>, Status> {
-        let v1::StartDiagnosisRequest {
-            request_id,
-            diagnosis,
-        } = request.into_inner();
+        let v1::StartDiagnosisRequest { request_id, diagnosis } = request.into_inner();
         check_request_id(&request_id)?;
         let diagnosis = diagnosis.ok_or_else(|| ServiceError::from(Invalid::missing("diagnosis")))?;
         let mut order = self.order(request_id.clone(), diagnosis)?;
         order.record = true;
         self.start(order).await?;
-        Ok(Response::new(v1::StartDiagnosisResponse {
-            diagnosis_id: request_id,
-        }))
+        Ok(Response::new(v1::StartDiagnosisResponse { diagnosis_id: request_id }))
     }
 
     async fn get_diagnosis(
@@ -126,9 +109,7 @@ impl walker_service_server::WalkerService for WalkerRpc {
         request: Request<v1::WalkerServiceGetDiagnosisRequest>,
     ) -> Result<Response<v1::WalkerServiceGetDiagnosisResponse>, Status> {
         let diagnosis = self.find(&request.into_inner().diagnosis_id).await?;
-        Ok(Response::new(v1::WalkerServiceGetDiagnosisResponse {
-            diagnosis: Some(diagnosis),
-        }))
+        Ok(Response::new(v1::WalkerServiceGetDiagnosisResponse { diagnosis: Some(diagnosis) }))
     }
 
     async fn list_diagnoses(
@@ -146,11 +127,7 @@ impl walker_service_server::WalkerService for WalkerRpc {
         if self.registry.cancel(&id) {
             return Ok(Response::new(v1::CancelDiagnosisResponse {}));
         }
-        Err(ServiceError::new(
-            ErrorCode::NotFound,
-            format!("no diagnosis {id} runs on this walker"),
-        )
-        .into())
+        Err(ServiceError::new(ErrorCode::NotFound, format!("no diagnosis {id} runs on this walker")).into())
     }
 
     async fn watch_diagnoses(
@@ -160,9 +137,7 @@ impl walker_service_server::WalkerService for WalkerRpc {
         let system = request.into_inner().system;
         let news = BroadcastStream::new(self.registry.watch()).filter_map(move |item| {
             // A watcher that lags misses states that newer ones have replaced.
-            let wanted = item
-                .ok()
-                .filter(|news| system.is_empty() || news.system == system);
+            let wanted = item.ok().filter(|news| system.is_empty() || news.system == system);
             futures::future::ready(wanted.map(Ok))
         });
         Ok(Response::new(Box::pin(news)))
@@ -187,13 +162,7 @@ impl WalkerRpc {
     fn order(&self, diagnosis_id: String, request: v1::DiagnoseRequest) -> Result<Order, ServiceError> {
         let source = request.source.ok_or_else(|| Invalid::missing("source"))?;
         let (context, settings) = (request.context.as_ref(), request.settings);
-        Ok(Order::new(
-            diagnosis_id,
-            Input::Source(source),
-            context,
-            settings,
-            &self.config.parameters,
-        )?)
+        Ok(Order::new(diagnosis_id, Input::Source(source), context, settings, &self.config.parameters)?)
     }
 
     /// Reads the first message of an upload; the rest is passed on as it comes.
@@ -206,9 +175,7 @@ impl WalkerRpc {
         let Some(Part::Incident(incident)) = first.and_then(|message| message.part) else {
             return Err(Invalid::new("part", "the first message must hold the incident").into());
         };
-        let description = incident
-            .description
-            .ok_or_else(|| Invalid::missing("incident.description"))?;
+        let description = incident.description.ok_or_else(|| Invalid::missing("incident.description"))?;
         let description = v1::collect_recording_request::Part::Description(description);
         let (sender, requests) = mpsc::channel(UPLOAD_BACKLOG);
         tokio::spawn(async move {
@@ -220,9 +187,9 @@ impl WalkerRpc {
                 }
                 part = match upload.message().await {
                     Ok(None) => return,
-                    Ok(Some(v1::DiagnoseRecordingRequest {
-                        part: Some(Part::Data(bytes)),
-                    })) => Some(v1::collect_recording_request::Part::Data(bytes)),
+                    Ok(Some(v1::DiagnoseRecordingRequest { part: Some(Part::Data(bytes)) })) => {
+                        Some(v1::collect_recording_request::Part::Data(bytes))
+                    }
                     // A message without a part tells the collector that the upload broke: it must not take what came
                     // so far for the whole file.
                     Ok(Some(_)) | Err(_) => None,
@@ -255,10 +222,7 @@ impl WalkerRpc {
                 () = sender.closed() => return,
             };
             // The caller may have gone with the answer on its way.
-            sender
-                .send(answer.map(wrap_diagnosis).map_err(Status::from))
-                .await
-                .ok();
+            sender.send(answer.map(wrap_diagnosis).map_err(Status::from)).await.ok();
         });
         Box::pin(ReceiverStream::new(receiver))
     }
@@ -266,9 +230,7 @@ impl WalkerRpc {
 
 fn check_request_id(id: &str) -> Result<(), ServiceError> {
     let valid = (1..=64).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if valid {
         return Ok(());
     }

@@ -39,10 +39,7 @@ pub(crate) struct Entry {
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self {
-            running: Arc::default(),
-            news: broadcast::Sender::new(NEWS_BACKLOG),
-        }
+        Self { running: Arc::default(), news: broadcast::Sender::new(NEWS_BACKLOG) }
     }
 
     /// Enters a diagnosis, or answers `None` when one of that id runs already.
@@ -52,20 +49,9 @@ impl Registry {
             return None;
         }
         let cancel = CancellationToken::new();
-        running.insert(
-            id.into(),
-            Running {
-                system: system.into(),
-                cancel: cancel.clone(),
-            },
-        );
+        running.insert(id.into(), Running { system: system.into(), cancel: cancel.clone() });
         drop(running);
-        let entry = Entry {
-            id: id.into(),
-            system: system.into(),
-            registry: self.clone(),
-            cancel,
-        };
+        let entry = Entry { id: id.into(), system: system.into(), registry: self.clone(), cancel };
         entry.tell(DiagnosisState::Running, None);
         Some(entry)
     }
@@ -77,10 +63,7 @@ impl Registry {
 
     /// Stops a running diagnosis; false when there is none of that id.
     pub(crate) fn cancel(&self, id: &str) -> bool {
-        self.lock()
-            .get(id)
-            .map(|running| running.cancel.cancel())
-            .is_some()
+        self.lock().get(id).map(|running| running.cancel.cancel()).is_some()
     }
 
     /// News from now on.
@@ -124,10 +107,7 @@ pub(crate) struct Reporter<'a> {
 
 impl Listener for Reporter<'_> {
     fn progress(&self, stage: DiagnosisStage, detail: String) {
-        let progress = v1::DiagnosisProgress {
-            stage: stage.into(),
-            detail,
-        };
+        let progress = v1::DiagnosisProgress { stage: stage.into(), detail };
         if let Some(to_caller) = self.to_caller {
             to_caller(progress.clone());
         }

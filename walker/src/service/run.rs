@@ -38,11 +38,7 @@ impl WalkerRpc {
                 return;
             };
             let state = state_after(&error);
-            let ended = v1::Diagnosis {
-                state: state.into(),
-                failure: error.to_string(),
-                ..begun
-            };
+            let ended = v1::Diagnosis { state: state.into(), failure: error.to_string(), ..begun };
             let id = ended.diagnosis_id.clone();
             if let Err(error) = walker.keep(ended).await {
                 tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
@@ -54,10 +50,7 @@ impl WalkerRpc {
     fn enter(&self, order: &Order) -> Result<Entry, ServiceError> {
         let system = order.context.as_ref().map_or("", |context| context.system());
         self.registry.enter(&order.diagnosis_id, system).ok_or_else(|| {
-            ServiceError::new(
-                ErrorCode::Conflict,
-                format!("diagnosis {} runs already", order.diagnosis_id),
-            )
+            ServiceError::new(ErrorCode::Conflict, format!("diagnosis {} runs already", order.diagnosis_id))
         })
     }
 
@@ -74,44 +67,30 @@ impl WalkerRpc {
                 Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
             }
         };
-        entry.tell(
-            answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done),
-            None,
-        );
+        entry.tell(answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done), None);
         answer
     }
 
     /// Waits for a turn, then diagnoses and keeps the answer where it is wanted.
     async fn in_turn(&self, order: Order, reporter: &dyn Listener) -> Result<v1::Diagnosis, ServiceError> {
         let _place = self.waiting.try_acquire().map_err(|_| {
-            ServiceError::new(
-                ErrorCode::Overloaded,
-                "too many diagnoses are waiting; try again later",
-            )
-            .retry_after(Duration::from_secs(2))
+            ServiceError::new(ErrorCode::Overloaded, "too many diagnoses are waiting; try again later")
+                .retry_after(Duration::from_secs(2))
         })?;
-        let _turn = self
-            .turns
-            .acquire()
-            .await
-            .map_err(|error| ServiceError::internal(error.to_string()))?;
+        let _turn = self.turns.acquire().await.map_err(|error| ServiceError::internal(error.to_string()))?;
         let record = order.record;
         let max_frame_bytes = self.config.server.max_frame_bytes();
         let mut diagnosis = pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
         diagnosis.created_at = Some(now().to_wire());
         if record && let Err(error) = self.keep(diagnosis.clone()).await {
-            diagnosis
-                .warnings
-                .push(format!("the diagnosis was not kept: {error}"));
+            diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
         }
         Ok(diagnosis)
     }
 
     /// Keeps a diagnosis in the profiler.
     async fn keep(&self, diagnosis: v1::Diagnosis) -> Result<(), ServiceError> {
-        let request = v1::PutDiagnosisRequest {
-            diagnosis: Some(diagnosis),
-        };
+        let request = v1::PutDiagnosisRequest { diagnosis: Some(diagnosis) };
         self.peers
             .profiler
             .clone()

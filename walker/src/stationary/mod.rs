@@ -30,12 +30,7 @@ const GRID: f64 = 1e12;
 /// # Complexity
 /// O(edges) per iteration; tens of iterations on all but contrived graphs, ln(1e-16) / ln(1 − r) in the worst case.
 pub fn stationary(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64]) -> Vec<f64> {
-    let system = System {
-        matrix,
-        damping: 1.0 - restart,
-        source: restart_to,
-        restart,
-    };
+    let system = System { matrix, damping: 1.0 - restart, source: restart_to, restart };
     let mut mass = restart_to.to_vec();
     let mut residual = system.residual(&mass);
     loop {
@@ -44,11 +39,7 @@ pub fn stationary(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64]) -
             break;
         }
         let correction = system.bicgstab(&residual);
-        let corrected: Vec<f64> = mass
-            .iter()
-            .zip(&correction)
-            .map(|(known, more)| known + more)
-            .collect();
+        let corrected: Vec<f64> = mass.iter().zip(&correction).map(|(known, more)| known + more).collect();
         let left = system.residual(&corrected);
         // A NaN compares as no progress.
         if l1(&left) < 0.5 * norm {
@@ -107,11 +98,8 @@ impl System<'_> {
         for _ in 0..KRYLOV_ITERATIONS {
             let along = self.apply(&direction);
             let alpha = rho / dot(&along, &shadow);
-            let half: Vec<f64> = residual
-                .iter()
-                .zip(&along)
-                .map(|(left, step)| left - alpha * step)
-                .collect();
+            let half: Vec<f64> =
+                residual.iter().zip(&along).map(|(left, step)| left - alpha * step).collect();
             let half_image = self.apply(&half);
             let omega = dot(&half_image, &half) / dot(&half_image, &half_image);
             if !alpha.is_finite() {

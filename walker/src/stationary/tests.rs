@@ -38,9 +38,7 @@ fn dense(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64]) -> Vec<f64
         }
     }
     for pivot in (0..states).rev() {
-        let known: f64 = (pivot + 1..states)
-            .map(|column| rows[[pivot, column]] * right[column])
-            .sum();
+        let known: f64 = (pivot + 1..states).map(|column| rows[[pivot, column]] * right[column]).sum();
         right[pivot] = (right[pivot] - known) / rows[[pivot, pivot]];
     }
     right
@@ -72,16 +70,8 @@ fn point(states: usize, at: usize) -> Vec<f64> {
 }
 
 fn worst_residual(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64], mass: &[f64]) -> f64 {
-    let system = System {
-        matrix,
-        damping: 1.0 - restart,
-        source: restart_to,
-        restart,
-    };
-    system
-        .residual(mass)
-        .iter()
-        .fold(0.0, |worst: f64, value| worst.max(value.abs()))
+    let system = System { matrix, damping: 1.0 - restart, source: restart_to, restart };
+    system.residual(mass).iter().fold(0.0, |worst: f64, value| worst.max(value.abs()))
 }
 
 /// Two complete halves joined by one edge: the second eigenvalue is as near to 1 as can be.
@@ -90,10 +80,7 @@ fn two_groups(states: usize) -> TransitionMatrix {
     let mut weights: Vec<Vec<(usize, f64)>> = (0..states)
         .map(|from| {
             let start = if from < half { 0 } else { half };
-            (start..start + half)
-                .filter(|&to| to != from)
-                .map(|to| (to, 1.0 + (to % 7) as f64))
-                .collect()
+            (start..start + half).filter(|&to| to != from).map(|to| (to, 1.0 + (to % 7) as f64)).collect()
         })
         .collect();
     weights[0].push((half, 0.01));
@@ -129,10 +116,8 @@ fn small_restarts_are_solved_as_exactly_as_by_elimination() {
     for (seed, restart) in [(1, 0.01), (2, 0.7), (3, 0.001)] {
         let matrix = random_matrix(80, 4, seed);
         let restart_to = point(80, 3);
-        let (found, expected) = (
-            stationary(&matrix, restart, &restart_to),
-            dense(&matrix, restart, &restart_to),
-        );
+        let (found, expected) =
+            (stationary(&matrix, restart, &restart_to), dense(&matrix, restart, &restart_to));
         for (one, other) in found.iter().zip(&expected) {
             assert!((one - other).abs() < 2e-12, "{one} {other}");
         }
@@ -142,18 +127,11 @@ fn small_restarts_are_solved_as_exactly_as_by_elimination() {
 /// Everything around one centre, and a ring walked one way only.
 fn star_and_ring(states: usize) -> [TransitionMatrix; 2] {
     let star = |from: usize| {
-        if from == 0 {
-            (1..states).map(|to| (to, 1.0)).collect()
-        } else {
-            vec![(0, 1.0)]
-        }
+        if from == 0 { (1..states).map(|to| (to, 1.0)).collect() } else { vec![(0, 1.0)] }
     };
     let ring = |from: usize| vec![((from + 1) % states, 1.0)];
     let build = |weights| TransitionMatrix::from_weights(weights, &vec![1.0; states]);
-    [
-        build((0..states).map(star).collect()),
-        build((0..states).map(ring).collect()),
-    ]
+    [build((0..states).map(star).collect()), build((0..states).map(ring).collect())]
 }
 
 #[test]
@@ -161,10 +139,8 @@ fn walks_that_never_mix_are_solved_too() {
     for matrix in star_and_ring(40).into_iter().chain([chain(40), two_groups(40)]) {
         for restart in [0.001, 0.01, 0.5] {
             let restart_to = point(40, 0);
-            let (found, expected) = (
-                stationary(&matrix, restart, &restart_to),
-                dense(&matrix, restart, &restart_to),
-            );
+            let (found, expected) =
+                (stationary(&matrix, restart, &restart_to), dense(&matrix, restart, &restart_to));
             for (one, other) in found.iter().zip(&expected) {
                 assert!((one - other).abs() < 2e-12, "{restart} {one} {other}");
             }
@@ -184,17 +160,8 @@ fn two_thousand_services_are_solved_to_rounding_whatever_the_shape_of_the_graph(
 
 #[test]
 fn states_alike_have_exactly_equal_mass() {
-    let weights = vec![
-        vec![(1, 1.0), (2, 1.0), (3, 1.0)],
-        vec![(0, 1.0)],
-        vec![(0, 1.0)],
-        vec![(0, 1.0)],
-    ];
-    let found = stationary(
-        &TransitionMatrix::from_weights(weights, &[1.0; 4]),
-        0.01,
-        &point(4, 0),
-    );
+    let weights = vec![vec![(1, 1.0), (2, 1.0), (3, 1.0)], vec![(0, 1.0)], vec![(0, 1.0)], vec![(0, 1.0)]];
+    let found = stationary(&TransitionMatrix::from_weights(weights, &[1.0; 4]), 0.01, &point(4, 0));
     assert_eq!(found[1].to_bits(), found[2].to_bits());
     assert_eq!(found[2].to_bits(), found[3].to_bits());
 }

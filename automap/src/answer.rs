@@ -1,0 +1,40 @@
+//! A diagnosis as the walker answered it, checked.
+
+use automap_proto::{behavior_graph::BehaviorGraph, invalid::Invalid, method::Method, ranking::Ranking, v1};
+
+/// A diagnosis whose parts were decoded and checked.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The message itself.
+    pub wire: v1::Diagnosis,
+    /// How services were ranked.
+    pub method: Method,
+    /// The ranking.
+    pub ranking: Ranking,
+    /// The anomaly behaviour graph, where one was built.
+    pub graph: Option<BehaviorGraph>,
+}
+
+impl Answer {
+    /// Seconds that each stage took, in order.
+    pub fn stage_seconds(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.wire.stages.iter().map(|stage| {
+            let took = stage.duration.unwrap_or_default();
+            (stage.stage.as_str(), took.seconds as f64 + f64::from(took.nanos) / 1e9)
+        })
+    }
+}
+
+impl TryFrom<v1::Diagnosis> for Answer {
+    type Error = Invalid;
+
+    fn try_from(wire: v1::Diagnosis) -> Result<Self, Invalid> {
+        let graph = wire.behavior_graph.as_ref().and_then(|explained| explained.graph.as_ref());
+        Ok(Self {
+            method: Method::from_wire("diagnosis.method", wire.method)?,
+            ranking: Ranking::try_from(wire.ranking.as_slice())?,
+            graph: graph.map(BehaviorGraph::try_from).transpose()?,
+            wire,
+        })
+    }
+}

@@ -1,0 +1,300 @@
+//! The command line: subcommands, flags, and the help that explains them.
+
+use std::path::PathBuf;
+
+use automap_proto::{method::Method, metric::MetricKind, settings::CiTest};
+use automap_service_kit::logging::LogFormat;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  answered
+  1  failed: a file, a source or a service
+  2  wrong usage: an unknown flag, front end or parameter
+  3  too little data to answer";
+
+/// Finds the root cause of a misbehaving microservice application from its metrics alone.
+#[derive(Debug, Parser)]
+#[command(name = "automap", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Diagnose a bundled incident: no cluster, no network, no arguments.
+    #[command(after_help = "\
+Examples:
+  automap demo
+  automap demo --export incident   # write the incident as files, to try `automap diagnose incident`")]
+    Demo(DemoArgs),
+    /// Diagnose a recorded incident and rank the services that may have caused it.
+    #[command(after_help = DIAGNOSE_EXAMPLES)]
+    Diagnose(DiagnoseArgs),
+    /// Diagnose labelled incidents and report how often the root cause was ranked first.
+    #[command(after_help = "\
+Examples:
+  automap evaluate incidents
+  automap evaluate incidents --method evidence --method n-sigma --method random --output json")]
+    Evaluate(EvaluateArgs),
+    /// Build the behaviour graph of a recorded incident, without a diagnosis.
+    #[command(after_help = "\
+Examples:
+  automap graph incident --output svg > graph.svg
+  automap graph incident --window normal --metrics latency,cpu --alpha 0.01 --output json")]
+    Graph(GraphArgs),
+    /// Run one of the services, or all of them in one process.
+    #[command(after_help = "\
+Examples:
+  automap serve all
+  automap serve walker --config automap.toml
+  AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
+    Serve(ServeArgs),
+}
+
+const DIAGNOSE_EXAMPLES: &str = "\
+Examples:
+  automap diagnose incident
+  automap diagnose incident --output json --graph graph.svg
+  automap diagnose metrics.csv --front-end web --anomaly-start 2026-03-01T10:20:00Z
+  automap diagnose incident --method automap --set automap.alpha=0.01
+  automap diagnose incident --server http://walker.automap:4310
+
+A directory holds metrics.csv (`timestamp`, then one column per series named <service>_<metric>, split at the last
+underscore; metrics are latency, throughput, cpu, io, memory, availability and variants such as latency-p99 or io-read),
+and may hold incident.json (system, front_end, anomaly_start, anomaly_end, step_seconds, exclude_intervals) and
+call_graph.csv (caller,callee). RCAEval directories are read as they are.
+
+Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 too little data to answer";
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Write the incident as files into this new directory, in place of diagnosing it.
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    /// Where the drawing of the behaviour graph goes.
+    #[arg(long, value_name = "FILE", default_value = "automap-demo.svg")]
+    pub graph: PathBuf,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
+/// Arguments of `diagnose`.
+#[derive(Debug, Args)]
+pub struct DiagnoseArgs {
+    /// Directory of a recorded incident, or a lone metrics file.
+    pub path: PathBuf,
+    /// What is known of the incident.
+    #[command(flatten)]
+    pub incident: IncidentArgs,
+    /// How services are ranked: evidence, automap, n-sigma or random.
+    #[arg(long, default_value = "evidence")]
+    pub method: Method,
+    /// Print only the first N services of the ranking table; JSON always has all.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub top: usize,
+    /// Seeds every random choice.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Sets a parameter of the methods, such as automap.alpha=0.01; may be given many times.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub settings: Vec<(String, String)>,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+    /// Draw the behaviour graph with the walked paths; the name ends in .svg or .dot.
+    #[arg(long, value_name = "FILE")]
+    pub graph: Option<PathBuf>,
+    /// Ask this walker; without it the services run inside this process.
+    #[arg(long, value_name = "URL", env = "AUTOMAP_SERVER")]
+    pub server: Option<String>,
+    /// What is remembered.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// What is known of an incident; each flag overrides the recording.
+#[derive(Debug, Default, Args)]
+pub struct IncidentArgs {
+    /// The service that alerts.
+    #[arg(long, value_name = "SERVICE")]
+    pub front_end: Option<String>,
+    /// When the anomaly began: unix seconds, or a time such as 2026-03-01T10:20:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub anomaly_start: Option<String>,
+    /// When it ended; without it, with the data.
+    #[arg(long, value_name = "TIME")]
+    pub anomaly_end: Option<String>,
+    /// Name of the application, under which normal behaviour and past incidents are kept.
+    #[arg(long)]
+    pub system: Option<String>,
+    /// Sampling step, seconds; without it the median distance of the timestamps.
+    #[arg(long, value_name = "SECONDS")]
+    pub step: Option<f64>,
+    /// File with the call graph (caller,callee).
+    #[arg(long, value_name = "FILE")]
+    pub call_graph: Option<PathBuf>,
+}
+
+/// Where the embedded profiler keeps its memory.
+#[derive(Debug, Default, Args)]
+pub struct MemoryArgs {
+    /// Directory of the store; without it the user's state directory.
+    #[arg(long, value_name = "DIR", env = "AUTOMAP_STORE")]
+    pub store: Option<PathBuf>,
+    /// Keep nothing of this incident.
+    #[arg(long)]
+    pub no_record: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Directories below which incidents with a label.json are found; a folder of incidents is one dataset.
+    #[arg(required = true, value_name = "DIR")]
+    pub directories: Vec<PathBuf>,
+    /// Methods to compare; without it all of them.
+    #[arg(long = "method", value_name = "METHOD")]
+    pub methods: Vec<Method>,
+    /// Seeds every random choice.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Sets a parameter of the methods; may be given many times.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub settings: Vec<(String, String)>,
+    /// Incidents that run at once; 0 means one per core.
+    #[arg(long, default_value_t = 0)]
+    pub jobs: usize,
+    /// How the report is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
+/// Arguments of `graph`.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Directory of a recorded incident, or a lone metrics file.
+    pub path: PathBuf,
+    /// What is known of the incident.
+    #[command(flatten)]
+    pub incident: IncidentArgs,
+    /// Conditional independence test.
+    #[arg(long, default_value = "fisher-z")]
+    pub ci_test: CiTest,
+    /// Significance level of the tests.
+    #[arg(long, default_value_t = 0.05)]
+    pub alpha: f64,
+    /// Largest number of services to condition on.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub max_condition: usize,
+    /// Rows to build from.
+    #[arg(long, value_enum, default_value_t)]
+    pub window: GraphWindow,
+    /// Metric types to test, separated by commas; without it all seven.
+    #[arg(long, value_delimiter = ',', value_name = "METRIC")]
+    pub metrics: Vec<MetricKind>,
+    /// How the graph is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: GraphFormat,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Which service.
+    #[arg(value_enum)]
+    pub role: Role,
+    /// Configuration, TOML: a table per role.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, value_parser = parse_log_format, default_value = "human")]
+    pub log_format: LogFormat,
+}
+
+/// Services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Reads metrics.
+    Collector,
+    /// Builds behaviour graphs.
+    GraphBuilder,
+    /// Remembers normal behaviour and incidents.
+    Profiler,
+    /// Diagnoses.
+    Walker,
+    /// All four in one process.
+    All,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum AnswerFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// How a graph is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum GraphFormat {
+    /// Nodes and edges for programs.
+    #[default]
+    Json,
+    /// Graphviz.
+    Dot,
+    /// A drawing.
+    Svg,
+}
+
+/// Rows of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum GraphWindow {
+    /// The incident's rows.
+    #[default]
+    Incident,
+    /// The normal rows.
+    Normal,
+    /// Both.
+    All,
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.trim().into(), value.trim().into())),
+        _ => Err("write KEY=VALUE, such as automap.alpha=0.01".into()),
+    }
+}
+
+fn parse_log_format(name: &str) -> Result<LogFormat, String> {
+    match name {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("use human or json".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn flags_and_help_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_need_a_key_and_an_equals_sign() {
+        assert_eq!(parse_setting("a.b = 1"), Ok(("a.b".into(), "1".into())));
+        assert!(parse_setting("a.b").is_err() && parse_setting("=1").is_err());
+    }
+}

@@ -1,0 +1,132 @@
+//! `automap diagnose`: a recorded incident in, ranked and explained root causes out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use automap_proto::v1;
+
+use crate::{
+    answer::Answer,
+    arguments::{AnswerFormat, DiagnoseArgs, MemoryArgs},
+    drawing::{dot, picture::Picture, svg},
+    embedded::Embedded,
+    failure::Failure,
+    incident_request::IncidentRequest,
+    output::{diagnosis_json::DiagnosisJson, diagnosis_text},
+    progress::Spinner,
+    stdout,
+    walker_client::WalkerClient,
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// The recording or a flag is wrong, there is too little data, or a service failed.
+pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
+    if let Some(file) = &args.graph {
+        drawing_kind(file)?;
+    }
+    let request = IncidentRequest::new(&args.path, &args.incident)?;
+    let settings = v1::DiagnosisSettings {
+        method: args.method.to_wire().into(),
+        seed: args.seed,
+        parameters: args.settings.iter().cloned().collect(),
+        want_graph: args.graph.is_some(),
+        record: !args.memory.no_record,
+    };
+    let answer = match &args.server {
+        Some(url) => ask(&WalkerClient::new(url)?, request, settings).await,
+        None => {
+            let memory = Memory::open(&args.memory)?;
+            let services = Embedded::start(memory.path()).await?;
+            let walker = WalkerClient::new(&services.addresses().walker)?;
+            let answer = ask(&walker, request, settings).await;
+            // The answer stands without the memory; who is on call must not go without it.
+            if let Err(error) = services.stop().await {
+                stdout::note(&format!("warning: {error:#}"));
+            }
+            answer
+        }
+    }?;
+    if let Some(file) = &args.graph {
+        draw(&answer, file)?;
+    }
+    print(&answer, args.output, args.top)
+}
+
+async fn ask(
+    walker: &WalkerClient,
+    request: IncidentRequest,
+    settings: v1::DiagnosisSettings,
+) -> Result<Answer, Failure> {
+    let spinner = Spinner::new("asking the walker");
+    let (message, metrics_file) = request.into_message(settings);
+    walker.diagnose(message, &metrics_file, &|progress| spinner.show(progress)).await
+}
+
+/// Where the embedded profiler keeps its memory during one command.
+enum Memory {
+    Kept(PathBuf),
+    Scratch(tempfile::TempDir),
+}
+
+impl Memory {
+    /// The store that was named, else the user's; a scratch one when nothing is to be kept.
+    fn open(args: &MemoryArgs) -> anyhow::Result<Self> {
+        if let Some(store) = &args.store {
+            return Ok(Self::Kept(store.clone()));
+        }
+        if args.no_record {
+            return Ok(Self::Scratch(tempfile::tempdir()?));
+        }
+        let state = std::env::var_os("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")))
+            .context("neither XDG_STATE_HOME nor HOME is set; name a store with --store DIR")?;
+        let store = state.join("automap/store");
+        fs::create_dir_all(&store)
+            .with_context(|| format!("cannot create {}; name a store with --store DIR", store.display()))?;
+        Ok(Self::Kept(store))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Scratch(directory) => directory.path(),
+        }
+    }
+}
+
+/// Prints an answer.
+///
+/// # Errors
+/// Standard output is closed or full.
+pub fn print(answer: &Answer, format: AnswerFormat, top: usize) -> Result<(), Failure> {
+    match format {
+        AnswerFormat::Json => stdout::print_json(&DiagnosisJson::from(answer)),
+        AnswerFormat::Table => stdout::print(&diagnosis_text::render(answer, top)),
+    }
+}
+
+/// Draws the behaviour graph of an answer into `file`, as its ending says.
+///
+/// # Errors
+/// The ending is neither .svg nor .dot, the answer has no graph, or the file cannot be written.
+pub fn draw(answer: &Answer, file: &Path) -> Result<(), Failure> {
+    let render = drawing_kind(file)?;
+    let graph = answer.graph.as_ref().context("the walker answered without a behaviour graph")?;
+    let picture = Picture::of_diagnosis(graph, &answer.ranking, &answer.wire.front_end);
+    fs::write(file, render(&picture)).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(())
+}
+
+fn drawing_kind(file: &Path) -> Result<fn(&Picture) -> String, Failure> {
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => Ok(svg::render),
+        Some("dot") => Ok(dot::render),
+        _ => Err(Failure::Usage(format!("--graph {}: the name must end in .svg or .dot", file.display()))),
+    }
+}

@@ -1,0 +1,85 @@
+//! A drawing as Graphviz text.
+
+use std::fmt::Write as _;
+
+use super::picture::{Edge, Node, Picture};
+
+/// The text of `picture` in the DOT language.
+pub fn render(picture: &Picture) -> String {
+    let mut text = String::from(
+        "digraph automap {\n  rankdir=LR;\n  node [shape=box, style=filled, fillcolor=white];\n",
+    );
+    for (index, node) in picture.nodes.iter().enumerate() {
+        writeln!(text, "  n{index} [label={}{}];", quoted(&label(node)), style(node)).ok();
+    }
+    for edge in &picture.edges {
+        writeln!(text, "  n{} -> n{} [label={}{}];", edge.from, edge.to, quoted(&metrics(edge)), line(edge))
+            .ok();
+    }
+    if picture.left_out > 0 {
+        writeln!(text, "  label={};", quoted(&format!("{} services left out", picture.left_out))).ok();
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// Rank, name and class of a node.
+pub(super) fn label(node: &Node) -> String {
+    let rank = node.rank.map_or_else(String::new, |rank| format!("{rank}. "));
+    let class = node.class.map_or_else(String::new, |class| format!(" ({})", class.letter()));
+    format!("{rank}{}{class}", node.name)
+}
+
+/// The metric types of an edge.
+pub(super) fn metrics(edge: &Edge) -> String {
+    edge.metrics.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+fn style(node: &Node) -> &'static str {
+    match (node.rank, node.front_end) {
+        (Some(1), _) => ", fillcolor=\"#f4b6a6\", penwidth=2",
+        (_, true) => ", fillcolor=\"#cfe2f3\"",
+        _ => "",
+    }
+}
+
+fn line(edge: &Edge) -> String {
+    let mut attributes = String::new();
+    if !edge.directed {
+        attributes.push_str(", dir=none");
+    }
+    if edge.walked {
+        attributes.push_str(", color=\"#c0392b\", penwidth=2");
+    }
+    if edge.metrics.is_empty() {
+        attributes.push_str(", style=dashed");
+    }
+    attributes
+}
+
+/// A DOT string: only quotes and backslashes need an escape.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::metric::MetricKind;
+
+    use super::*;
+
+    #[test]
+    fn hostile_names_stay_inside_their_quotes() {
+        let node = Node { name: "a\"]; x \\".into(), rank: Some(1), class: None, front_end: false };
+        let text = render(&Picture { nodes: vec![node], edges: vec![], left_out: 2 });
+        assert!(text.contains(r#"n0 [label="1. a\"]; x \\", fillcolor"#), "{text}");
+        assert!(text.contains("2 services left out"));
+    }
+
+    #[test]
+    fn undirected_walked_edges_say_so() {
+        let edge = Edge { from: 0, to: 1, directed: false, metrics: vec![MetricKind::Cpu], walked: true };
+        let text = render(&Picture { nodes: vec![], edges: vec![edge], left_out: 0 });
+        assert!(text.contains("n0 -> n1 [label=\"cpu\", dir=none, color="), "{text}");
+    }
+}

@@ -1,0 +1,184 @@
+//! What a drawing of a behaviour graph shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automap_proto::{
+    behavior_graph::BehaviorGraph,
+    metric::MetricKind,
+    profile::ServiceClass,
+    ranking::{RankedService, Ranking},
+};
+
+/// More services than this do not make a readable drawing.
+const MAX_SERVICES: usize = 40;
+/// How many of the top services have their paths drawn.
+const DRAWN_PATHS: usize = 3;
+
+/// Services and edges to draw, in an order that does not change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Nodes, sorted by name.
+    pub nodes: Vec<Node>,
+    /// Edges between them, as indices into `nodes`.
+    pub edges: Vec<Edge>,
+    /// Services of the graph that were left out.
+    pub left_out: usize,
+}
+
+/// A service in a drawing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its rank, in a diagnosis.
+    pub rank: Option<u32>,
+    /// The class of its profile.
+    pub class: Option<ServiceClass>,
+    /// Whether it is the front end.
+    pub front_end: bool,
+}
+
+/// An edge in a drawing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// Index of the node it leaves.
+    pub from: usize,
+    /// Index of the node it enters.
+    pub to: usize,
+    /// Whether it has an arrow.
+    pub directed: bool,
+    /// The metric types it stands in; empty for a step of a walk that is no edge of the graph.
+    pub metrics: Vec<MetricKind>,
+    /// Whether a drawn path walks it.
+    pub walked: bool,
+}
+
+impl Picture {
+    /// The whole graph, or its services with the most edges where there are too many.
+    pub fn of_graph(graph: &BehaviorGraph) -> Self {
+        let mut degree: BTreeMap<&str, usize> =
+            graph.services().iter().map(|service| (service.as_str(), 0)).collect();
+        for (from, to, _, _) in graph.drawn_edges() {
+            for end in [from, to] {
+                *degree.entry(&graph.services()[end]).or_default() += 1;
+            }
+        }
+        let mut order: Vec<(&str, usize)> = degree.into_iter().collect();
+        order.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(right.0)));
+        let chosen = order.into_iter().take(MAX_SERVICES).map(|(service, _)| service).collect();
+        Self::new(graph, &chosen, &[], "")
+    }
+
+    /// The services that a diagnosis speaks of: the front end, the walked paths, and the top of the ranking.
+    pub fn of_diagnosis(graph: &BehaviorGraph, ranking: &Ranking, front_end: &str) -> Self {
+        let ranked = ranking.services();
+        let mut chosen: BTreeSet<&str> = BTreeSet::from([front_end]);
+        chosen.extend(ranked.iter().take(DRAWN_PATHS).flat_map(|top| top.path.iter().map(String::as_str)));
+        for service in ranked {
+            if chosen.len() >= MAX_SERVICES {
+                break;
+            }
+            chosen.insert(&service.service);
+        }
+        Self::new(graph, &chosen, ranked, front_end)
+    }
+
+    fn new(
+        graph: &BehaviorGraph,
+        chosen: &BTreeSet<&str>,
+        ranked: &[RankedService],
+        front_end: &str,
+    ) -> Self {
+        let by_name: BTreeMap<&str, &RankedService> =
+            ranked.iter().map(|service| (service.service.as_str(), service)).collect();
+        let node = |name: &&str| Node {
+            name: (*name).to_owned(),
+            rank: by_name.get(name).map(|service| service.rank),
+            class: by_name.get(name).and_then(|service| service.class),
+            front_end: *name == front_end,
+        };
+        let nodes: Vec<Node> = chosen.iter().map(node).collect();
+        let position: BTreeMap<&str, usize> =
+            chosen.iter().enumerate().map(|(index, name)| (*name, index)).collect();
+        let mut steps = walked_steps(ranked, &position);
+        let mut edges = Vec::new();
+        for (from, to, directed, weights) in graph.drawn_edges() {
+            let ends =
+                (position.get(graph.services()[from].as_str()), position.get(graph.services()[to].as_str()));
+            let (Some(&from), Some(&to)) = ends else { continue };
+            let walked = steps.remove(&(from, to)) | steps.remove(&(to, from));
+            let metrics = MetricKind::ALL.into_iter().filter(|kind| weights.weight(*kind) > 0.0).collect();
+            edges.push(Edge { from, to, directed, metrics, walked });
+        }
+        // A walk on the call graph takes steps that need not be edges of the behaviour graph.
+        edges.extend(steps.into_iter().map(|(from, to)| Edge {
+            from,
+            to,
+            directed: true,
+            metrics: Vec::new(),
+            walked: true,
+        }));
+        let left_out = graph.services().iter().filter(|name| !position.contains_key(name.as_str())).count();
+        Self { nodes, edges, left_out }
+    }
+}
+
+/// The steps of the top services' paths as pairs of nodes.
+fn walked_steps(ranked: &[RankedService], position: &BTreeMap<&str, usize>) -> BTreeSet<(usize, usize)> {
+    ranked
+        .iter()
+        .take(DRAWN_PATHS)
+        .flat_map(|top| top.path.windows(2))
+        .filter_map(|step| Some((*position.get(step[0].as_str())?, *position.get(step[1].as_str())?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::behavior_graph::EdgeWeights;
+
+    use super::*;
+
+    fn ranked(rank: u32, service: &str, path: &[&str]) -> RankedService {
+        RankedService {
+            rank,
+            service: service.into(),
+            score: -f64::from(rank),
+            class: Some(ServiceClass::Storage),
+            evidence: vec![],
+            path: path.iter().map(|name| (*name).to_owned()).collect(),
+            path_share: 1.0,
+        }
+    }
+
+    fn graph() -> BehaviorGraph {
+        let mut graph = BehaviorGraph::new(["a", "b", "c"].map(str::to_owned).to_vec()).unwrap();
+        let weights = EdgeWeights::from_counts([1, 0, 0, 1, 0, 0, 0]).unwrap();
+        graph.set_edge(0, 1, weights).unwrap();
+        graph.set_edge(1, 0, weights).unwrap();
+        graph.set_edge(2, 1, weights).unwrap();
+        graph
+    }
+
+    #[test]
+    fn walked_edges_are_marked_and_steps_beyond_the_graph_are_added() {
+        let ranking =
+            Ranking::new(vec![ranked(1, "c", &["a", "c"]), ranked(2, "b", &["a", "b"]), ranked(3, "a", &[])]);
+        let picture = Picture::of_diagnosis(&graph(), &ranking.unwrap(), "a");
+        let edges: Vec<(usize, usize, bool, bool)> =
+            picture.edges.iter().map(|edge| (edge.from, edge.to, edge.directed, edge.walked)).collect();
+        assert_eq!(edges, [(0, 1, false, true), (2, 1, true, false), (0, 2, true, true)]);
+        assert_eq!(picture.edges[0].metrics, [MetricKind::Latency, MetricKind::Cpu]);
+        assert!(picture.nodes[0].front_end && picture.nodes[2].rank == Some(1));
+    }
+
+    #[test]
+    fn a_large_graph_is_cut_to_its_best_connected_services_and_says_so() {
+        let names: Vec<String> = (0..100).map(|index| format!("s{index:03}")).collect();
+        let mut large = BehaviorGraph::new(names).unwrap();
+        large.set_edge(98, 99, EdgeWeights::from_counts([1; 7]).unwrap()).unwrap();
+        let picture = Picture::of_graph(&large);
+        assert_eq!((picture.nodes.len(), picture.left_out), (MAX_SERVICES, 100 - MAX_SERVICES));
+        assert_eq!(picture.edges.len(), 1);
+    }
+}

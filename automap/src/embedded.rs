@@ -1,0 +1,127 @@
+//! All four services in this process, on loopback listeners of their own: the same code path as in a cluster.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use automap_service_kit::server;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::services::ServicesConfig;
+
+/// The running services; [`Embedded::stop`] ends them.
+#[derive(Debug)]
+pub struct Embedded {
+    addresses: Addresses,
+    shutdown: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+/// Addresses of the four services, `http://127.0.0.1:port`.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// Address of the collector.
+    pub collector: String,
+    /// Address of the graph-builder.
+    pub graph_builder: String,
+    /// Address of the profiler.
+    pub profiler: String,
+    /// Address of the walker.
+    pub walker: String,
+}
+
+impl Embedded {
+    /// Starts the services on free loopback ports with their memory in `store`.
+    ///
+    /// # Errors
+    /// A port cannot be bound.
+    pub async fn start(store: &Path) -> anyhow::Result<Self> {
+        let free = || "127.0.0.1:0".parse();
+        let mut config = ServicesConfig::default();
+        config.collector.server.listen = free()?;
+        config.graph_builder.server.listen = free()?;
+        config.profiler.server.listen = free()?;
+        config.walker.server.listen = free()?;
+        config.profiler.path = store.into();
+        Self::start_configured(config).await
+    }
+
+    /// Starts the services as configured; the walker is told where the other three listen.
+    ///
+    /// # Errors
+    /// A port cannot be bound.
+    pub async fn start_configured(config: ServicesConfig) -> anyhow::Result<Self> {
+        let ServicesConfig { collector, graph_builder, profiler, mut walker, .. } = config;
+        let collector_listener = server::bind(&collector.server).await?;
+        let graph_builder_listener = server::bind(&graph_builder.server).await?;
+        let profiler_listener = server::bind(&profiler.server).await?;
+        let walker_listener = server::bind(&walker.server).await?;
+        let addresses = Addresses {
+            collector: address(&collector_listener)?,
+            graph_builder: address(&graph_builder_listener)?,
+            profiler: address(&profiler_listener)?,
+            walker: address(&walker_listener)?,
+        };
+        walker.collector.clone_from(&addresses.collector);
+        walker.graph_builder.clone_from(&addresses.graph_builder);
+        walker.profiler.clone_from(&addresses.profiler);
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let stop = || shutdown.clone();
+        let collector = automap_collector::serve(collector_listener, collector, stop());
+        let graph_builder = automap_graph_builder::serve(graph_builder_listener, graph_builder, stop());
+        let profiler = automap_profiler::serve(profiler_listener, profiler, stop());
+        let walker = automap_walker::serve(walker_listener, walker, stop());
+        tasks.spawn(async { collector.await.context("the collector ended") });
+        tasks.spawn(async { graph_builder.await.context("the graph-builder ended") });
+        tasks.spawn(async { profiler.await.context("the profiler ended") });
+        tasks.spawn(async { walker.await.context("the walker ended") });
+        Ok(Self { addresses, shutdown, tasks })
+    }
+
+    /// Where the services listen.
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Waits until a service fails or `shutdown` is cancelled, then stops all.
+    ///
+    /// # Errors
+    /// The error of the service that failed.
+    pub async fn run_until(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let first = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            ended = self.tasks.join_next() => flatten(ended),
+        };
+        let stopped = self.stop().await;
+        first.and(stopped)
+    }
+
+    /// Stops the services and waits until the store is closed.
+    ///
+    /// # Errors
+    /// A service ended with an error.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        let mut outcome = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            outcome = outcome.and(flatten(Some(ended)));
+        }
+        outcome
+    }
+}
+
+fn flatten(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Result<()> {
+    match ended {
+        None => Ok(()),
+        Some(joined) => joined?,
+    }
+}
+
+fn address(listener: &TcpListener) -> std::io::Result<String> {
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    Ok(format!("http://{address}"))
+}

@@ -1,0 +1,127 @@
+//! `automap evaluate`: how often each method finds the root cause of labelled incidents.
+
+pub mod discover;
+pub mod label;
+pub mod precision;
+pub mod report;
+
+use std::{path::Path, time::Instant};
+
+use automap_proto::{method::Method, v1};
+use futures::StreamExt as _;
+
+use crate::{
+    arguments::{AnswerFormat, EvaluateArgs, IncidentArgs},
+    embedded::Embedded,
+    failure::Failure,
+    incident_request::IncidentRequest,
+    output::evaluation_table,
+    progress::counting_bar,
+    stdout,
+    walker_client::WalkerClient,
+};
+use discover::Dataset;
+use label::Label;
+use precision::expected_precision;
+use report::{DatasetReport, MethodReport, Outcome, Report};
+
+/// Runs the command.
+///
+/// # Errors
+/// No incident is found, a label cannot be read, or the services cannot start. An incident that cannot be diagnosed
+/// is a miss, and is named.
+pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
+    let datasets = discover::datasets(&args.directories)?;
+    // History would make the answers depend on the order of the incidents: each evaluation begins with none.
+    let memory = tempfile::tempdir()?;
+    let services = Embedded::start(memory.path()).await?;
+    let walker = WalkerClient::new(&services.addresses().walker)?;
+    let report = evaluate(&args, &datasets, &walker).await;
+    services.stop().await?;
+    let report = report?;
+    match args.output {
+        AnswerFormat::Json => stdout::print_json(&report),
+        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report)),
+    }
+}
+
+async fn evaluate(
+    args: &EvaluateArgs,
+    datasets: &[Dataset],
+    walker: &WalkerClient,
+) -> Result<Report, Failure> {
+    let methods = if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = if args.jobs == 0 { cores } else { args.jobs };
+    let total = datasets.iter().map(|dataset| dataset.incidents.len()).sum::<usize>() * methods.len();
+    let bar = counting_bar(total, "diagnoses");
+    let mut reports = Vec::new();
+    for dataset in datasets {
+        let mut rows = Vec::new();
+        for &method in &methods {
+            let runs = dataset.incidents.iter().map(|incident| async {
+                let outcome = score(args, walker, method, incident).await;
+                bar.inc(1);
+                outcome
+            });
+            // Ordered, so that sums do not depend on which diagnosis ended first.
+            let outcomes: Vec<Result<Outcome, Failure>> =
+                futures::stream::iter(runs).buffered(jobs).collect().await;
+            let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+            rows.push(MethodReport::new(method, &outcomes));
+        }
+        reports.push(DatasetReport {
+            name: dataset.name.clone(),
+            incidents: dataset.incidents.len(),
+            methods: rows,
+        });
+    }
+    bar.finish_and_clear();
+    Ok(Report::new(reports))
+}
+
+/// Diagnoses one incident and compares with its label.
+async fn score(
+    args: &EvaluateArgs,
+    walker: &WalkerClient,
+    method: Method,
+    incident: &Path,
+) -> Result<Outcome, Failure> {
+    let label = Label::read(incident)?;
+    let settings = v1::DiagnosisSettings {
+        method: method.to_wire().into(),
+        seed: args.seed,
+        parameters: args.settings.iter().cloned().collect(),
+        want_graph: false,
+        record: false,
+    };
+    let began = Instant::now();
+    let answer = match IncidentRequest::new(incident, &IncidentArgs::default()) {
+        Ok(request) => {
+            let (message, metrics_file) = request.into_message(settings);
+            walker.diagnose(message, &metrics_file, &|_| {}).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    match answer {
+        Ok(answer) => {
+            let is_root = |service: &String| label.root_cause_services.binary_search(service).is_ok();
+            let scored: Vec<(f64, bool)> = answer
+                .ranking
+                .services()
+                .iter()
+                .map(|ranked| (ranked.score, is_root(&ranked.service)))
+                .collect();
+            let precision = expected_precision(&scored, label.root_cause_services.len());
+            Ok(Outcome { precision, seconds, refused: false })
+        }
+        Err(Failure::Usage(message)) if message.contains("parameter") || message.contains("settings") => {
+            Err(Failure::Usage(message))
+        }
+        Err(failure) => {
+            stdout::note(&format!("{method} gave no answer to {}: {failure}", incident.display()));
+            Ok(Outcome { precision: [0.0; precision::MAX_K], seconds, refused: true })
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `automap graph`: the behaviour graph alone.
+
+use anyhow::Context as _;
+use automap_proto::{
+    behavior_graph::BehaviorGraph,
+    frame::MetricFrame,
+    frame_stream::{self, PartAssembler},
+    graph_stream::GraphAssembler,
+    incident::{WindowRows, ranges_to_wire, row_ranges},
+    settings::GraphSettings,
+    v1::{
+        self, build_graph_request, collect_recording_request,
+        collector_service_client::CollectorServiceClient,
+        graph_builder_service_client::GraphBuilderServiceClient,
+    },
+};
+use automap_service_kit::{client, error::ServiceError};
+use futures::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{
+    arguments::{GraphArgs, GraphFormat, GraphWindow},
+    drawing::{dot, picture::Picture, svg},
+    embedded::{Addresses, Embedded},
+    failure::Failure,
+    incident_request::IncidentRequest,
+    output::graph_json::GraphJson,
+    progress::Spinner,
+    stdout,
+    walker_client::read_in_chunks,
+};
+
+/// Samples of a frame that one command takes, bytes.
+const MAX_FRAME_BYTES: usize = 4 << 30;
+
+/// The name under which the graph is asked for.
+const SELECTION: &str = "graph";
+
+/// Runs the command.
+///
+/// # Errors
+/// The recording or a flag is wrong, there is too little data, or a service failed.
+pub async fn run(args: GraphArgs) -> Result<(), Failure> {
+    let settings = GraphSettings::new(args.ci_test, args.alpha, args.max_condition, args.metrics.clone())?;
+    let request = IncidentRequest::new(&args.path, &args.incident)?;
+    let scratch = tempfile::tempdir()?;
+    let services = Embedded::start(scratch.path()).await?;
+    let built = build(services.addresses(), &request, &settings, args.window).await;
+    services.stop().await?;
+    let (graph, tests) = built?;
+    match args.output {
+        GraphFormat::Json => stdout::print_json(&GraphJson::new(&graph, tests)),
+        GraphFormat::Dot => stdout::print(&dot::render(&Picture::of_graph(&graph))),
+        GraphFormat::Svg => stdout::print(&svg::render(&Picture::of_graph(&graph))),
+    }
+}
+
+async fn build(
+    addresses: &Addresses,
+    request: &IncidentRequest,
+    settings: &GraphSettings,
+    window: GraphWindow,
+) -> Result<(BehaviorGraph, u64), Failure> {
+    let spinner = Spinner::new("reading metrics");
+    let frame = collect(&addresses.collector, request).await?;
+    let divided = WindowRows::divide(&frame, request.context())?;
+    let rows = match window {
+        GraphWindow::Incident => divided.incident,
+        GraphWindow::Normal => divided.normal,
+        GraphWindow::All => divided.all(),
+    };
+    let description = v1::GraphDescription {
+        frame: Some(frame_stream::header(&frame)),
+        settings: Some(settings.into()),
+        selections: vec![v1::RowSelection {
+            name: SELECTION.into(),
+            rows: ranges_to_wire(&row_ranges(&rows)),
+        }],
+        ..v1::GraphDescription::default()
+    };
+    let mut parts = vec![build_graph_request::Part::Description(description)];
+    parts.extend(frame_stream::chunks(&frame).map(build_graph_request::Part::Chunk));
+    let requests = futures::stream::iter(parts).map(|part| v1::BuildGraphRequest { part: Some(part) });
+    let channel = client::channel("graph-builder", &addresses.graph_builder)?;
+    let mut builder = GraphBuilderServiceClient::new(channel);
+    let mut answer = builder.build_graph(requests).await.map_err(ServiceError::from)?.into_inner();
+    let mut assembler = GraphAssembler::default();
+    while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
+        if let Some(progress) = message.part.map(|part| assembler.push(part)).transpose()?.flatten() {
+            spinner.show(&v1::DiagnosisProgress {
+                detail: format!("testing at level {}, {} tests so far", progress.level, progress.tests),
+                ..v1::DiagnosisProgress::default()
+            });
+        }
+    }
+    let built =
+        assembler.finish()?.remove(SELECTION).context("the graph-builder answered without a graph")?;
+    Ok((built.graph, built.tests))
+}
+
+async fn collect(collector: &str, request: &IncidentRequest) -> Result<MetricFrame, Failure> {
+    use collect_recording_request::Part;
+    let data = read_in_chunks(request.metrics_file())?;
+    let first = futures::stream::iter([Part::Description(request.description().clone())]);
+    let requests = first
+        .chain(ReceiverStream::new(data).map(|chunk| Part::Data(chunk.into())))
+        .map(|part| v1::CollectRecordingRequest { part: Some(part) });
+    let mut client = CollectorServiceClient::new(client::channel("collector", collector)?);
+    let mut answer = client.collect_recording(requests).await.map_err(ServiceError::from)?.into_inner();
+    let mut assembler = PartAssembler::new(MAX_FRAME_BYTES);
+    while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
+        assembler.push(message.part)?;
+    }
+    let (frame, summary) = assembler.finish()?;
+    for warning in summary.warnings {
+        stdout::note(&format!("warning: {warning}"));
+    }
+    Ok(frame)
+}

@@ -1,0 +1,137 @@
+//! A diagnosis as JSON, for programs.
+
+use std::collections::BTreeMap;
+
+use automap_proto::{
+    metric::{METRIC_COUNT, MetricKind},
+    ranking::{Direction, Evidence, RankedService},
+    time::UnixMillis,
+    v1,
+};
+use serde::Serialize;
+
+use crate::answer::Answer;
+
+/// The JSON form of a diagnosis. Times are unix seconds.
+#[derive(Debug, Serialize)]
+pub struct DiagnosisJson {
+    diagnosis_id: String,
+    incident_id: Option<String>,
+    system: String,
+    front_end: String,
+    method: &'static str,
+    seed: u64,
+    window: WindowJson,
+    normal_window: WindowJson,
+    ranking: Vec<RankedJson>,
+    metric_weights: BTreeMap<&'static str, f64>,
+    similar_incidents: Vec<SimilarJson>,
+    settings: BTreeMap<String, String>,
+    warnings: Vec<String>,
+    version: String,
+    seconds: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct WindowJson {
+    start: f64,
+    end: f64,
+    step_seconds: f64,
+    samples: u64,
+    missing_fraction: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct RankedJson {
+    rank: u32,
+    service: String,
+    score: f64,
+    class: Option<char>,
+    evidence: Vec<EvidenceJson>,
+    path: Vec<String>,
+    path_share: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct EvidenceJson {
+    metric: MetricKind,
+    series: String,
+    deviation: f64,
+    direction: Direction,
+}
+
+#[derive(Debug, Serialize)]
+struct SimilarJson {
+    incident_id: String,
+    similarity: f64,
+    root_causes: Vec<String>,
+}
+
+impl From<&Answer> for DiagnosisJson {
+    fn from(answer: &Answer) -> Self {
+        let wire = &answer.wire;
+        let weights = <[f64; METRIC_COUNT]>::try_from(wire.metric_weights.as_slice()).ok();
+        let metric_weights = weights.map(|weights| {
+            MetricKind::ALL.into_iter().map(|kind| (kind.name(), weights[kind.index()])).collect()
+        });
+        Self {
+            diagnosis_id: wire.diagnosis_id.clone(),
+            incident_id: Some(wire.incident_id.clone()).filter(|id| !id.is_empty()),
+            system: wire.system.clone(),
+            front_end: wire.front_end.clone(),
+            method: answer.method.name(),
+            seed: wire.seed,
+            window: window(wire.window.as_ref()),
+            normal_window: window(wire.normal_window.as_ref()),
+            ranking: answer.ranking.services().iter().map(ranked).collect(),
+            metric_weights: metric_weights.unwrap_or_default(),
+            similar_incidents: wire.similar.iter().map(similar).collect(),
+            settings: wire.settings.clone().into_iter().collect(),
+            warnings: wire.warnings.clone(),
+            version: wire.version.clone(),
+            seconds: answer.stage_seconds().map(|(stage, seconds)| (stage.to_owned(), seconds)).collect(),
+        }
+    }
+}
+
+fn window(wire: Option<&v1::WindowSummary>) -> WindowJson {
+    let summary = wire.cloned().unwrap_or_default();
+    let seconds = |time| UnixMillis::from_wire("window", time).map_or(0.0, UnixMillis::seconds);
+    let step = summary.step.unwrap_or_default();
+    WindowJson {
+        start: seconds(summary.start),
+        end: seconds(summary.end),
+        step_seconds: step.seconds as f64 + f64::from(step.nanos) / 1e9,
+        samples: summary.samples,
+        missing_fraction: summary.missing_fraction,
+    }
+}
+
+fn ranked(ranked: &RankedService) -> RankedJson {
+    RankedJson {
+        rank: ranked.rank,
+        service: ranked.service.clone(),
+        score: ranked.score,
+        class: ranked.class.map(|class| class.letter()),
+        evidence: ranked.evidence.iter().map(evidence).collect(),
+        path: ranked.path.clone(),
+        path_share: ranked.path_share,
+    }
+}
+
+fn evidence(evidence: &Evidence) -> EvidenceJson {
+    EvidenceJson {
+        metric: evidence.metric,
+        series: evidence.series.clone(),
+        deviation: evidence.deviation,
+        direction: evidence.direction,
+    }
+}
+
+fn similar(incident: &v1::PastIncident) -> SimilarJson {
+    SimilarJson {
+        incident_id: incident.incident_id.clone(),
+        similarity: incident.similarity,
+        root_causes: incident.root_causes.clone(),
+    }
+}

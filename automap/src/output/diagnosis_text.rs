@@ -1,0 +1,58 @@
+//! A diagnosis for a person: the verdict first, reasons next, details last.
+
+use std::fmt::Write as _;
+
+use automap_walker::explain;
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+
+use crate::answer::Answer;
+
+/// Most reasons that are shown for one service.
+const REASONS: usize = 3;
+
+/// The text of a diagnosis with the first `top` services.
+pub fn render(answer: &Answer, top: usize) -> String {
+    let mut text = String::new();
+    let ranked = answer.ranking.services();
+    if let Some(first) = ranked.first() {
+        writeln!(text, "Most likely root cause of the alert on {}: {}", answer.wire.front_end, first.service)
+            .ok();
+        for sentence in explain::sentences(first) {
+            writeln!(text, "  {sentence}").ok();
+        }
+        text.push('\n');
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["rank", "service", "class", "score", "evidence", "path"]);
+    for service in ranked.iter().take(top) {
+        let mut reasons = explain::departures(service);
+        reasons.truncate(REASONS);
+        table.add_row([
+            service.rank.to_string(),
+            service.service.clone(),
+            service.class.map_or_else(String::new, |class| class.letter().to_string()),
+            format!("{:.4}", service.score),
+            reasons.join("\n"),
+            service.path.join(" → "),
+        ]);
+    }
+    writeln!(text, "{table}").ok();
+    if ranked.len() > top {
+        writeln!(text, "{} more services; --top N shows more, --output json all", ranked.len() - top).ok();
+    }
+    for incident in &answer.wire.similar {
+        writeln!(
+            text,
+            "similar past incident {}: {:.0} % alike, confirmed root cause {}",
+            incident.incident_id,
+            100.0 * incident.similarity,
+            incident.root_causes.join(", ")
+        )
+        .ok();
+    }
+    for warning in &answer.wire.warnings {
+        writeln!(text, "warning: {warning}").ok();
+    }
+    text
+}

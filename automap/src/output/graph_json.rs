@@ -1,0 +1,40 @@
+//! A behaviour graph as JSON, for programs.
+
+use std::collections::BTreeMap;
+
+use automap_proto::{behavior_graph::BehaviorGraph, metric::MetricKind};
+use serde::Serialize;
+
+/// The JSON form of a behaviour graph. An undirected edge stands once.
+#[derive(Debug, Serialize)]
+pub struct GraphJson<'a> {
+    nodes: &'a [String],
+    edges: Vec<EdgeJson<'a>>,
+    tests: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct EdgeJson<'a> {
+    from: &'a str,
+    to: &'a str,
+    directed: bool,
+    weights: BTreeMap<&'static str, f64>,
+}
+
+impl<'a> GraphJson<'a> {
+    /// `tests` is the number of conditional independence tests that were made.
+    pub fn new(graph: &'a BehaviorGraph, tests: u64) -> Self {
+        let services = graph.services();
+        let edges = graph.drawn_edges().map(|(from, to, directed, weights)| EdgeJson {
+            from: &services[from],
+            to: &services[to],
+            directed,
+            weights: MetricKind::ALL
+                .into_iter()
+                .filter(|kind| weights.weight(*kind) > 0.0)
+                .map(|kind| (kind.name(), weights.weight(kind)))
+                .collect(),
+        });
+        Self { nodes: services, edges: edges.collect(), tests }
+    }
+}

@@ -1,0 +1,6 @@
+//! How answers look: tables for people, JSON for programs.
+
+pub mod diagnosis_json;
+pub mod diagnosis_text;
+pub mod evaluation_table;
+pub mod graph_json;

@@ -1,0 +1,39 @@
+//! Progress on standard error, where a person watches.
+
+use std::time::Duration;
+
+use automap_proto::v1;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A line that says what is being done; hidden when standard error is no terminal.
+#[derive(Debug)]
+pub struct Spinner(ProgressBar);
+
+impl Spinner {
+    /// Begins with `text`.
+    pub fn new(text: &str) -> Self {
+        let bar = ProgressBar::new_spinner().with_message(text.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    /// Shows what a diagnosis is at.
+    pub fn show(&self, progress: &v1::DiagnosisProgress) {
+        self.0.set_message(progress.detail.clone());
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A bar that counts `total` of `what`, with the time left; hidden when standard error is no terminal.
+pub fn counting_bar(total: usize, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(total as u64).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}

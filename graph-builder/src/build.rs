@@ -1,0 +1,106 @@
+//! A behaviour graph from a frame, in one call.
+
+use std::sync::atomic::AtomicBool;
+
+use automap_proto::{
+    behavior_graph::BehaviorGraph,
+    frame::MetricFrame,
+    invalid::Invalid,
+    metric::MetricKind,
+    settings::{CiTest, GraphSettings},
+};
+
+use crate::{
+    correlation::Correlation,
+    fisher_z::FisherZ,
+    front_end::{FrontEndCorrelations, with_front_end},
+    graph::behavior_graph,
+    skeleton::learn,
+    standardise::{Standardised, select},
+    stop::{Stopped, poll},
+};
+
+/// A level of one metric type is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelDone {
+    /// The metric type.
+    pub metric: MetricKind,
+    /// Size of its conditioning sets.
+    pub level: usize,
+    /// Tests made so far, over all metric types.
+    pub tests: u64,
+}
+
+/// A behaviour graph and what fell off on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BuiltGraph {
+    /// G(V, E, W) over all services of the frame.
+    pub graph: BehaviorGraph,
+    /// Conditional independence tests made.
+    pub tests: u64,
+    /// Correlations with the front end, where one was named.
+    pub correlations: Option<FrontEndCorrelations>,
+}
+
+/// No graph was built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// The caller asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// The graph type refused what was built.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+/// Builds the behaviour graph of the given rows (section 2).
+///
+/// `rows` are sample indices of the frame; `front_end` is a position in its services, for the correlations, which
+/// are computed for all seven metric types whatever `settings` tests. `progress` is told each finished level of
+/// each metric type, from a thread of the current rayon pool. With fewer than four rows no pair can be tested: the
+/// graph then has no edge.
+///
+/// # Errors
+/// [`BuildError::Stopped`] soon after `stop` was set.
+///
+/// # Complexity
+/// O(7 · services² · rows) for the correlations, and the tests of [`learn`] for each metric type.
+pub fn build(
+    frame: &MetricFrame,
+    rows: &[usize],
+    settings: &GraphSettings,
+    front_end: Option<usize>,
+    stop: &AtomicBool,
+    progress: &mut (dyn FnMut(LevelDone) + Send),
+) -> Result<BuiltGraph, BuildError> {
+    let CiTest::FisherZ = settings.ci_test();
+    let test = FisherZ::new(settings.alpha());
+    let front_end = front_end.filter(|index| *index < frame.services().len());
+    let mut correlations = FrontEndCorrelations::default();
+    let mut skeletons = Vec::new();
+    let mut tests = 0;
+    for metric in MetricKind::ALL {
+        let is_tested = settings.metrics().contains(&metric);
+        if !is_tested && front_end.is_none() {
+            continue;
+        }
+        poll(stop)?;
+        let correlation = Correlation::new(&Standardised::new(select(frame, rows, metric)));
+        if let Some(index) = front_end {
+            correlations[metric.index()] = with_front_end(&correlation, index);
+        }
+        if is_tested {
+            let before = tests;
+            let skeleton = learn(&correlation, test, settings.max_condition(), stop, &mut |level, made| {
+                progress(LevelDone { metric, level, tests: before + made });
+            })?;
+            tests += skeleton.tests();
+            skeletons.push((metric, skeleton));
+        }
+    }
+    Ok(BuiltGraph {
+        graph: behavior_graph(frame.services(), skeletons)?,
+        tests,
+        correlations: front_end.map(|_| correlations),
+    })
+}

@@ -1,0 +1,78 @@
+//! Configuration of the graph-builder.
+
+use std::{num::NonZero, thread::available_parallelism, time::Duration};
+
+use automap_service_kit::server::ServerConfig;
+use serde::{Deserialize, Serialize};
+
+/// Port of the graph-builder unless configured.
+pub const DEFAULT_PORT: u16 = 4312;
+
+/// Configuration of the graph-builder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct GraphBuilderConfig {
+    /// How the service listens and what it bears.
+    pub server: ServerConfig,
+    /// Graphs that are computed at once; 0 means the number of cores.
+    pub concurrent_builds: usize,
+    /// Calls that may wait or upload beyond these; more are refused with a hint when to come back.
+    pub queued_builds: usize,
+    /// Threads that all computations share; 0 means the number of cores.
+    pub threads: usize,
+    /// Most services of a frame. Memory and time grow with the square of their number.
+    pub max_services: usize,
+    /// Memory for the inputs that peers leave with `PutInput`, MiB.
+    pub input_cache_mib: usize,
+    /// How long a caller may neither send nor take the next message of a stream, seconds.
+    pub patience_seconds: u64,
+}
+
+impl GraphBuilderConfig {
+    /// Graphs that are computed at once, at least 1.
+    pub fn effective_concurrent_builds(&self) -> usize {
+        match self.concurrent_builds {
+            0 => available_parallelism().map_or(1, NonZero::get),
+            builds => builds,
+        }
+    }
+
+    /// Memory for the inputs of peers, bytes.
+    pub const fn input_cache_bytes(&self) -> usize {
+        self.input_cache_mib.saturating_mul(1 << 20)
+    }
+
+    /// How long a caller may keep a stream waiting.
+    pub const fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience_seconds)
+    }
+}
+
+impl Default for GraphBuilderConfig {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::on_port(DEFAULT_PORT),
+            concurrent_builds: 0,
+            queued_builds: 64,
+            threads: 0,
+            max_services: 5000,
+            input_cache_mib: 1024,
+            patience_seconds: 60,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kebab_case_and_unknown_ones_are_refused() {
+        let parse = serde_json::from_str::<GraphBuilderConfig>;
+        let config = parse(r#"{"max-services": 7}"#).unwrap();
+        assert_eq!(config.max_services, 7);
+        assert_eq!(config.server.listen.port(), DEFAULT_PORT);
+        assert!(config.effective_concurrent_builds() >= 1);
+        assert!(parse(r#"{"max_services": 7}"#).is_err());
+    }
+}

@@ -1,0 +1,240 @@
+//! The search for a set of services that separates one pair: sets of one size, depth first, in lexicographic order.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::{
+    correlation::Correlation,
+    elimination::{Elimination, PairMoments, Pivot},
+    fisher_z::NOT_MADE,
+    last_member::Tail,
+    stop::{Stopped, poll},
+};
+
+/// A candidate that correlates with an end of the pair at least so much is a copy of it and never separates.
+const COPY: f64 = 1.0 - 1e-9;
+
+/// The tests of one metric type at one level.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LevelTest<'a> {
+    /// Correlations of the metric type.
+    pub(crate) correlation: &'a Correlation,
+    /// Squared critical correlation by effective number of rows, for sets of this level's size.
+    pub(crate) limits: &'a [f64],
+    /// Size of the conditioning sets.
+    pub(crate) level: usize,
+}
+
+impl LevelTest<'_> {
+    fn limit(&self, rows: u32) -> f64 {
+        self.limits.get(rows as usize).copied().unwrap_or(NOT_MADE)
+    }
+}
+
+/// What was found about a pair.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Verdict {
+    /// The first set that separates the pair, ascending.
+    pub(crate) separating_set: Option<Vec<u32>>,
+    /// Tests made until then.
+    pub(crate) tests: u64,
+}
+
+/// Searches one pair after another, with the same buffers.
+#[derive(Debug, Default)]
+pub(crate) struct SetSearch {
+    elimination: Elimination,
+    /// Whether a candidate also neighbours the first end: sets of such candidates alone were tested before.
+    tried: Vec<bool>,
+    /// For each position, and one beyond, the next untried candidate from there on.
+    next_untried: Vec<usize>,
+    end_of_untried: usize,
+    /// Limit of the test of each candidate as the last member of a set.
+    limits: Vec<f64>,
+    /// The same where only untried candidates are tested.
+    untried_limits: Vec<f64>,
+    tests: u64,
+}
+
+impl SetSearch {
+    /// Looks for the first set of the level's size that separates the pair: subsets of `first_neighbours` without
+    /// the second end in lexicographic order, then those of `second_neighbours` without the first end that were not
+    /// among them. Neighbour lists ascend.
+    ///
+    /// The effective n of a test is the smallest number of common rows of any two of its variables. A candidate
+    /// without residual variance adds nothing (as with a pseudo-inverse). A set that leaves an end of the pair
+    /// without residual variance, or holds a copy of an end, never separates. |r| counts as below 1, which
+    /// pairwise-complete correlations need not be.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the flag is set.
+    ///
+    /// # Complexity
+    /// About 25 + 2 · level operations a test; O(level · neighbours) memory.
+    pub(crate) fn search(
+        &mut self,
+        test: LevelTest<'_>,
+        pair: (u32, u32),
+        first_neighbours: &[u32],
+        second_neighbours: &[u32],
+        stop: &AtomicBool,
+    ) -> Result<Verdict, Stopped> {
+        poll(stop)?;
+        let is_testable = test.correlation.is_testable(pair.0 as usize, pair.1 as usize);
+        let moments = PairMoments::unconditional(test.correlation, pair);
+        let limit = test.limit(moments.fewest_rows);
+        if test.level == 0 {
+            let is_independent = !is_testable || moments.covariance * moments.covariance <= limit;
+            return Ok(Verdict {
+                separating_set: is_independent.then(Vec::new),
+                tests: u64::from(is_testable),
+            });
+        }
+        self.tests = 0;
+        // With more variables the effective n only shrinks: a pair with too few rows has no test at this level.
+        let is_tested = is_testable && limit != NOT_MADE;
+        for (neighbours, before) in [(first_neighbours, None), (second_neighbours, Some(first_neighbours))] {
+            if !is_tested || neighbours.len() < test.level {
+                continue;
+            }
+            self.load(test, pair, neighbours, before);
+            if self.tried.len() < test.level || self.end_of_untried == 0 {
+                continue;
+            }
+            let found = if test.level == 1 {
+                let (from, to) = (self.next_untried[0], self.end_of_untried);
+                self.scan(test, moments, None, from, to, true)
+            } else {
+                self.descend(test, moments, 0, 0, true, stop)?
+            };
+            if let Some(last) = found {
+                let mut set: Vec<u32> = self.elimination.chosen(test.level - 1).collect();
+                set.push(self.elimination.candidates()[last]);
+                return Ok(Verdict { separating_set: Some(set), tests: self.tests });
+            }
+        }
+        Ok(Verdict { separating_set: None, tests: self.tests })
+    }
+
+    /// Fills the buffers for the candidates among `neighbours`; those also in `before` count as tried.
+    fn load(&mut self, test: LevelTest<'_>, pair: (u32, u32), neighbours: &[u32], before: Option<&[u32]>) {
+        let correlation = test.correlation;
+        let is_copy = |candidate: u32, end: u32| {
+            correlation.coefficient(end as usize, candidate as usize).abs() >= COPY
+        };
+        let candidates = neighbours.iter().copied().filter(|&candidate| {
+            let is_end = candidate == pair.0 || candidate == pair.1;
+            !is_end && !is_copy(candidate, pair.0) && !is_copy(candidate, pair.1)
+        });
+        let depths = test.level.saturating_sub(1).max(1);
+        self.elimination.start(correlation, pair, candidates, depths);
+
+        let candidates = self.elimination.candidates();
+        let width = candidates.len();
+        self.tried.clear();
+        self.tried.extend(
+            candidates
+                .iter()
+                .map(|candidate| before.is_some_and(|tried| tried.binary_search(candidate).is_ok())),
+        );
+        self.end_of_untried = self.tried.iter().rposition(|tried| !tried).map_or(0, |last| last + 1);
+        self.next_untried.clear();
+        self.next_untried.resize(width + 1, width);
+        for position in (0..width).rev() {
+            self.next_untried[position] =
+                if self.tried[position] { self.next_untried[position + 1] } else { position };
+        }
+
+        let limit = test.limit(correlation.common_rows(pair.0 as usize, pair.1 as usize));
+        self.limits.clear();
+        self.limits.resize(width, limit);
+        self.untried_limits.clear();
+        self.untried_limits.extend(self.tried.iter().map(|&tried| if tried { NOT_MADE } else { limit }));
+    }
+
+    /// Chooses the member of the set at `depth` from position `start` on and tests every set that begins with the
+    /// services chosen so far; with `only_tried`, all of those were tried before, and so an untried one must follow.
+    /// Returns the position of the last member of the first set that separates; the elimination knows those before.
+    fn descend(
+        &mut self,
+        test: LevelTest<'_>,
+        moments: PairMoments,
+        depth: usize,
+        start: usize,
+        only_tried: bool,
+        stop: &AtomicBool,
+    ) -> Result<Option<usize>, Stopped> {
+        let width = self.tried.len();
+        // Enough candidates must be left for the members that follow.
+        for position in start..(width + 1 + depth).saturating_sub(test.level) {
+            poll(stop)?;
+            let only_tried = only_tried && self.tried[position];
+            if only_tried && self.next_untried[position + 1] == width {
+                break;
+            }
+            let Some((pivot, rest)) = self.elimination.choose(moments, depth, position) else {
+                continue;
+            };
+            if test.limit(rest.fewest_rows) == NOT_MADE {
+                continue;
+            }
+            let found = if depth + 2 == test.level {
+                let (from, to) = if only_tried {
+                    (self.next_untried[position + 1], self.end_of_untried)
+                } else {
+                    (position + 1, width)
+                };
+                self.elimination.fill_pivot_row(test.correlation, depth, from, to);
+                self.scan(test, rest, Some(pivot), from, to, only_tried)
+            } else {
+                self.elimination.fill_pivot_row(test.correlation, depth, position + 1, width);
+                self.elimination.eliminate(test.correlation, depth);
+                self.descend(test, rest, depth + 1, position + 1, only_tried, stop)?
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tests the chosen services together with each candidate of `from..to` as the last member, and returns the
+    /// position of the first that separates. `moments` are those of the pair given the chosen services, `pivot` the
+    /// last of these.
+    fn scan(
+        &mut self,
+        test: LevelTest<'_>,
+        moments: PairMoments,
+        pivot: Option<Pivot>,
+        from: usize,
+        to: usize,
+        only_tried: bool,
+    ) -> Option<usize> {
+        let depth = test.level.saturating_sub(2);
+        let mut is_masked = only_tried;
+        if let Some(fewest_rows) = self.elimination.fewest_rows(depth, from, to) {
+            is_masked = false;
+            let candidates = self.elimination.candidates();
+            let counts =
+                pivot.and_then(|pivot| test.correlation.count_row(candidates[pivot.position] as usize));
+            for (position, &known) in (from..to).zip(fewest_rows) {
+                let with_pivot =
+                    counts.map_or(known, |counts| known.min(counts[candidates[position] as usize]));
+                self.limits[position] = if only_tried && self.tried[position] {
+                    NOT_MADE
+                } else {
+                    test.limit(moments.fewest_rows.min(with_pivot))
+                };
+            }
+        }
+        let limits = if is_masked { &self.untried_limits[from..to] } else { &self.limits[from..to] };
+        let [to_first, to_second, variance, pivot_row] = self.elimination.residuals(depth, from, to);
+        let tail = Tail { to_first, to_second, variance, pivot_row, limits };
+        let found = tail.first_separating(moments, pivot.unwrap_or_default());
+        let looked_at = &limits[..found.map_or(limits.len(), |hit| hit + 1)];
+        self.tests += looked_at.iter().filter(|limit| **limit != NOT_MADE).count() as u64;
+        found.map(|hit| from + hit)
+    }
+}
+
+#[cfg(test)]
+mod tests;

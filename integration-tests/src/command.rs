@@ -1,0 +1,69 @@
+//! The command `automap`, run to its end.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use anyhow::{Context as _, ensure};
+
+/// Path of the command that cargo built beside this test.
+///
+/// # Errors
+/// It was not built: run the tests of the whole workspace.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe().context("a test knows its own path")?;
+    let directory = test.ancestors().nth(2).context("tests lie in deps below the profile's directory")?;
+    let path = directory.join("automap");
+    ensure!(
+        path.is_file(),
+        "{} is missing: run `cargo test --release --workspace`, which builds it",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// How a command ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A command with an environment that does not depend on the machine: its home is `home`.
+///
+/// # Errors
+/// The command was not built.
+pub fn automap(home: &Path) -> anyhow::Result<Command> {
+    let mut command = Command::new(binary()?);
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(home)
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Runs `automap` with `arguments` to its end.
+///
+/// # Errors
+/// The command was not built or cannot be started.
+pub fn run<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> anyhow::Result<Ended> {
+    Ok(automap(home)?.args(arguments).output().context("cannot start automap")?.into())
+}

@@ -1,0 +1,75 @@
+//! `automap graph`.
+
+use std::collections::BTreeSet;
+
+use automap_integration_tests::{command, recording};
+use serde_json::Value;
+
+fn graph(home: &std::path::Path, more: &[&str]) -> Value {
+    let mut arguments = vec!["graph", "incident", "--output", "json"];
+    arguments.extend(more);
+    let ended = command::run(home, &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+#[test]
+fn nodes_edges_weights_and_tests_are_reported() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let whole = graph(home.path(), &["--window", "normal"]);
+    assert_eq!(whole["nodes"].as_array().unwrap().len(), 16);
+    assert!(whole["tests"].as_u64().unwrap() >= 16 * 15 / 2 * 7);
+    let edges = whole["edges"].as_array().unwrap();
+    assert!(!edges.is_empty());
+    let mut pairs = BTreeSet::new();
+    for edge in edges {
+        let total: f64 =
+            edge["weights"].as_object().unwrap().values().map(|weight| weight.as_f64().unwrap()).sum();
+        assert!((total - 1.0).abs() < 1e-12, "{edge}");
+        assert!(edge["directed"].is_boolean());
+        let (from, to) = (edge["from"].as_str().unwrap(), edge["to"].as_str().unwrap());
+        assert!(pairs.insert((from.min(to), from.max(to))), "{edge} stands twice");
+    }
+}
+
+#[test]
+fn metrics_depth_level_and_window_change_the_graph() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let only_cpu = graph(home.path(), &["--metrics", "cpu,io"]);
+    for edge in only_cpu["edges"].as_array().unwrap() {
+        assert!(
+            edge["weights"].as_object().unwrap().keys().all(|metric| metric == "cpu" || metric == "io"),
+            "{edge}"
+        );
+    }
+    let tests = |more: &[&str]| graph(home.path(), more)["tests"].as_u64().unwrap();
+    let level_zero = tests(&["--max-condition", "0", "--window", "all"]);
+    assert_eq!(level_zero, 16 * 15 / 2 * 7);
+    assert!(tests(&["--max-condition", "5", "--window", "all"]) > level_zero);
+    let edges = |more: &[&str]| graph(home.path(), more)["edges"].as_array().unwrap().len();
+    assert!(edges(&["--alpha", "0.2"]) >= edges(&["--alpha", "0.0001"]));
+}
+
+#[test]
+fn drawings_and_wrong_flags() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["graph", "incident"];
+        arguments.extend(more);
+        command::run(home.path(), &arguments).unwrap()
+    };
+    assert!(run(&["--output", "dot"]).stdout.starts_with("digraph"));
+    assert!(run(&["--output", "svg"]).stdout.contains("</svg>"));
+    for (flags, part) in [
+        (["--alpha", "0"], "alpha"),
+        (["--ci-test", "magic"], "fisher-z"),
+        (["--metrics", "latncy"], "did you mean latency?"),
+    ] {
+        let ended = run(&flags);
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,72 @@
+//! Configuration of the profiler.
+
+use std::path::PathBuf;
+
+use automap_service_kit::server::ServerConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::class_table::ClassTable;
+
+/// Port on which the profiler listens unless told otherwise.
+pub const DEFAULT_PORT: u16 = 4313;
+
+/// Configuration of the profiler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ProfilerConfig {
+    /// How it listens.
+    pub server: ServerConfig,
+    /// Directory of the store; made when it is not there. One process at a time may use it.
+    pub path: PathBuf,
+    /// Fewest normal windows whose sum is normal behaviour.
+    pub min_normal_windows: usize,
+    /// How many similar confirmed incidents vote on the metric weights, unless a request says so; 1 to 100.
+    pub neighbours: usize,
+    /// Which class a dominating metric makes of a service.
+    pub classes: ClassTable,
+    /// Largest import, MiB; all of it is held in memory while it is checked.
+    pub max_import_mib: usize,
+    /// Page cache of the store, MiB.
+    pub cache_mib: u64,
+}
+
+impl Default for ProfilerConfig {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::on_port(DEFAULT_PORT),
+            path: PathBuf::from("automap-store"),
+            min_normal_windows: 5,
+            neighbours: 3,
+            classes: ClassTable::default(),
+            max_import_mib: 256,
+            cache_mib: 64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_service_kit::config::load;
+
+    use super::*;
+
+    #[test]
+    fn a_file_changes_what_it_names_and_a_mistyped_key_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("profiler.toml");
+        std::fs::write(&file, "min-normal-windows = 7\n[classes]\nmemory = \"S\"\n").unwrap();
+        let read = || load(&ProfilerConfig::default(), Some(&file), "AUTOMAP_PROFILER_TEST_");
+        let config = read().unwrap();
+        assert_eq!(config.min_normal_windows, 7);
+        assert_eq!(config.classes.memory.letter(), 'S');
+        assert_eq!(config.classes.latency.letter(), 'R');
+        assert_eq!(config.server.listen.port(), DEFAULT_PORT);
+        for (text, named) in
+            [("neighbors = 3\n", "neighbors"), ("[classes]\nmemory = \"X\"\n", "classes.memory")]
+        {
+            std::fs::write(&file, text).unwrap();
+            let error = read().unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

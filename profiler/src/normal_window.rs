@@ -1,0 +1,250 @@
+//! Graphs of normal windows, which of them belong together, and their running sum.
+
+use std::{collections::BTreeSet, ops::RangeInclusive};
+
+use automap_proto::{
+    behavior_graph::BehaviorGraph,
+    frame::check_name,
+    invalid::Invalid,
+    settings::GraphSettings,
+    time::{TimeWindow, UnixMillis},
+    v1,
+};
+
+use crate::{algebra, anomaly_profile::decode_graph};
+
+/// Fewest rows of a window from which a graph is built (section 2 of the method).
+const MIN_GRAPH_ROWS: u64 = 30;
+
+/// What graphs must share before they may be added: the application and how they were built.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormalGroup {
+    /// The application.
+    pub system: String,
+    /// How the graphs were built.
+    pub settings: GraphSettings,
+}
+
+/// The graph of one normal window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormalWindow {
+    group: NormalGroup,
+    window: TimeWindow,
+    graph: BehaviorGraph,
+}
+
+/// Which normal windows are asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormalSelector {
+    /// Application and settings.
+    pub group: NormalGroup,
+    /// Length of the windows, samples times step, milliseconds.
+    pub window_ms: u64,
+}
+
+impl NormalWindow {
+    /// Application and settings.
+    pub const fn group(&self) -> &NormalGroup {
+        &self.group
+    }
+
+    /// Time of the first sample.
+    pub const fn start(&self) -> UnixMillis {
+        self.window.start()
+    }
+
+    /// From the first sample to the last, milliseconds.
+    pub fn span_ms(&self) -> u64 {
+        self.window.end().0.abs_diff(self.window.start().0)
+    }
+
+    /// The graph.
+    pub const fn graph(&self) -> &BehaviorGraph {
+        &self.graph
+    }
+}
+
+impl NormalSelector {
+    /// Spans of windows of this length. A window is known by its first and last sample, so its span falls one step
+    /// short of its length; the step is unknown, but at most 1/30 of the length.
+    pub const fn spans(&self) -> RangeInclusive<u64> {
+        self.window_ms - self.window_ms / MIN_GRAPH_ROWS..=self.window_ms
+    }
+
+    /// Whether a window of the same group has this length.
+    pub fn takes(&self, window: &NormalWindow) -> bool {
+        self.spans().contains(&window.span_ms())
+    }
+}
+
+impl TryFrom<&v1::NormalGraph> for NormalWindow {
+    type Error = Invalid;
+
+    /// Fields are named from `normal_graph` on.
+    fn try_from(wire: &v1::NormalGraph) -> Result<Self, Invalid> {
+        let window = wire.window.as_ref().ok_or_else(|| Invalid::missing("normal_graph.window"))?;
+        let graph = wire.graph.as_ref().ok_or_else(|| Invalid::missing("normal_graph.graph"))?;
+        let graph = decode_graph("normal_graph.graph", graph)?;
+        for (index, (_, _, weights)) in graph.edges().enumerate() {
+            // Larger counts would let one window outvote all others in the sum.
+            if !weights.counts().is_some_and(|counts| counts.iter().all(|&count| count <= 1)) {
+                return Err(Invalid::new(
+                    format!("normal_graph.graph.edges[{index}]"),
+                    "must have bit_counts of 0 and 1, as the graph of one window has",
+                ));
+            }
+        }
+        Ok(Self {
+            group: NormalGroup::from_wire("normal_graph", &wire.system, wire.settings.as_ref())?,
+            window: TimeWindow::from_wire("normal_graph.window", window)?,
+            graph,
+        })
+    }
+}
+
+impl From<&NormalWindow> for v1::NormalGraph {
+    fn from(normal: &NormalWindow) -> Self {
+        Self {
+            system: normal.group.system.clone(),
+            window: Some(normal.window.to_wire()),
+            settings: Some((&normal.group.settings).into()),
+            graph: Some((&normal.graph).into()),
+        }
+    }
+}
+
+impl NormalGroup {
+    fn from_wire(parent: &str, system: &str, settings: Option<&v1::GraphSettings>) -> Result<Self, Invalid> {
+        check_name(&format!("{parent}.system"), system)?;
+        let settings = settings.ok_or_else(|| Invalid::missing(format!("{parent}.settings")))?;
+        Ok(Self {
+            system: system.to_owned(),
+            settings: GraphSettings::try_from(settings)
+                .map_err(|error| error.within(&format!("{parent}.settings")))?,
+        })
+    }
+}
+
+impl NormalSelector {
+    /// Decodes the selector that `field` holds.
+    ///
+    /// # Errors
+    /// A name or the settings are invalid, or the length is zero.
+    pub fn from_wire(field: &str, wire: &v1::NormalGraphSelector) -> Result<Self, Invalid> {
+        if wire.window_ms == 0 {
+            return Err(Invalid::new(format!("{field}.window_ms"), "is zero; give samples times step"));
+        }
+        Ok(Self {
+            group: NormalGroup::from_wire(field, &wire.system, wire.settings.as_ref())?,
+            window_ms: wire.window_ms,
+        })
+    }
+}
+
+/// The sum of normal graphs of one group, each window once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NormalSum {
+    graph: BehaviorGraph,
+    windows: BTreeSet<(u64, UnixMillis)>,
+}
+
+impl NormalSum {
+    /// Adds a window; `false` when it was there already.
+    ///
+    /// # Errors
+    /// As [`algebra::add`].
+    pub fn add(&mut self, window: &NormalWindow) -> Result<bool, Invalid> {
+        let key = (window.span_ms(), window.start());
+        if self.windows.contains(&key) {
+            return Ok(false);
+        }
+        self.graph = algebra::add(&self.graph, &window.graph)?;
+        self.windows.insert(key);
+        Ok(true)
+    }
+
+    /// Adds all windows of another sum, which must have none in common with this one.
+    ///
+    /// # Errors
+    /// As [`algebra::add`].
+    pub fn merge(&mut self, other: &Self) -> Result<(), Invalid> {
+        self.graph = algebra::add(&self.graph, &other.graph)?;
+        self.windows.extend(other.windows.iter());
+        Ok(())
+    }
+
+    /// The sum of the graphs.
+    pub const fn graph(&self) -> &BehaviorGraph {
+        &self.graph
+    }
+
+    /// How many windows it holds.
+    pub fn windows(&self) -> usize {
+        self.windows.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    fn window(start_seconds: i64) -> NormalWindow {
+        NormalWindow::try_from(&sample::normal_graph(start_seconds)).unwrap()
+    }
+
+    fn selector(window_ms: u64) -> NormalSelector {
+        NormalSelector { group: window(0).group, window_ms }
+    }
+
+    #[test]
+    fn a_window_belongs_to_its_length_in_samples_times_step() {
+        // 30 samples a second apart span 29 s.
+        assert!(selector(30_000).takes(&window(0)));
+        assert!(selector(29_000).takes(&window(0)));
+        assert!(!selector(31_000).takes(&window(0)));
+        assert!(!selector(28_000).takes(&window(0)));
+    }
+
+    #[test]
+    fn the_same_window_counts_once() {
+        let mut total = NormalSum::default();
+        assert!(total.add(&window(0)).unwrap());
+        assert!(total.add(&window(30)).unwrap());
+        assert!(!total.add(&window(0)).unwrap());
+        assert_eq!(total.windows(), 2);
+        assert_eq!(total.graph().edge(2, 0).unwrap().counts(), Some(&[2, 0, 0, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn one_window_cannot_outvote_the_others() {
+        let mut wire = sample::normal_graph(0);
+        wire.graph.as_mut().unwrap().edges[0].bit_counts[0] = 2;
+        let error = NormalWindow::try_from(&wire).unwrap_err();
+        assert_eq!(error.field(), "normal_graph.graph.edges[0]");
+        let edge = &mut wire.graph.as_mut().unwrap().edges[0];
+        (edge.weights, edge.bit_counts) = (vec![1.0; 7], vec![]);
+        assert!(NormalWindow::try_from(&wire).is_err());
+    }
+
+    #[test]
+    fn windows_survive_the_wire_and_bad_ones_are_refused_by_field() {
+        let good = sample::normal_graph(60);
+        assert_eq!(v1::NormalGraph::from(&NormalWindow::try_from(&good).unwrap()), good);
+        for (wire, field) in [
+            (v1::NormalGraph { system: String::new(), ..good.clone() }, "normal_graph.system"),
+            (v1::NormalGraph { window: None, ..good.clone() }, "normal_graph.window"),
+            (v1::NormalGraph { settings: None, ..good.clone() }, "normal_graph.settings"),
+            (v1::NormalGraph { graph: None, ..good.clone() }, "normal_graph.graph"),
+            (
+                v1::NormalGraph {
+                    settings: Some(v1::GraphSettings { alpha: 7.0, ..Default::default() }),
+                    ..good
+                },
+                "normal_graph.settings.alpha",
+            ),
+        ] {
+            assert_eq!(NormalWindow::try_from(&wire).unwrap_err().field(), field);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The RPCs of `ProfilerService`: each decodes its request, has the work done on a blocking thread, and encodes the
+//! answer.
+//!
+//! | module | RPCs |
+//! |---|---|
+//! | `normals` | AddNormalGraph, GetNormalGraph |
+//! | `weighing` | WeighMetrics |
+//! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents |
+//! | `diagnoses` | PutDiagnosis, GetDiagnosis, ListDiagnoses |
+//! | `transfer` | ExportStore, ImportStore |
+
+mod diagnoses;
+mod incidents;
+mod normals;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod weighing;
+
+use std::{pin::Pin, sync::Arc};
+
+use automap_proto::{frame::check_name, invalid::Invalid, time::UnixMillis, v1};
+use automap_service_kit::{error::ServiceError, work};
+use futures::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    config::ProfilerConfig,
+    store::{ProfileStore, listing::ListQuery},
+};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The profiler's RPCs.
+#[derive(Debug, Clone)]
+pub struct ProfilerRpc {
+    store: Arc<dyn ProfileStore>,
+    config: Arc<ProfilerConfig>,
+}
+
+impl ProfilerRpc {
+    /// Answers from `store`.
+    pub fn new(store: Arc<dyn ProfileStore>, config: ProfilerConfig) -> Self {
+        Self { store, config: Arc::new(config) }
+    }
+
+    /// Runs `compute` with the store on a blocking thread. A caller that goes away does not stop it: a change that was
+    /// begun is finished.
+    async fn run<T, F>(&self, compute: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn ProfileStore, &ProfilerConfig) -> Result<T, ServiceError> + Send + 'static,
+    {
+        let (store, config) = (Arc::clone(&self.store), Arc::clone(&self.config));
+        Ok(Response::new(work::run(move |_| compute(store.as_ref(), &config)).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
+    type ExportStoreStream = Pin<Box<dyn Stream<Item = Result<v1::ExportStoreResponse, Status>> + Send>>;
+
+    async fn add_normal_graph(
+        &self,
+        request: Request<v1::AddNormalGraphRequest>,
+    ) -> Answer<v1::AddNormalGraphResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| normals::add(store, &message)).await
+    }
+
+    async fn get_normal_graph(
+        &self,
+        request: Request<v1::GetNormalGraphRequest>,
+    ) -> Answer<v1::GetNormalGraphResponse> {
+        let message = request.into_inner();
+        self.run(move |store, config| normals::get(store, config, &message)).await
+    }
+
+    async fn weigh_metrics(
+        &self,
+        request: Request<v1::WeighMetricsRequest>,
+    ) -> Answer<v1::WeighMetricsResponse> {
+        let message = request.into_inner();
+        self.run(move |store, config| weighing::weigh(store, config, &message)).await
+    }
+
+    async fn find_similar_incidents(
+        &self,
+        request: Request<v1::FindSimilarIncidentsRequest>,
+    ) -> Answer<v1::FindSimilarIncidentsResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| incidents::find_similar(store, &message)).await
+    }
+
+    async fn record_incident(
+        &self,
+        request: Request<v1::RecordIncidentRequest>,
+    ) -> Answer<v1::RecordIncidentResponse> {
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, _| incidents::record(store, message, now)).await
+    }
+
+    async fn confirm_root_cause(
+        &self,
+        request: Request<v1::ConfirmRootCauseRequest>,
+    ) -> Answer<v1::ConfirmRootCauseResponse> {
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, _| incidents::confirm(store, message, now)).await
+    }
+
+    async fn get_incident(
+        &self,
+        request: Request<v1::GetIncidentRequest>,
+    ) -> Answer<v1::GetIncidentResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| incidents::get(store, &message)).await
+    }
+
+    async fn list_incidents(
+        &self,
+        request: Request<v1::ListIncidentsRequest>,
+    ) -> Answer<v1::ListIncidentsResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| incidents::list(store, message)).await
+    }
+
+    async fn put_diagnosis(
+        &self,
+        request: Request<v1::PutDiagnosisRequest>,
+    ) -> Answer<v1::PutDiagnosisResponse> {
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, _| diagnoses::put(store, message, now)).await
+    }
+
+    async fn get_diagnosis(
+        &self,
+        request: Request<v1::GetDiagnosisRequest>,
+    ) -> Answer<v1::GetDiagnosisResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| diagnoses::get(store, &message)).await
+    }
+
+    async fn list_diagnoses(
+        &self,
+        request: Request<v1::ListDiagnosesRequest>,
+    ) -> Answer<v1::ListDiagnosesResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| diagnoses::list(store, message)).await
+    }
+
+    async fn export_store(
+        &self,
+        _request: Request<v1::ExportStoreRequest>,
+    ) -> Answer<Self::ExportStoreStream> {
+        Ok(Response::new(transfer::export(Arc::clone(&self.store))))
+    }
+
+    async fn import_store(
+        &self,
+        request: Request<Streaming<v1::ImportStoreRequest>>,
+    ) -> Answer<v1::ImportStoreResponse> {
+        let records = transfer::receive(request.into_inner(), self.config.max_import_mib).await?;
+        self.run(move |store, _| Ok(v1::ImportStoreResponse { records: store.import(records)? })).await
+    }
+}
+
+/// The wall clock, for times that a caller left out; nothing is computed from it.
+fn now() -> UnixMillis {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Decodes the fields that the listing requests share.
+fn list_query(
+    system: String,
+    confirmed_only: bool,
+    page_size: u32,
+    page_token: String,
+) -> Result<ListQuery, Invalid> {
+    let system = Some(system).filter(|name| !name.is_empty());
+    if let Some(name) = &system {
+        check_name("system", name)?;
+    }
+    Ok(ListQuery { system, confirmed_only, page_size: page_size as usize, page_token })
+}

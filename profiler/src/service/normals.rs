@@ -1,0 +1,39 @@
+//! AddNormalGraph and GetNormalGraph.
+
+use automap_proto::{invalid::Invalid, v1};
+use automap_service_kit::error::ServiceError;
+
+use crate::{
+    config::ProfilerConfig,
+    normal_window::{NormalSelector, NormalWindow},
+    service_profile::service_profiles,
+    store::ProfileStore,
+};
+
+pub(super) fn add(
+    store: &dyn ProfileStore,
+    request: &v1::AddNormalGraphRequest,
+) -> Result<v1::AddNormalGraphResponse, ServiceError> {
+    let wire = request.normal_graph.as_ref().ok_or_else(|| Invalid::missing("normal_graph"))?;
+    let outcome = store.add_normal_window(&NormalWindow::try_from(wire)?)?;
+    Ok(v1::AddNormalGraphResponse { added: outcome.added, windows: window_count(outcome.windows) })
+}
+
+pub(super) fn get(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    request: &v1::GetNormalGraphRequest,
+) -> Result<v1::GetNormalGraphResponse, ServiceError> {
+    let wire = request.selector.as_ref().ok_or_else(|| Invalid::missing("selector"))?;
+    let sum = store.normal_sum(&NormalSelector::from_wire("selector", wire)?, &[])?;
+    let profiles = service_profiles(sum.graph().services(), sum.graph(), &config.classes);
+    Ok(v1::GetNormalGraphResponse {
+        graph: (sum.windows() > 0).then(|| sum.graph().into()),
+        windows: window_count(sum.windows()),
+        profiles: profiles.iter().map(v1::ServiceProfile::from).collect(),
+    })
+}
+
+pub(super) fn window_count(windows: usize) -> u32 {
+    u32::try_from(windows).unwrap_or(u32::MAX)
+}

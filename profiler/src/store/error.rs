@@ -1,0 +1,73 @@
+//! What can go wrong with the store.
+
+use std::path::PathBuf;
+
+use automap_proto::invalid::Invalid;
+use automap_service_kit::error::{ErrorCode, ServiceError};
+
+/// An error of the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the store.
+    #[error(
+        "the store {} is in use by another process; stop that process or set profiler.path to another directory",
+        .0.display()
+    )]
+    InUse(PathBuf),
+    /// The directory cannot be opened as a store.
+    #[error("cannot open the store {}: {problem}", .path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// Why, and the way out.
+        problem: String,
+    },
+    /// A record is not what was written.
+    #[error("the stored {record} is damaged: {problem}; restore it from an export")]
+    Damaged {
+        /// Which record.
+        record: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A request or an imported record is invalid.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such record.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request contradicts what is kept.
+    #[error("{0}")]
+    Conflict(String),
+    /// The storage engine failed.
+    #[error("the store failed: {0}; check the disk and the log")]
+    Failed(String),
+    /// The service is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Corruption { .. } => {
+                Self::Damaged { record: "page of the storage engine".into(), problem: error.to_string() }
+            }
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Invalid(invalid) => return invalid.clone().into(),
+            StoreError::InUse(_) | StoreError::Closed | StoreError::Failed(_) => ErrorCode::Unavailable,
+            StoreError::Open { .. } => ErrorCode::Internal,
+            StoreError::Damaged { .. } => ErrorCode::DataLoss,
+            StoreError::NotFound(_) => ErrorCode::NotFound,
+            StoreError::Conflict(_) => ErrorCode::Conflict,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,243 @@
+//! Keys of the one tree: what lies where, in which order.
+//!
+//! | first byte | then | what |
+//! |---|---|---|
+//! | 1 | incident id, 0, section, part | incidents: summary and body |
+//! | 2 | diagnosis id, 0, section, part | diagnoses: summary and graph |
+//! | 3 | system, settings, span, start, section, part | graphs of normal windows |
+//! | 16 | incident id, 0 | similarity vectors; derived |
+//! | 17 | collection, system, inverted time, id | listings, newest first; derived |
+//! | 255 | | ends an export; never stored |
+//!
+//! Numbers are big-endian, so that keys sort as their numbers do. No key is the beginning of another record's.
+
+use std::fmt;
+
+use automap_proto::time::UnixMillis;
+
+use crate::{
+    normal_window::{NormalGroup, NormalWindow},
+    record_id::RecordId,
+};
+
+const INCIDENT: u8 = 1;
+const DIAGNOSIS: u8 = 2;
+const NORMAL_WINDOW: u8 = 3;
+/// First byte of similarity vectors.
+pub(crate) const VECTOR: u8 = 16;
+/// First byte of listings.
+pub(crate) const LISTING: u8 = 17;
+/// The key of the record that ends an export.
+pub(crate) const EXPORT_END: &[u8] = &[255];
+
+/// Section of an entity that is read to list it.
+pub(crate) const SUMMARY: u8 = 0;
+/// Section of an entity with its bulk.
+pub(crate) const BODY: u8 = 1;
+
+/// A thing that is kept, in one or two sections.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Entity {
+    Incident(RecordId),
+    Diagnosis(RecordId),
+    Normal(NormalKey),
+}
+
+/// Identity of a normal window.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NormalKey {
+    group: Vec<u8>,
+    span_ms: u64,
+    start: i64,
+}
+
+impl NormalKey {
+    pub(crate) fn new(window: &NormalWindow) -> Self {
+        Self { group: group_bytes(window.group()), span_ms: window.span_ms(), start: window.start().0 }
+    }
+}
+
+/// Length and name of the system, then the settings in full: CI test, significance, depth, set of metrics. Written
+/// out they are as short as a hash and cannot collide.
+pub(crate) fn group_bytes(group: &NormalGroup) -> Vec<u8> {
+    let settings = &group.settings;
+    let metrics = settings.metrics().iter().fold(0_u8, |set, kind| set | 1 << kind.index());
+    let mut bytes = system_bytes(Some(&group.system));
+    // The wire's numbers are below 256 and never reused.
+    bytes.push(settings.ci_test().to_wire() as u8);
+    bytes.extend_from_slice(&settings.alpha().to_bits().to_be_bytes());
+    bytes.extend_from_slice(&(settings.max_condition() as u64).to_be_bytes());
+    bytes.push(metrics);
+    bytes
+}
+
+/// Length (names have at most 253 bytes) and name; a length of 0 for no system in particular.
+pub(crate) fn system_bytes(system: Option<&str>) -> Vec<u8> {
+    let name = system.unwrap_or_default().as_bytes();
+    let mut bytes = vec![u8::try_from(name.len()).unwrap_or(u8::MAX)];
+    bytes.extend_from_slice(name);
+    bytes
+}
+
+/// Flips the sign bit, so that times before 1970 sort before those after.
+pub(crate) const fn time_bytes(time: UnixMillis) -> [u8; 8] {
+    ((time.0 as u64) ^ (1 << 63)).to_be_bytes()
+}
+
+impl Entity {
+    /// What all keys of the entity begin with.
+    pub(crate) fn prefix(&self) -> Vec<u8> {
+        match self {
+            Self::Incident(id) => id_prefix(INCIDENT, id),
+            Self::Diagnosis(id) => id_prefix(DIAGNOSIS, id),
+            Self::Normal(key) => {
+                let mut bytes = vec![NORMAL_WINDOW];
+                bytes.extend_from_slice(&key.group);
+                bytes.extend_from_slice(&key.span_ms.to_be_bytes());
+                bytes.extend_from_slice(&time_bytes(UnixMillis(key.start)));
+                bytes
+            }
+        }
+    }
+
+    /// What the keys of a section begin with.
+    pub(crate) fn section(&self, section: u8) -> Vec<u8> {
+        let mut bytes = self.prefix();
+        bytes.push(section);
+        bytes
+    }
+
+    /// Reads an entity's key: the entity, the section, the part.
+    pub(crate) fn parse(key: &[u8]) -> Option<(Self, u8, u16)> {
+        let (rest, part) = key.split_last_chunk::<2>()?;
+        let (section, prefix) = rest.split_last()?;
+        let (kind, identity) = prefix.split_first()?;
+        let entity = match *kind {
+            INCIDENT => Self::Incident(parse_id(identity)?),
+            DIAGNOSIS => Self::Diagnosis(parse_id(identity)?),
+            NORMAL_WINDOW => {
+                let (before_start, start) = identity.split_last_chunk::<8>()?;
+                let (group, span) = before_start.split_last_chunk::<8>()?;
+                let start = (u64::from_be_bytes(*start) ^ (1 << 63)).cast_signed();
+                let key = NormalKey { group: group.to_vec(), span_ms: u64::from_be_bytes(*span), start };
+                Self::Normal(key)
+            }
+            _ => return None,
+        };
+        Some((entity, *section, u16::from_be_bytes(*part)))
+    }
+}
+
+/// What the keys of a group's normal windows begin with.
+pub(crate) fn normal_prefix(group: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![NORMAL_WINDOW];
+    bytes.extend_from_slice(group);
+    bytes
+}
+
+/// The first key past those of entities: what follows is derived.
+pub(crate) const ENTITIES_END: &[u8] = &[VECTOR];
+
+/// Key of an incident's similarity vector.
+pub(crate) fn vector_key(id: &RecordId) -> Vec<u8> {
+    id_prefix(VECTOR, id)
+}
+
+/// The incident whose similarity vector lies under `key`.
+pub(crate) fn parse_vector_key(key: &[u8]) -> Option<RecordId> {
+    key.strip_prefix(&[VECTOR]).and_then(parse_id)
+}
+
+fn id_prefix(kind: u8, id: &RecordId) -> Vec<u8> {
+    let mut bytes = vec![kind];
+    bytes.extend_from_slice(id.as_str().as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+fn parse_id(bytes: &[u8]) -> Option<RecordId> {
+    let text = std::str::from_utf8(bytes.strip_suffix(&[0])?).ok()?;
+    RecordId::new("key", text).ok()
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incident(id) => write!(formatter, "incident {id}"),
+            Self::Diagnosis(id) => write!(formatter, "diagnosis {id}"),
+            Self::Normal(key) => {
+                let length = key.group.first().map_or(0, |&length| usize::from(length));
+                let system = key.group.get(1..=length).map(String::from_utf8_lossy).unwrap_or_default();
+                let start = UnixMillis(key.start).seconds();
+                write!(formatter, "normal window of {system} at {start}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::{
+        metric::MetricKind,
+        settings::{CiTest, GraphSettings},
+    };
+
+    use super::*;
+    use crate::sample;
+
+    fn id(text: &str) -> RecordId {
+        RecordId::new("id", text).unwrap()
+    }
+
+    fn normal(start_seconds: i64) -> Entity {
+        let window = NormalWindow::try_from(&sample::normal_graph(start_seconds)).unwrap();
+        Entity::Normal(NormalKey::new(&window))
+    }
+
+    #[test]
+    fn keys_lead_back_to_their_entity() {
+        for entity in [Entity::Incident(id("inc-1")), Entity::Diagnosis(id("d_2")), normal(-60), normal(60)] {
+            let mut key = entity.section(BODY);
+            key.extend_from_slice(&7_u16.to_be_bytes());
+            assert_eq!(Entity::parse(&key), Some((entity, BODY, 7)));
+        }
+        assert_eq!(parse_vector_key(&vector_key(&id("inc-1"))), Some(id("inc-1")));
+    }
+
+    #[test]
+    fn no_key_begins_another_entity_and_times_sort() {
+        let (short, long) = (Entity::Incident(id("inc-1")).prefix(), Entity::Incident(id("inc-12")).prefix());
+        assert!(!long.starts_with(&short));
+        assert!(normal(-60).prefix() < normal(0).prefix());
+        assert!(normal(0).prefix() < normal(60).prefix());
+        assert!(normal(60).prefix().as_slice() < ENTITIES_END);
+    }
+
+    #[test]
+    fn other_settings_are_another_group() {
+        let window = NormalWindow::try_from(&sample::normal_graph(0)).unwrap();
+        let base = window.group().clone();
+        let with = |alpha, depth, metrics| NormalGroup {
+            settings: GraphSettings::new(CiTest::FisherZ, alpha, depth, metrics).unwrap(),
+            ..base.clone()
+        };
+        let groups = [
+            base.clone(),
+            with(0.01, 3, vec![]),
+            with(0.05, 2, vec![]),
+            with(0.05, 3, vec![MetricKind::Cpu]),
+            NormalGroup { system: "shop2".into(), ..base.clone() },
+        ];
+        let distinct: std::collections::BTreeSet<_> = groups.iter().map(group_bytes).collect();
+        assert_eq!(distinct.len(), groups.len());
+    }
+
+    #[test]
+    fn foreign_keys_are_refused() {
+        for key in
+            [&b""[..], &[1], &[1, 0, 0, 0, 0], &[9, b'a', 0, 0, 0, 0], &[1, b'/', 0, 0, 0, 0], EXPORT_END]
+        {
+            assert_eq!(Entity::parse(key), None, "{key:?}");
+        }
+    }
+}

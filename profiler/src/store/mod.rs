@@ -1,0 +1,136 @@
+//! What the profiler remembers.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`error`] | what can go wrong |
+//! | [`listing`] | pages of records, newest first |
+//! | [`transfer`] | export and import |
+//! | `key`, `sealed`, `parts` | where records lie, how their bytes are guarded, how long ones are cut |
+//! | `incident_table` | the similarity vectors of all incidents, in memory |
+//! | `recovery` | opening after a crash |
+//! | [`sled_store`] | the store in sled, with `incidents`, `diagnoses` and `normals` |
+
+mod diagnoses;
+pub mod error;
+mod incident_table;
+mod incidents;
+mod key;
+pub mod listing;
+mod normals;
+mod parts;
+mod recovery;
+mod sealed;
+pub mod sled_store;
+#[cfg(test)]
+mod tests;
+pub mod transfer;
+
+use std::fmt;
+
+use crate::{
+    anomaly_profile::AnomalyProfile,
+    confirmation::Confirmation,
+    diagnosis_record::DiagnosisRecord,
+    normal_window::{NormalSelector, NormalSum, NormalWindow},
+    past_incident::{PastIncident, Verdict},
+    record_id::RecordId,
+};
+use error::StoreError;
+use listing::{ListQuery, Page};
+use transfer::{ExportChunk, StoredRecord};
+
+/// Whether a normal window was new, and how many there are now of its system, settings and length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddedWindow {
+    /// False when the window was kept already.
+    pub added: bool,
+    /// Windows now kept.
+    pub windows: usize,
+}
+
+/// Which past incidents to compare with a profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimilarityQuery {
+    /// Only incidents of this application.
+    pub system: String,
+    /// The profile.
+    pub profile: AnomalyProfile,
+    /// Most answers; at most [`crate::similarity::RERANKED`] are given.
+    pub limit: usize,
+    /// Only incidents with confirmed root causes.
+    pub confirmed_only: bool,
+    /// An incident that must not be among them.
+    pub exclude: Option<RecordId>,
+}
+
+/// A past incident that resembles a profile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimilarIncident {
+    /// Its id.
+    pub id: RecordId,
+    /// 0..1, above 0.
+    pub similarity: f64,
+    /// What was confirmed, if anything.
+    pub verdict: Option<Verdict>,
+}
+
+/// Normal behaviour, past incidents, confirmations and diagnoses, durably.
+///
+/// A call that changes something returns when the change is on disk. Calls block and may be made from any thread.
+///
+/// # Errors
+/// Every call fails with [`StoreError::Damaged`], naming the record, when what it reads is not what was written,
+/// with [`StoreError::Failed`] when the engine fails, and with [`StoreError::Closed`] after [`Self::close`].
+pub trait ProfileStore: fmt::Debug + Send + Sync {
+    /// Keeps the graph of a normal window, unless the same window of the same group is kept already.
+    fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError>;
+
+    /// The sum of the kept windows that the selector takes, and of those of `beside` that are not kept. `beside` must
+    /// be of the selector's group and length.
+    fn normal_sum(&self, selector: &NormalSelector, beside: &[NormalWindow])
+    -> Result<NormalSum, StoreError>;
+
+    /// Keeps an incident. One recorded before under the same id is replaced and its confirmations stay, unless it
+    /// belongs to another system: [`StoreError::Conflict`].
+    fn record_incident(&self, incident: &PastIncident) -> Result<(), StoreError>;
+
+    /// Adds a confirmation to an incident and answers the whole incident.
+    ///
+    /// [`StoreError::NotFound`] for an unknown id, [`StoreError::Invalid`] for a root cause that is no service of it.
+    fn confirm(&self, id: &RecordId, confirmation: Confirmation) -> Result<PastIncident, StoreError>;
+
+    /// An incident in full.
+    fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError>;
+
+    /// Incidents, newest first, without profiles and correlations.
+    fn list_incidents(&self, query: &ListQuery) -> Result<Page<PastIncident>, StoreError>;
+
+    /// Past incidents by falling similarity, then by id; those without any similarity are left out.
+    ///
+    /// All incidents of the system are compared by their vectors; of the best [`crate::similarity::RERANKED`] those
+    /// over the same services are compared service by service.
+    fn similar_incidents(&self, query: &SimilarityQuery) -> Result<Vec<SimilarIncident>, StoreError>;
+
+    /// Keeps a diagnosis, replacing an earlier state of the same one; [`StoreError::Conflict`] when that belongs to
+    /// another system.
+    fn put_diagnosis(&self, diagnosis: &DiagnosisRecord) -> Result<(), StoreError>;
+
+    /// A diagnosis in full.
+    fn diagnosis(&self, id: &RecordId) -> Result<Option<DiagnosisRecord>, StoreError>;
+
+    /// Diagnoses, newest first, without their graphs. `confirmed_only` does not matter.
+    fn list_diagnoses(&self, query: &ListQuery) -> Result<Page<DiagnosisRecord>, StoreError>;
+
+    /// The next records of an export: a few whole entities after the position of the chunk before. Each entity is
+    /// consistent in itself; one that is recorded while the export runs may be in it or not.
+    fn export(&self, after: Option<&[u8]>) -> Result<ExportChunk, StoreError>;
+
+    /// Takes the records of a whole export: all or none. Answers how many there were.
+    ///
+    /// [`StoreError::Invalid`] names the record that is damaged, incomplete or of another format;
+    /// [`StoreError::Conflict`] one that is kept already with another content.
+    fn import(&self, records: Vec<StoredRecord>) -> Result<u64, StoreError>;
+
+    /// Writes everything out and releases the directory, so that it can be opened again at once.
+    fn close(&self) -> Result<(), StoreError>;
+}

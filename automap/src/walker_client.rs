@@ -10,7 +10,10 @@ use automap_proto::{
         walker_service_client::WalkerServiceClient,
     },
 };
-use automap_service_kit::{client, error::ServiceError};
+use automap_service_kit::{
+    client,
+    error::{ErrorCode, ServiceError},
+};
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -22,13 +25,14 @@ use crate::{answer::Answer, failure::Failure};
 #[derive(Debug, Clone)]
 pub struct WalkerClient {
     client: WalkerServiceClient<Channel>,
+    url: String,
 }
 
 impl WalkerClient {
     /// # Errors
     /// `url` is no address of a service.
     pub fn new(url: &str) -> Result<Self, Failure> {
-        Ok(Self { client: WalkerServiceClient::new(client::channel("server", url)?) })
+        Ok(Self { client: WalkerServiceClient::new(client::channel("server", url)?), url: url.into() })
     }
 
     /// Uploads the metrics file of an incident and waits for its diagnosis.
@@ -48,8 +52,9 @@ impl WalkerClient {
             .chain(ReceiverStream::new(data).map(|chunk| Part::Data(chunk.into())))
             .map(|part| v1::DiagnoseRecordingRequest { part: Some(part) });
         let mut client = self.client.clone();
-        let mut answer = client.diagnose_recording(requests).await.map_err(ServiceError::from)?.into_inner();
-        while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
+        let mut answer =
+            client.diagnose_recording(requests).await.map_err(|status| self.failed(status))?.into_inner();
+        while let Some(message) = answer.message().await.map_err(|status| self.failed(status))? {
             match message.part {
                 Some(diagnose_recording_response::Part::Progress(progress)) => on_progress(&progress),
                 Some(diagnose_recording_response::Part::Diagnosis(diagnosis)) => {
@@ -59,6 +64,17 @@ impl WalkerClient {
             }
         }
         Err(anyhow::anyhow!("the walker's answer ended before its diagnosis").into())
+    }
+
+    /// Names the walker where it is the walker that failed.
+    fn failed(&self, status: tonic::Status) -> ServiceError {
+        let error = ServiceError::from(status);
+        match error.code() {
+            ErrorCode::Unavailable | ErrorCode::DeadlineExceeded => {
+                error.context(&format!("walker at {}", self.url))
+            }
+            _ => error,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Graphs of normal windows, which of them belong together, and their running sum.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::collections::BTreeSet;
 
 use automap_proto::{
     behavior_graph::BehaviorGraph,
@@ -12,9 +12,6 @@ use automap_proto::{
 };
 
 use crate::{algebra, anomaly_profile::decode_graph};
-
-/// Fewest rows of a window from which a graph is built (section 2 of the method).
-const MIN_GRAPH_ROWS: u64 = 30;
 
 /// What graphs must share before they may be added: the application and how they were built.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +27,7 @@ pub struct NormalGroup {
 pub struct NormalWindow {
     group: NormalGroup,
     window: TimeWindow,
+    window_ms: u64,
     graph: BehaviorGraph,
 }
 
@@ -53,9 +51,9 @@ impl NormalWindow {
         self.window.start()
     }
 
-    /// From the first sample to the last, milliseconds.
-    pub fn span_ms(&self) -> u64 {
-        self.window.end().0.abs_diff(self.window.start().0)
+    /// Length of the window, rows times step, milliseconds.
+    pub const fn window_ms(&self) -> u64 {
+        self.window_ms
     }
 
     /// The graph.
@@ -65,15 +63,9 @@ impl NormalWindow {
 }
 
 impl NormalSelector {
-    /// Spans of windows of this length. A window is known by its first and last sample, so its span falls one step
-    /// short of its length; the step is unknown, but at most 1/30 of the length.
-    pub const fn spans(&self) -> RangeInclusive<u64> {
-        self.window_ms - self.window_ms / MIN_GRAPH_ROWS..=self.window_ms
-    }
-
     /// Whether a window of the same group has this length.
-    pub fn takes(&self, window: &NormalWindow) -> bool {
-        self.spans().contains(&window.span_ms())
+    pub const fn takes(&self, window: &NormalWindow) -> bool {
+        self.window_ms == window.window_ms
     }
 }
 
@@ -97,6 +89,7 @@ impl TryFrom<&v1::NormalGraph> for NormalWindow {
         Ok(Self {
             group: NormalGroup::from_wire("normal_graph", &wire.system, wire.settings.as_ref())?,
             window: TimeWindow::from_wire("normal_graph.window", window)?,
+            window_ms: window_length("normal_graph.window_ms", wire.window_ms)?,
             graph,
         })
     }
@@ -109,6 +102,7 @@ impl From<&NormalWindow> for v1::NormalGraph {
             window: Some(normal.window.to_wire()),
             settings: Some((&normal.group.settings).into()),
             graph: Some((&normal.graph).into()),
+            window_ms: normal.window_ms,
         }
     }
 }
@@ -125,18 +119,22 @@ impl NormalGroup {
     }
 }
 
+fn window_length(field: &str, milliseconds: u64) -> Result<u64, Invalid> {
+    if milliseconds == 0 {
+        return Err(Invalid::new(field, "is zero; give rows times step"));
+    }
+    Ok(milliseconds)
+}
+
 impl NormalSelector {
     /// Decodes the selector that `field` holds.
     ///
     /// # Errors
     /// A name or the settings are invalid, or the length is zero.
     pub fn from_wire(field: &str, wire: &v1::NormalGraphSelector) -> Result<Self, Invalid> {
-        if wire.window_ms == 0 {
-            return Err(Invalid::new(format!("{field}.window_ms"), "is zero; give samples times step"));
-        }
         Ok(Self {
             group: NormalGroup::from_wire(field, &wire.system, wire.settings.as_ref())?,
-            window_ms: wire.window_ms,
+            window_ms: window_length(&format!("{field}.window_ms"), wire.window_ms)?,
         })
     }
 }
@@ -154,7 +152,7 @@ impl NormalSum {
     /// # Errors
     /// As [`algebra::add`].
     pub fn add(&mut self, window: &NormalWindow) -> Result<bool, Invalid> {
-        let key = (window.span_ms(), window.start());
+        let key = (window.window_ms(), window.start());
         if self.windows.contains(&key) {
             return Ok(false);
         }
@@ -198,12 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn a_window_belongs_to_its_length_in_samples_times_step() {
-        // 30 samples a second apart span 29 s.
+    fn a_window_belongs_to_its_length_in_rows_times_step_whatever_its_span() {
         assert!(selector(30_000).takes(&window(0)));
-        assert!(selector(29_000).takes(&window(0)));
-        assert!(!selector(31_000).takes(&window(0)));
-        assert!(!selector(28_000).takes(&window(0)));
+        assert!(!selector(29_000).takes(&window(0)));
+        let stretched = v1::NormalGraph { window_ms: 20_000, ..sample::normal_graph(0) };
+        assert!(selector(20_000).takes(&NormalWindow::try_from(&stretched).unwrap()));
     }
 
     #[test]
@@ -236,6 +233,7 @@ mod tests {
             (v1::NormalGraph { window: None, ..good.clone() }, "normal_graph.window"),
             (v1::NormalGraph { settings: None, ..good.clone() }, "normal_graph.settings"),
             (v1::NormalGraph { graph: None, ..good.clone() }, "normal_graph.graph"),
+            (v1::NormalGraph { window_ms: 0, ..good.clone() }, "normal_graph.window_ms"),
             (
                 v1::NormalGraph {
                     settings: Some(v1::GraphSettings { alpha: 7.0, ..Default::default() }),

@@ -97,5 +97,6 @@ pub(crate) fn normal_graph(start_seconds: i64) -> v1::NormalGraph {
         }),
         settings: Some((&automap_proto::settings::GraphSettings::default()).into()),
         graph: Some((&graph(&["cart", "db", "front"], &[(2, 0, [1, 0, 0, 0, 0, 0, 0])])).into()),
+        window_ms: 30_000,
     }
 }

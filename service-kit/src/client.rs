@@ -5,7 +5,7 @@ use std::time::Duration;
 use automap_proto::invalid::Invalid;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::server::HTTP2_WINDOW_BYTES;
+use crate::server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 
 /// A channel to `url` (`http://host:port`) that connects on its first call and again after a fault.
 ///
@@ -20,8 +20,8 @@ pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
         })?;
     Ok(endpoint
         .connect_timeout(Duration::from_secs(5))
-        .initial_stream_window_size(HTTP2_WINDOW_BYTES)
-        .initial_connection_window_size(HTTP2_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .tcp_nodelay(true)
         .connect_lazy())
 }

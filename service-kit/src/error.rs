@@ -145,8 +145,9 @@ impl From<ServiceError> for Status {
 }
 
 impl From<Status> for ServiceError {
-    /// Reads an error of another service. Its own reason wins over the bare code; tonic reports its timeouts as
-    /// `Cancelled` with the words "Timeout expired", which is a passed deadline.
+    /// Reads an error of another service. Its own reason wins over the bare code. tonic reports its timeouts as `Cancelled`
+    /// with the words "Timeout expired", which is a passed deadline, and a message above the limit as `OutOfRange`, which
+    /// is the sender's mistake.
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let reason = details.error_info().map(|info| info.reason.as_str());
@@ -159,6 +160,7 @@ impl From<Status> for ServiceError {
                 ErrorCode::DeadlineExceeded
             }
             Some((code, _, _)) => *code,
+            None if status.code() == Code::OutOfRange => ErrorCode::InvalidInput,
             None => ErrorCode::Internal,
         };
         let field = details
@@ -194,11 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_of_tonic_is_a_passed_deadline() {
+    fn codes_that_tonic_chooses_get_their_meaning() {
         let error = ServiceError::from(Status::cancelled("Timeout expired"));
         assert_eq!(error.code(), ErrorCode::DeadlineExceeded);
         assert_eq!(ServiceError::from(Status::cancelled("by caller")).code(), ErrorCode::Cancelled);
         assert_eq!(ServiceError::from(Status::data_loss("gone")).code(), ErrorCode::DataLoss);
+        assert_eq!(ServiceError::from(Status::out_of_range("large")).code(), ErrorCode::InvalidInput);
         assert_eq!(ServiceError::from(Status::permission_denied("no")).code(), ErrorCode::Internal);
     }
 }

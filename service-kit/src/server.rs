@@ -50,8 +50,12 @@ impl Default for ServerConfig {
 /// Largest message, bytes; bulk data travels in chunks below it.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
-/// HTTP/2 flow-control window, bytes. The default of 64 KiB makes chunks of 1 MiB wait for acknowledgements.
-pub const HTTP2_WINDOW_BYTES: u32 = 16 << 20;
+/// HTTP/2 flow-control window of one call, bytes. The default of 64 KiB makes chunks of 1 MiB wait for acknowledgements.
+pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+
+/// HTTP/2 flow-control window of one connection, bytes: many times that of a call, so that answers which nobody reads do
+/// not hold up the other calls on the connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// The server could not run.
 #[derive(Debug, thiserror::Error)]
@@ -111,8 +115,8 @@ pub async fn serve(
     let stopping = shutdown.clone();
     let server = Server::builder()
         .max_concurrent_streams(config.concurrent_streams)
-        .initial_stream_window_size(HTTP2_WINDOW_BYTES)
-        .initial_connection_window_size(HTTP2_WINDOW_BYTES)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_routes(routes)
         .add_service(health_service)

@@ -49,7 +49,9 @@ impl Order {
                 .map_err(|error| error.within("context"))?,
             method: Method::from_wire("settings.method", settings.method)?,
             seed: settings.seed,
-            parameters: defaults.with_overrides(&overrides)?,
+            parameters: defaults
+                .with_overrides(&overrides)
+                .map_err(|error| error.within("settings.parameters"))?,
             want_graph: settings.want_graph,
             record: settings.record,
         })

@@ -228,6 +228,7 @@ async fn graph_findings(
                 window: Some(GraphPlan::window(frame.grid(), window_rows)?.to_wire()),
                 settings: Some((&settings).into()),
                 graph: Some((&normal.graph).into()),
+                window_ms: plan.window_ms(frame.grid()),
             })
         })
         .collect();

@@ -8,6 +8,7 @@ pub mod report;
 use std::{path::Path, time::Instant};
 
 use automap_proto::{method::Method, v1};
+use automap_walker::parameters::MethodParameters;
 use futures::StreamExt as _;
 
 use crate::{
@@ -31,6 +32,8 @@ use report::{DatasetReport, MethodReport, Outcome, Report};
 /// No incident is found, a label cannot be read, or the services cannot start. An incident that cannot be diagnosed
 /// is a miss, and is named.
 pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
+    let settings = args.settings.iter().cloned().collect();
+    MethodParameters::default().with_overrides(&settings)?;
     let datasets = discover::datasets(&args.directories)?;
     // History would make the answers depend on the order of the incidents: each evaluation begins with none.
     let memory = tempfile::tempdir()?;
@@ -115,9 +118,6 @@ async fn score(
                 .collect();
             let precision = expected_precision(&scored, label.root_cause_services.len());
             Ok(Outcome { precision, seconds, refused: false })
-        }
-        Err(Failure::Usage(message)) if message.contains("parameter") || message.contains("settings") => {
-            Err(Failure::Usage(message))
         }
         Err(failure) => {
             stdout::note(&format!("{method} gave no answer to {}: {failure}", incident.display()));

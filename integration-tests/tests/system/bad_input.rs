@@ -29,7 +29,12 @@ fn diagnose(metrics: &str, count: usize, more: &[&str]) -> command::Ended {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("metrics.csv"), metrics).unwrap();
     let start = (1000 + 60 * count.saturating_sub(6)).to_string();
-    let mut arguments = vec!["diagnose", "metrics.csv", "--front-end", "web", "--anomaly-start", &start];
+    let mut arguments = vec!["diagnose", "metrics.csv"];
+    for (flag, value) in [("--front-end", "web"), ("--anomaly-start", start.as_str())] {
+        if !more.contains(&flag) {
+            arguments.extend([flag, value]);
+        }
+    }
     arguments.extend(more);
     command::run(home.path(), &arguments).unwrap()
 }

@@ -33,8 +33,13 @@ fn a_store_has_one_writer_and_is_free_again_after_sigterm() {
     let home = tempfile::tempdir().unwrap();
     let configuration = all_on_free_ports(home.path());
     let first = Service::start(home.path(), "all", &configuration).unwrap();
-    let refused = Service::start(home.path(), "profiler", &configuration).unwrap_err().to_string();
-    assert!(refused.contains("store"), "{refused}");
+    let refused = command::run(home.path(), &["serve", "profiler", "--config", "all.toml"]).unwrap();
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("profiler.path") && refused.stderr.contains("in use"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(first.terminate().unwrap(), Some(0));
     let second = Service::start(home.path(), "profiler", &configuration).unwrap();
     assert_eq!(second.terminate().unwrap(), Some(0));

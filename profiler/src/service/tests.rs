@@ -111,7 +111,7 @@ async fn normal_behaviour_is_subtracted_from_the_fifth_window_on() {
 
     // The fifth comes with the request, beside one that is kept and one of another length.
     let mut long = sample::normal_graph(600);
-    long.window.as_mut().unwrap().end = Some(UnixMillis(900_000).to_wire());
+    long.window_ms = 300_000;
     let request = v1::WeighMetricsRequest {
         normal_graphs: vec![sample::normal_graph(0), sample::normal_graph(300), long],
         ..weigh_request()

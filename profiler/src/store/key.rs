@@ -47,13 +47,13 @@ pub(crate) enum Entity {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NormalKey {
     group: Vec<u8>,
-    span_ms: u64,
+    window_ms: u64,
     start: i64,
 }
 
 impl NormalKey {
     pub(crate) fn new(window: &NormalWindow) -> Self {
-        Self { group: group_bytes(window.group()), span_ms: window.span_ms(), start: window.start().0 }
+        Self { group: group_bytes(window.group()), window_ms: window.window_ms(), start: window.start().0 }
     }
 }
 
@@ -93,7 +93,7 @@ impl Entity {
             Self::Normal(key) => {
                 let mut bytes = vec![NORMAL_WINDOW];
                 bytes.extend_from_slice(&key.group);
-                bytes.extend_from_slice(&key.span_ms.to_be_bytes());
+                bytes.extend_from_slice(&key.window_ms.to_be_bytes());
                 bytes.extend_from_slice(&time_bytes(UnixMillis(key.start)));
                 bytes
             }
@@ -117,9 +117,9 @@ impl Entity {
             DIAGNOSIS => Self::Diagnosis(parse_id(identity)?),
             NORMAL_WINDOW => {
                 let (before_start, start) = identity.split_last_chunk::<8>()?;
-                let (group, span) = before_start.split_last_chunk::<8>()?;
+                let (group, length) = before_start.split_last_chunk::<8>()?;
                 let start = (u64::from_be_bytes(*start) ^ (1 << 63)).cast_signed();
-                let key = NormalKey { group: group.to_vec(), span_ms: u64::from_be_bytes(*span), start };
+                let key = NormalKey { group: group.to_vec(), window_ms: u64::from_be_bytes(*length), start };
                 Self::Normal(key)
             }
             _ => return None,

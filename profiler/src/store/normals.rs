@@ -45,7 +45,7 @@ impl OpenStore {
         let added = {
             let _turn = self.writing();
             let mut kept = self.normals.lock().unwrap_or_else(PoisonError::into_inner);
-            let sum = kept.group(self, &group_bytes(window.group()))?.entry(window.span_ms()).or_default();
+            let sum = kept.group(self, &group_bytes(window.group()))?.entry(window.window_ms()).or_default();
             let mut larger = sum.clone();
             if larger.add(window)? {
                 let mut batch = Batch::default();
@@ -72,7 +72,7 @@ impl OpenStore {
         {
             let mut kept = self.normals.lock().unwrap_or_else(PoisonError::into_inner);
             let sums = kept.group(self, &group_bytes(&selector.group))?;
-            for (_, sum) in sums.range(selector.spans()) {
+            if let Some(sum) = sums.get(&selector.window_ms) {
                 total.merge(sum)?;
             }
         }
@@ -95,7 +95,7 @@ impl OpenStore {
             let wire: v1::NormalGraph =
                 self.read_message(&entity, BODY)?.ok_or_else(|| damaged(&entity, "it has no graph"))?;
             let window = NormalWindow::try_from(&wire).map_err(|error| damaged(&entity, error))?;
-            sums.entry(window.span_ms()).or_default().add(&window)?;
+            sums.entry(window.window_ms()).or_default().add(&window)?;
             last = Some(entity);
         }
         Ok(sums)

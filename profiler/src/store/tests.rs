@@ -242,7 +242,7 @@ fn windows_of_other_systems_settings_and_lengths_are_not_added() {
     let alone = AddedWindow { added: true, windows: 1 };
     assert_eq!(other(&|wire| wire.system = "bank".into()), alone);
     assert_eq!(other(&|wire| wire.settings.as_mut().unwrap().alpha = 0.01), alone);
-    assert_eq!(other(&|wire| wire.window.as_mut().unwrap().end = Some(UnixMillis(400_000).to_wire())), alone);
+    assert_eq!(other(&|wire| wire.window_ms = 100_000), alone);
     assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 2);
     let settings = GraphSettings::new(Default::default(), 0.01, 3, vec![]).unwrap();
     let stricter =

@@ -31,7 +31,9 @@ impl WalkerRpc {
             return Ok(());
         };
         let begun = outline(&order);
-        self.keep(begun.clone()).await?;
+        if order.context.is_some() {
+            self.keep(begun.clone()).await?;
+        }
         let walker = self.clone();
         tokio::spawn(async move {
             let Err(error) = walker.run_entered(order, &entry, None).await else {
@@ -109,12 +111,15 @@ fn state_after(error: &ServiceError) -> DiagnosisState {
     }
 }
 
+/// The system of a diagnosis that failed before its source could name it.
+const UNKNOWN_SYSTEM: &str = "unknown";
+
 /// A diagnosis that has just begun.
 fn outline(order: &Order) -> v1::Diagnosis {
     let context = order.context.as_ref();
     v1::Diagnosis {
         diagnosis_id: order.diagnosis_id.clone(),
-        system: context.map(|known| known.system().into()).unwrap_or_default(),
+        system: context.map_or(UNKNOWN_SYSTEM, |known| known.system()).into(),
         front_end: context.map(|known| known.front_end().into()).unwrap_or_default(),
         method: order.method.to_wire().into(),
         seed: order.seed,

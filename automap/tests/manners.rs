@@ -1,6 +1,13 @@
 //! Manners of the command that need no service. That this package has such a test also makes cargo build the command
 //! for the tests of the whole system.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failed unwrap is a failed test, also in the functions that tests share"
+)]
+
 use std::process::{Command, Output};
 
 fn automap(arguments: &[&str]) -> Output {

@@ -1,5 +1,12 @@
 //! The real command and the real services, as processes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failed unwrap is a failed test, also in the functions that tests share"
+)]
+
 mod bad_input;
 mod demo;
 mod deployment;

@@ -72,6 +72,10 @@ pub struct SimulatedIncident {
 pub fn simulate() -> Result<SimulatedIncident, Invalid> {
     let mut noise = ChaCha8Rng::seed_from_u64(SEED);
     let samples = NORMAL_ROWS + INCIDENT_ROWS;
+    // The fault swells and ebbs, and everyone who waits for it feels that at once.
+    let severity: Vec<f64> = (0..samples)
+        .map(|row| if row < NORMAL_ROWS { 0.0 } else { (1.0 + 0.4 * normal(&mut noise)).max(0.2) })
+        .collect();
     let mut series = Vec::new();
     let mut rows: Vec<Vec<f64>> = Vec::new();
     for (index, (service, _)) in SHOP.iter().enumerate() {
@@ -79,13 +83,12 @@ pub fn simulate() -> Result<SimulatedIncident, Invalid> {
         let burden = 0.6 + 0.15 * (index % 4) as f64;
         let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(samples); METRICS.len()];
         let mut drift = 0.0;
-        for row in 0..samples {
+        for (row, &fault) in severity.iter().enumerate() {
             drift = 0.9 * drift + 0.1 * normal(&mut noise);
-            let failing = row >= NORMAL_ROWS;
             let load = 100.0 * (1.0 + 0.3 * (row as f64 / 90.0).sin()) * (1.0 + 0.05 * normal(&mut noise));
             let throughput = load / (1.0 + depth as f64);
-            let own = if failing && index == CULPRIT { 1.0 } else { 0.0 };
-            let waiting = if failing { share_of_culprit(index) } else { 0.0 };
+            let own = if index == CULPRIT { fault } else { 0.0 };
+            let waiting = fault * share_of_culprit(index);
             let latency =
                 0.01 * burden * (1.0 + 0.1 * drift + 0.04 * normal(&mut noise)) * (1.0 + 6.0 * waiting);
             let cpu = burden * throughput / 100.0 * (1.0 + 0.05 * normal(&mut noise)) + 0.9 * own;

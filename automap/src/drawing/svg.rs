@@ -29,7 +29,9 @@ const FRONT_END: u32 = 0xcf_e2_f3_ff;
 pub fn render(picture: &Picture) -> String {
     let mut graph = VisualGraph::new(Orientation::LeftToRight);
     let handles: Vec<_> = picture.nodes.iter().map(|node| graph.add_node(element(node))).collect();
-    for edge in &picture.edges {
+    // The layout turns round whichever edge closes a cycle: walked edges come first, so that paths lead to the right.
+    let (walked, others): (Vec<&Edge>, Vec<&Edge>) = picture.edges.iter().partition(|edge| edge.walked);
+    for edge in walked.into_iter().chain(others) {
         graph.add_edge(arrow(edge), handles[edge.from], handles[edge.to]);
     }
     let mut writer = SVGWriter::new();

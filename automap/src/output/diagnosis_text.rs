@@ -34,7 +34,7 @@ pub fn render(answer: &Answer, top: usize) -> String {
             service.class.map_or_else(String::new, |class| class.letter().to_string()),
             format!("{:.4}", service.score),
             reasons.join("\n"),
-            service.path.join(" → "),
+            service.path.join("\n→ "),
         ]);
     }
     writeln!(text, "{table}").ok();

@@ -12,7 +12,7 @@ fn the_demo_names_its_culprit_first_and_draws_the_graph() {
         "{}",
         ended.stdout
     );
-    assert!(ended.stdout.contains("web → checkout → cart"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("reached from web through checkout"), "{}", ended.stdout);
     assert!(ended.stderr.contains("automap diagnose incident"), "{}", ended.stderr);
     let drawing = std::fs::read_to_string(home.path().join("automap-demo.svg")).unwrap();
     assert!(drawing.contains("1. cart") && drawing.trim_end().ends_with("</svg>"));

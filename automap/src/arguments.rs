@@ -145,7 +145,7 @@ pub struct IncidentArgs {
 #[derive(Debug, Default, Args)]
 pub struct MemoryArgs {
     /// Directory of the store; without it the user's state directory.
-    #[arg(long, value_name = "DIR", env = "AUTOMAP_STORE")]
+    #[arg(long, value_name = "DIR", env = "AUTOMAP_STORE", conflicts_with = "server")]
     pub store: Option<PathBuf>,
     /// Keep nothing of this incident.
     #[arg(long)]

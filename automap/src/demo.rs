@@ -55,8 +55,8 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     };
     services.stop().await?;
     let answer = answer?;
-    draw(&answer, &args.graph)?;
     print(&answer, args.output, TOP)?;
+    draw(&answer, &args.graph)?;
     if args.output == AnswerFormat::Table {
         stdout::note(&format!(
             "The anomaly behaviour graph with the walked paths is in {}.\n\

@@ -51,10 +51,8 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
             answer
         }
     }?;
-    if let Some(file) = &args.graph {
-        draw(&answer, file)?;
-    }
-    print(&answer, args.output, args.top)
+    print(&answer, args.output, args.top)?;
+    args.graph.map_or(Ok(()), |file| draw(&answer, &file))
 }
 
 async fn ask(
@@ -84,6 +82,7 @@ impl Memory {
         }
         let state = std::env::var_os("XDG_STATE_HOME")
             .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
             .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")))
             .context("neither XDG_STATE_HOME nor HOME is set; name a store with --store DIR")?;
         let store = state.join("automap/store");

@@ -13,8 +13,10 @@ use crate::services::ServicesConfig;
 #[derive(Debug)]
 pub struct Embedded {
     addresses: Addresses,
-    shutdown: CancellationToken,
-    tasks: JoinSet<anyhow::Result<()>>,
+    stop_walker: CancellationToken,
+    walker: JoinSet<anyhow::Result<()>>,
+    stop_peers: CancellationToken,
+    peers: JoinSet<anyhow::Result<()>>,
 }
 
 /// Addresses of the four services, `http://127.0.0.1:port`.
@@ -65,18 +67,19 @@ impl Embedded {
         walker.collector.clone_from(&addresses.collector);
         walker.graph_builder.clone_from(&addresses.graph_builder);
         walker.profiler.clone_from(&addresses.profiler);
-        let shutdown = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        let stop = || shutdown.clone();
+        let (stop_walker, stop_peers) = (CancellationToken::new(), CancellationToken::new());
+        let stop = || stop_peers.clone();
         let collector = automap_collector::serve(collector_listener, collector, stop());
         let graph_builder = automap_graph_builder::serve(graph_builder_listener, graph_builder, stop());
         let profiler = automap_profiler::serve(profiler_listener, profiler, stop());
-        let walker = automap_walker::serve(walker_listener, walker, stop());
-        tasks.spawn(async { collector.await.context("the collector ended") });
-        tasks.spawn(async { graph_builder.await.context("the graph-builder ended") });
-        tasks.spawn(async { profiler.await.context("the profiler ended") });
-        tasks.spawn(async { walker.await.context("the walker ended") });
-        Ok(Self { addresses, shutdown, tasks })
+        let mut peers = JoinSet::new();
+        peers.spawn(async { collector.await.context("the collector ended") });
+        peers.spawn(async { graph_builder.await.context("the graph-builder ended") });
+        peers.spawn(async { profiler.await.context("the profiler ended") });
+        let walker_service = automap_walker::serve(walker_listener, walker, stop_walker.clone());
+        let mut walker = JoinSet::new();
+        walker.spawn(async { walker_service.await.context("the walker ended") });
+        Ok(Self { addresses, stop_walker, walker, stop_peers, peers })
     }
 
     /// Where the services listen.
@@ -91,20 +94,26 @@ impl Embedded {
     pub async fn run_until(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let first = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
-            ended = self.tasks.join_next() => flatten(ended),
+            ended = self.walker.join_next() => flatten(ended),
+            ended = self.peers.join_next() => flatten(ended),
         };
         let stopped = self.stop().await;
         first.and(stopped)
     }
 
-    /// Stops the services and waits until the store is closed.
+    /// Stops the walker, which may still need the others for its last answers, then the others; waits until the store is
+    /// closed.
     ///
     /// # Errors
     /// A service ended with an error.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.shutdown.cancel();
         let mut outcome = Ok(());
-        while let Some(ended) = self.tasks.join_next().await {
+        self.stop_walker.cancel();
+        while let Some(ended) = self.walker.join_next().await {
+            outcome = outcome.and(flatten(Some(ended)));
+        }
+        self.stop_peers.cancel();
+        while let Some(ended) = self.peers.join_next().await {
             outcome = outcome.and(flatten(Some(ended)));
         }
         outcome

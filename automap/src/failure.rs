@@ -34,6 +34,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether a service failed, as opposed to refusing what it was asked.
+    pub fn is_of_service(&self) -> bool {
+        let Self::Failed(error) = self else { return false };
+        error.downcast_ref::<ServiceError>().is_some_and(|error| {
+            !matches!(error.code(), ErrorCode::InvalidInput | ErrorCode::TooLittleData | ErrorCode::NotFound)
+        })
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)

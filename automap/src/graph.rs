@@ -1,20 +1,21 @@
 //! `automap graph`: the behaviour graph alone.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use automap_proto::{
     behavior_graph::BehaviorGraph,
     frame::MetricFrame,
-    frame_stream::{self, PartAssembler},
+    frame_stream::PartAssembler,
     graph_stream::GraphAssembler,
     incident::{WindowRows, ranges_to_wire, row_ranges},
     settings::GraphSettings,
     v1::{
-        self, build_graph_request, collect_recording_request,
-        collector_service_client::CollectorServiceClient,
+        self, collect_recording_request, collector_service_client::CollectorServiceClient,
         graph_builder_service_client::GraphBuilderServiceClient,
     },
 };
-use automap_service_kit::{client, error::ServiceError};
+use automap_service_kit::{client, error::ServiceError, graph_upload};
 use futures::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -32,6 +33,9 @@ use crate::{
 
 /// Samples of a frame that one command takes, bytes.
 const MAX_FRAME_BYTES: usize = 4 << 30;
+
+/// What is said of a service that breaks its contract.
+const WRONG_ANSWER: &str = "a service answered what it must not";
 
 /// The name under which the graph is asked for.
 const SELECTION: &str = "graph";
@@ -64,13 +68,16 @@ async fn build(
     let spinner = Spinner::new("reading metrics");
     let frame = collect(&addresses.collector, request).await?;
     let divided = WindowRows::divide(&frame, request.context())?;
+    request.context().check_front_end(&frame)?;
+    if let Some(warning) = divided.warning() {
+        stdout::note(&format!("warning: {warning}"));
+    }
     let rows = match window {
         GraphWindow::Incident => divided.incident,
         GraphWindow::Normal => divided.normal,
         GraphWindow::All => divided.all(),
     };
     let description = v1::GraphDescription {
-        frame: Some(frame_stream::header(&frame)),
         settings: Some(settings.into()),
         selections: vec![v1::RowSelection {
             name: SELECTION.into(),
@@ -78,15 +85,15 @@ async fn build(
         }],
         ..v1::GraphDescription::default()
     };
-    let mut parts = vec![build_graph_request::Part::Description(description)];
-    parts.extend(frame_stream::chunks(&frame).map(build_graph_request::Part::Chunk));
-    let requests = futures::stream::iter(parts).map(|part| v1::BuildGraphRequest { part: Some(part) });
+    let requests = graph_upload::requests(Arc::new(frame), description);
     let channel = client::channel("graph-builder", &addresses.graph_builder)?;
     let mut builder = GraphBuilderServiceClient::new(channel);
     let mut answer = builder.build_graph(requests).await.map_err(ServiceError::from)?.into_inner();
     let mut assembler = GraphAssembler::default();
     while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
-        if let Some(progress) = message.part.map(|part| assembler.push(part)).transpose()?.flatten() {
+        if let Some(progress) =
+            message.part.map(|part| assembler.push(part)).transpose().context(WRONG_ANSWER)?.flatten()
+        {
             spinner.show(&v1::DiagnosisProgress {
                 detail: format!("testing at level {}, {} tests so far", progress.level, progress.tests),
                 ..v1::DiagnosisProgress::default()
@@ -101,17 +108,17 @@ async fn build(
 async fn collect(collector: &str, request: &IncidentRequest) -> Result<MetricFrame, Failure> {
     use collect_recording_request::Part;
     let data = read_in_chunks(request.metrics_file())?;
-    let first = futures::stream::iter([Part::Description(request.description().clone())]);
+    let first = futures::stream::iter([Some(Part::Description(request.description().clone()))]);
     let requests = first
-        .chain(ReceiverStream::new(data).map(|chunk| Part::Data(chunk.into())))
-        .map(|part| v1::CollectRecordingRequest { part: Some(part) });
+        .chain(ReceiverStream::new(data).map(|chunk| chunk.map(|bytes| Part::Data(bytes.into()))))
+        .map(|part| v1::CollectRecordingRequest { part });
     let mut client = CollectorServiceClient::new(client::channel("collector", collector)?);
     let mut answer = client.collect_recording(requests).await.map_err(ServiceError::from)?.into_inner();
     let mut assembler = PartAssembler::new(MAX_FRAME_BYTES);
     while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
-        assembler.push(message.part)?;
+        assembler.push(message.part).context(WRONG_ANSWER)?;
     }
-    let (frame, summary) = assembler.finish()?;
+    let (frame, summary) = assembler.finish().context(WRONG_ANSWER)?;
     for warning in summary.warnings {
         stdout::note(&format!("warning: {warning}"));
     }

@@ -3,7 +3,11 @@
 use automap_collector::CollectorConfig;
 use automap_graph_builder::GraphBuilderConfig;
 use automap_profiler::ProfilerConfig;
-use automap_service_kit::{config, logging, server, shutdown};
+use automap_service_kit::{
+    config, logging,
+    server::{self, ServeError},
+    shutdown,
+};
 use automap_walker::WalkerConfig;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -32,6 +36,14 @@ pub struct ServicesConfig {
 /// Variables that override the file start with this.
 const ENVIRONMENT_PREFIX: &str = "AUTOMAP_";
 
+/// A wrong setting is wrong usage; a store that cannot be opened may be a good setting at a bad time.
+fn ended(error: ServeError) -> Failure {
+    match error {
+        ServeError::Configuration(invalid) if invalid.field() != "profiler.path" => Failure::from(invalid),
+        other => Failure::Failed(anyhow::Error::new(other)),
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -45,21 +57,19 @@ pub async fn serve(args: ServeArgs) -> Result<(), Failure> {
     match args.role {
         Role::Collector => {
             let listener = listen("collector", &config.collector.server).await?;
-            automap_collector::serve(listener, config.collector, stop).await.map_err(anyhow::Error::new)?;
+            automap_collector::serve(listener, config.collector, stop).await.map_err(ended)?;
         }
         Role::GraphBuilder => {
             let listener = listen("graph-builder", &config.graph_builder.server).await?;
-            automap_graph_builder::serve(listener, config.graph_builder, stop)
-                .await
-                .map_err(anyhow::Error::new)?;
+            automap_graph_builder::serve(listener, config.graph_builder, stop).await.map_err(ended)?;
         }
         Role::Profiler => {
             let listener = listen("profiler", &config.profiler.server).await?;
-            automap_profiler::serve(listener, config.profiler, stop).await.map_err(anyhow::Error::new)?;
+            automap_profiler::serve(listener, config.profiler, stop).await.map_err(ended)?;
         }
         Role::Walker => {
             let listener = listen("walker", &config.walker.server).await?;
-            automap_walker::serve(listener, config.walker, stop).await.map_err(anyhow::Error::new)?;
+            automap_walker::serve(listener, config.walker, stop).await.map_err(ended)?;
         }
         Role::All => {
             let services = Embedded::start_configured(config).await?;

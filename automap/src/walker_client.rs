@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use crate::{answer::Answer, failure::Failure};
+use crate::{answer::Answer, failure::Failure, stdout};
 
 /// A walker, local or remote.
 #[derive(Debug, Clone)]
@@ -47,10 +47,10 @@ impl WalkerClient {
     ) -> Result<Answer, Failure> {
         use diagnose_recording_request::Part;
         let data = read_in_chunks(metrics_file)?;
-        let first = futures::stream::iter([Part::Incident(incident)]);
+        let first = futures::stream::iter([Some(Part::Incident(incident))]);
         let requests = first
-            .chain(ReceiverStream::new(data).map(|chunk| Part::Data(chunk.into())))
-            .map(|part| v1::DiagnoseRecordingRequest { part: Some(part) });
+            .chain(ReceiverStream::new(data).map(|chunk| chunk.map(|bytes| Part::Data(bytes.into()))))
+            .map(|part| v1::DiagnoseRecordingRequest { part });
         let mut client = self.client.clone();
         let mut answer =
             client.diagnose_recording(requests).await.map_err(|status| self.failed(status))?.into_inner();
@@ -70,7 +70,7 @@ impl WalkerClient {
     fn failed(&self, status: tonic::Status) -> ServiceError {
         let error = ServiceError::from(status);
         match error.code() {
-            ErrorCode::Unavailable | ErrorCode::DeadlineExceeded => {
+            ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Internal => {
                 error.context(&format!("walker at {}", self.url))
             }
             _ => error,
@@ -78,23 +78,23 @@ impl WalkerClient {
     }
 }
 
-/// Reads a file on a thread of its own, at the pace at which it is sent.
-pub(crate) fn read_in_chunks(path: &Path) -> anyhow::Result<mpsc::Receiver<Vec<u8>>> {
+/// Reads a file on a thread of its own, at the pace at which it is sent. `None` stands for a read that failed: sent on as a
+/// message without a part, it keeps the server from taking what came so far for the whole file.
+pub(crate) fn read_in_chunks(path: &Path) -> anyhow::Result<mpsc::Receiver<Option<Vec<u8>>>> {
     let mut file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let (sender, receiver) = mpsc::channel(4);
     let name = path.display().to_string();
     tokio::task::spawn_blocking(move || {
         loop {
             let mut chunk = Vec::new();
-            match file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk) {
-                Ok(0) => break,
-                Ok(_) if sender.blocking_send(chunk).is_ok() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    // The upload ends early, and the collector says what it got.
-                    tracing::error!(file = name, %error, "reading stopped");
-                    break;
-                }
+            let read = file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
+            if let Err(error) = &read {
+                stdout::note(&format!("cannot read {name}: {error}"));
+            }
+            let broken = read.is_err();
+            let ended = matches!(read, Ok(0));
+            if ended || sender.blocking_send((!broken).then_some(chunk)).is_err() || broken {
+                break;
             }
         }
     });

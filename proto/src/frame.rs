@@ -147,11 +147,6 @@ impl MetricFrame {
         start..end
     }
 
-    /// Whether any series has a sample in row `row`.
-    pub fn row_has_sample(&self, row: usize) -> bool {
-        self.values.column(row).iter().any(|value| !value.is_nan())
-    }
-
     /// For each row whether any series has a sample there. O(series · samples), along memory.
     pub fn rows_with_samples(&self) -> Vec<bool> {
         let mut present = vec![false; self.grid.samples()];
@@ -222,7 +217,6 @@ mod tests {
         let values = array![[f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 7.0]];
         let frame = MetricFrame::new(grid(4), series, values).unwrap();
         assert_eq!(frame.rows_with_samples(), [false, false, false, true]);
-        assert!(frame.row_has_sample(3) && !frame.row_has_sample(0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     call_graph::CallGraph,
     frame::{MetricFrame, check_name},
-    invalid::Invalid,
+    invalid::{Invalid, did_you_mean},
     time::{TimeGrid, TimeWindow, UnixMillis},
     v1,
 };
@@ -52,6 +52,22 @@ impl IncidentContext {
     /// The service that alerts.
     pub fn front_end(&self) -> &str {
         &self.front_end
+    }
+
+    /// Checks that the front end is a service of `frame`.
+    ///
+    /// # Errors
+    /// It is not; the nearest name is suggested.
+    pub fn check_front_end(&self, frame: &MetricFrame) -> Result<(), Invalid> {
+        let name = &self.front_end;
+        if frame.service_index(name).is_some() {
+            return Ok(());
+        }
+        let hint = did_you_mean(name, frame.services().iter().map(String::as_str)).map_or_else(
+            || format!("; {} services have, such as {}", frame.services().len(), frame.services()[0]),
+            |near| format!("; did you mean {near}?"),
+        );
+        Err(Invalid::new("front_end", format!("{name} is no service with metrics{hint}")))
     }
 
     /// When the incident began.
@@ -168,6 +184,17 @@ impl WindowRows {
         Ok(Self { normal, incident, exclusions_ignored })
     }
 
+    /// What a person should know about the division.
+    pub fn warning(&self) -> Option<String> {
+        self.exclusions_ignored.then(|| {
+            format!(
+                "excluded intervals were ignored: they would have left fewer than {MIN_ROWS_AFTER_EXCLUSION} of {} \
+                 normal rows",
+                self.normal.len()
+            )
+        })
+    }
+
     /// Normal and incident rows together, sorted.
     pub fn all(&self) -> Vec<usize> {
         let mut rows: Vec<usize> = self.normal.iter().chain(&self.incident).copied().collect();
@@ -246,6 +273,14 @@ mod tests {
         assert_eq!(rows.incident, [14, 15, 16, 17]);
         assert_eq!(rows.normal, [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
         assert!(!rows.exclusions_ignored);
+    }
+
+    #[test]
+    fn a_front_end_that_is_no_service_is_refused_with_the_nearest_name() {
+        assert_eq!(context(5, None, &[]).check_front_end(&frame(8, &[])), Ok(()));
+        let other = IncidentContext::new("shop", "A", UnixMillis(0), None, vec![], None).unwrap();
+        let error = other.check_front_end(&frame(8, &[])).unwrap_err();
+        assert!(error.problem().ends_with("did you mean a?"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 
+/// A peer that answers no ping for this long has hung, and its calls fail.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// A channel to `url` (`http://host:port`) that connects on its first call and again after a fault.
 ///
 /// # Errors
@@ -23,6 +26,9 @@ pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
         .connect_lazy())
 }
 

@@ -146,8 +146,8 @@ impl From<ServiceError> for Status {
 
 impl From<Status> for ServiceError {
     /// Reads an error of another service. Its own reason wins over the bare code. tonic reports its timeouts as `Cancelled`
-    /// with the words "Timeout expired", which is a passed deadline, and a message above the limit as `OutOfRange`, which
-    /// is the sender's mistake.
+    /// with the words "Timeout expired", which is a passed deadline, a message above the limit as `OutOfRange`, which is
+    /// the sender's mistake, and a connection that broke as `Unknown`.
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let reason = details.error_info().map(|info| info.reason.as_str());
@@ -161,6 +161,7 @@ impl From<Status> for ServiceError {
             }
             Some((code, _, _)) => *code,
             None if status.code() == Code::OutOfRange => ErrorCode::InvalidInput,
+            None if status.code() == Code::Unknown => ErrorCode::Unavailable,
             None => ErrorCode::Internal,
         };
         let field = details
@@ -168,7 +169,13 @@ impl From<Status> for ServiceError {
             .and_then(|request| request.field_violations.first())
             .map(|violation| violation.field.clone());
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
-        Self { code, message: status.message().to_owned(), field, retry_after }
+        // Some answers, such as that of a server without the service, come without a word.
+        let message = if status.message().is_empty() {
+            status.code().description().to_owned()
+        } else {
+            status.message().to_owned()
+        };
+        Self { code, message, field, retry_after }
     }
 }
 
@@ -202,6 +209,7 @@ mod tests {
         assert_eq!(ServiceError::from(Status::cancelled("by caller")).code(), ErrorCode::Cancelled);
         assert_eq!(ServiceError::from(Status::data_loss("gone")).code(), ErrorCode::DataLoss);
         assert_eq!(ServiceError::from(Status::out_of_range("large")).code(), ErrorCode::InvalidInput);
+        assert_eq!(ServiceError::from(Status::unknown("h2 broke")).code(), ErrorCode::Unavailable);
         assert_eq!(ServiceError::from(Status::permission_denied("no")).code(), ErrorCode::Internal);
     }
 }

@@ -8,11 +8,13 @@
 //! | [`client`] | channels to other services |
 //! | [`shutdown`] | SIGTERM and SIGINT as a token |
 //! | [`work`] | computation off the async threads that stops when its caller is gone |
+//! | [`graph_upload`] | a frame on its way to the graph-builder |
 //! | [`logging`] | logs on standard error |
 
 pub mod client;
 pub mod config;
 pub mod error;
+pub mod graph_upload;
 pub mod logging;
 pub mod server;
 pub mod shutdown;

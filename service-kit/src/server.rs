@@ -61,7 +61,7 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The listening socket failed.
-    #[error("cannot listen on {address}: {source}; choose another server.listen")]
+    #[error("cannot listen on {address}; choose another server.listen")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -69,7 +69,7 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// A setting is wrong.
-    #[error("configuration: {0}")]
+    #[error(transparent)]
     Configuration(#[from] automap_proto::invalid::Invalid),
     /// Reflection could not be built from the contract.
     #[error("cannot offer reflection: {0}")]

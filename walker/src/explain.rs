@@ -31,9 +31,11 @@ pub fn departures(ranked: &RankedService) -> Vec<String> {
     ranked.evidence.iter().filter(|item| left_normal(item)).map(departure).collect()
 }
 
-/// Less than one spread is what the series does when all is well: it counts in the score, not as a reason.
+/// Spreads below which a departure counts in the score but is no reason to tell: series do that when all is well.
+const TOLD_SPREADS: f64 = 3.0;
+
 fn left_normal(item: &Evidence) -> bool {
-    item.deviation >= std::f64::consts::LN_2
+    item.deviation >= TOLD_SPREADS.ln_1p()
 }
 
 /// A score as a person reads it.
@@ -150,9 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn less_than_one_spread_is_no_reason() {
+    fn less_than_three_spreads_are_no_reason() {
         let mut ranked = cart();
-        ranked.evidence[1].deviation = 0.9_f64.ln_1p();
+        ranked.evidence[1].deviation = 2.9_f64.ln_1p();
         assert_eq!(sentences(&ranked).len(), 3);
         ranked.evidence.remove(0);
         assert!(departures(&ranked).is_empty());

@@ -4,8 +4,6 @@ use automap_proto::{incident::WindowRows, settings::GraphSettings, time::TimeGri
 
 /// Fewest rows of a window from which a graph is built.
 pub const MIN_GRAPH_ROWS: usize = 30;
-/// Fewest normal windows whose sum is normal behaviour.
-pub const MIN_NORMAL_WINDOWS: usize = 5;
 /// Most normal windows that one diagnosis builds: the ones nearest to the incident.
 pub const MAX_NORMAL_WINDOWS: usize = 12;
 

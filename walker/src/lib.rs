@@ -18,7 +18,7 @@
 //! | [`explain`] | the ranking in sentences |
 //! | [`window_summary`] | how much data a window had |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
-//! | `order`, `pipeline`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
+//! | `order`, `pipeline`, `graph_findings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | `service` | the RPCs |
 //! | [`config`] | configuration |
 
@@ -27,6 +27,7 @@ pub mod config;
 pub mod deviation;
 pub mod evidence_walk;
 pub mod explain;
+mod graph_findings;
 pub mod graph_plan;
 mod listener;
 mod memory;
@@ -52,6 +53,8 @@ pub mod window_summary;
 #[cfg(test)]
 mod test_frames;
 
+use std::time::Duration;
+
 use automap_proto::v1::walker_service_server::WalkerServiceServer;
 use automap_service_kit::server::{self, ServeError};
 use tokio::net::TcpListener;
@@ -73,7 +76,15 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let server = config.server.clone();
-    let walker = service::WalkerRpc::new(config)?;
+    let walker = service::WalkerRpc::new(config, shutdown.clone())?;
+    let started = walker.started.clone();
     let routes = Routes::new(WalkerServiceServer::new(walker));
-    server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await
+    let served = server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await;
+    // Diagnoses without a caller get the same time to end as those with one.
+    started.close();
+    let drain = Duration::from_secs(server.drain_seconds);
+    if tokio::time::timeout(drain, started.wait()).await.is_err() {
+        tracing::warn!(running = started.len(), "drain time is over, dropping started diagnoses");
+    }
+    served
 }

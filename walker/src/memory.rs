@@ -35,7 +35,7 @@ pub(crate) async fn record_incident(
     peers: &Peers,
     context: &IncidentContext,
     diagnosis: &v1::Diagnosis,
-    graph: Option<&GraphInput>,
+    graph: &GraphInput,
     parameters: &AutomapParameters,
     normal_graphs: Vec<v1::NormalGraph>,
 ) -> Result<String, ServiceError> {
@@ -49,11 +49,9 @@ pub(crate) async fn record_incident(
         incident_id: incident_id.clone(),
         context: Some(context.into()),
         settings: Some((&graph_settings(parameters)).into()),
-        anomaly_graph: graph.map(|found| (&found.anomaly).into()),
-        profiles: graph
-            .map(|found| found.profiles.iter().map(v1::ServiceProfile::from).collect())
-            .unwrap_or_default(),
-        correlations: graph.map(GraphInput::correlations_to_wire).unwrap_or_default(),
+        anomaly_graph: Some((&graph.anomaly).into()),
+        profiles: graph.profiles.iter().map(v1::ServiceProfile::from).collect(),
+        correlations: graph.correlations_to_wire(),
         ranked_services: diagnosis.ranking.iter().map(|ranked| ranked.service.clone()).collect(),
         recorded_at: Some(now().to_wire()),
         confirmations: Vec::new(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use automap_proto::{
     frame::MetricFrame,
-    frame_stream::{self, PartAssembler},
+    frame_stream::PartAssembler,
     graph_stream::{BuiltGraph, GraphAssembler},
     incident::{ranges_to_wire, row_ranges},
     invalid::Invalid,
@@ -18,6 +18,7 @@ use automap_proto::{
 use automap_service_kit::{
     client,
     error::{ErrorCode, ServiceError},
+    graph_upload,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio_stream::wrappers::ReceiverStream;
@@ -97,7 +98,17 @@ impl Peers {
         selections: &[(String, Vec<usize>)],
         listener: &dyn Listener,
     ) -> Result<BTreeMap<String, BuiltGraph>, ServiceError> {
-        let requests = build_requests(frame, settings, front_end, selections);
+        let selections = selections.iter().map(|(name, rows)| v1::RowSelection {
+            name: name.clone(),
+            rows: ranges_to_wire(&row_ranges(rows)),
+        });
+        let description = v1::GraphDescription {
+            settings: Some(settings.into()),
+            selections: selections.collect(),
+            front_end: front_end.into(),
+            ..v1::GraphDescription::default()
+        };
+        let requests = graph_upload::requests(frame, description);
         let answer = self
             .graph_builder
             .clone()
@@ -120,39 +131,12 @@ pub(crate) fn failed(service: &str, status: tonic::Status) -> ServiceError {
     let error = ServiceError::from(status);
     match error.code() {
         ErrorCode::InvalidInput | ErrorCode::TooLittleData | ErrorCode::NotFound => error,
+        // Nobody here cancelled: the peer is stopping.
+        ErrorCode::Cancelled => {
+            ServiceError::new(ErrorCode::Unavailable, format!("{service}: {}", error.message()))
+        }
         _ => error.context(service),
     }
-}
-
-/// The messages of one `BuildGraph` call: a description, then the samples, made on a thread of their own at the pace at
-/// which they are sent.
-fn build_requests(
-    frame: Arc<MetricFrame>,
-    settings: &GraphSettings,
-    front_end: &str,
-    selections: &[(String, Vec<usize>)],
-) -> ReceiverStream<v1::BuildGraphRequest> {
-    use v1::build_graph_request::Part;
-    let selections = selections
-        .iter()
-        .map(|(name, rows)| v1::RowSelection { name: name.clone(), rows: ranges_to_wire(&row_ranges(rows)) });
-    let description = v1::GraphDescription {
-        frame: Some(frame_stream::header(&frame)),
-        settings: Some(settings.into()),
-        selections: selections.collect(),
-        front_end: front_end.into(),
-        throughput_rows: Vec::new(),
-    };
-    let (sender, receiver) = tokio::sync::mpsc::channel(4);
-    tokio::task::spawn_blocking(move || {
-        let chunks = frame_stream::chunks(&frame).map(Part::Chunk);
-        for part in std::iter::once(Part::Description(description)).chain(chunks) {
-            if sender.blocking_send(v1::BuildGraphRequest { part: Some(part) }).is_err() {
-                break;
-            }
-        }
-    });
-    ReceiverStream::new(receiver)
 }
 
 async fn assemble(

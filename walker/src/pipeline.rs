@@ -3,36 +3,28 @@
 use std::sync::Arc;
 
 use automap_proto::{
-    behavior_graph::BehaviorGraph,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
-    invalid::{Invalid, did_you_mean},
-    metric::METRIC_COUNT,
-    profile::ServiceProfile,
+    invalid::Invalid,
+    method::Method,
     v1::{self, DiagnosisStage},
 };
-use automap_service_kit::{error::ServiceError, work};
+use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES, work};
+use prost::Message as _;
 
 use crate::{
-    graph_plan::{GraphPlan, INCIDENT_GRAPH, graph_settings, normal_graph_name},
+    graph_findings::{GraphFindings, graph_findings},
     listener::Listener,
-    memory::{incident_id, record_incident},
+    memory::record_incident,
     order::{Input, Order},
-    peers::{Collected, Peers, failed},
-    ranker::{self, GraphInput, RankInput},
+    peers::{Collected, Peers},
+    ranker::{self, RankInput},
     stages::Stages,
     window_summary,
 };
 
-/// The behaviour graph of a diagnosis with all that was learned about it.
-struct GraphFindings {
-    input: GraphInput,
-    tests: u64,
-    normal_windows: u32,
-    normal_graphs: Vec<v1::NormalGraph>,
-    similar: Vec<v1::PastIncident>,
-    warnings: Vec<String>,
-}
+/// Room for what wraps a diagnosis in a message.
+const ENVELOPE_BYTES: usize = 64 << 10;
 
 /// Carries out an order.
 ///
@@ -58,7 +50,7 @@ pub(crate) async fn diagnose(
     let context = known_context(context, &collected)?;
     let Collected { frame, mut warnings, .. } = collected;
     let rows = WindowRows::divide(&frame, &context)?;
-    check_front_end(&frame, &context)?;
+    context.check_front_end(&frame)?;
     warnings.extend(context_warnings(&frame, &context, &rows));
 
     let frame = Arc::new(frame);
@@ -77,8 +69,8 @@ pub(crate) async fn diagnose(
     );
     let (ranked_frame, ranked_context) = (Arc::clone(&frame), context.clone());
     let (graph, rest) = findings.map_or((None, None), |found| {
-        let GraphFindings { input, tests, normal_windows, normal_graphs, similar, .. } = found;
-        (Some(input), Some((tests, normal_windows, normal_graphs, similar)))
+        let GraphFindings { input, tests, normal_windows, normal_graphs, similar, compared, .. } = found;
+        (Some(input), Some((tests, normal_windows, normal_graphs, similar, compared)))
     });
     let (ranking, graph, rows) = work::run({
         let parameters = parameters.clone();
@@ -101,7 +93,7 @@ pub(crate) async fn diagnose(
     let summary = |selected: &[usize]| {
         window_summary::summarise(&frame, selected).map(|window| v1::WindowSummary::from(&window))
     };
-    let (tests, normal_windows, normal_graphs, similar) = rest.unwrap_or_default();
+    let (tests, normal_windows, normal_graphs, similar, compared) = rest.unwrap_or_default();
     let mut diagnosis = v1::Diagnosis {
         diagnosis_id,
         system: context.system().into(),
@@ -124,15 +116,29 @@ pub(crate) async fn diagnose(
         version: env!("CARGO_PKG_VERSION").into(),
         ..v1::Diagnosis::default()
     };
-    if record {
+    // A baseline's ranking would replace what a better method remembered of the same incident.
+    let worth_keeping = matches!(method, Method::Evidence | Method::Automap);
+    if let (true, true, Some(graph)) = (record, worth_keeping, &graph) {
         listener.progress(DiagnosisStage::Recording, "recording the incident".into());
-        match record_incident(peers, &context, &diagnosis, graph.as_ref(), &parameters.automap, normal_graphs)
-            .await
-        {
-            Ok(incident_id) => diagnosis.incident_id = incident_id,
-            Err(error) => diagnosis.warnings.push(format!("the incident was not recorded: {error}")),
+        if compared {
+            match record_incident(peers, &context, &diagnosis, graph, &parameters.automap, normal_graphs)
+                .await
+            {
+                Ok(incident_id) => diagnosis.incident_id = incident_id,
+                Err(error) => diagnosis.warnings.push(format!("the incident was not recorded: {error}")),
+            }
+        } else {
+            diagnosis
+                .warnings
+                .push("the incident was not recorded: it was not compared with normal behaviour".into());
         }
         stages.end("record");
+    }
+    if diagnosis.encoded_len() > MAX_MESSAGE_BYTES - ENVELOPE_BYTES {
+        diagnosis.behavior_graph = None;
+        diagnosis
+            .warnings
+            .push("the behaviour graph was left out of the answer: it is too large for one message".into());
     }
     diagnosis.stages = stages.into_wire();
     Ok(diagnosis)
@@ -153,26 +159,24 @@ fn known_context(
     }
 }
 
-fn check_front_end(frame: &MetricFrame, context: &IncidentContext) -> Result<(), Invalid> {
-    let name = context.front_end();
-    if frame.service_index(name).is_some() {
-        return Ok(());
-    }
-    let services = frame.services().iter().map(String::as_str);
-    let hint = did_you_mean(name, services).map_or_else(
-        || format!("; {} services have, such as {}", frame.services().len(), frame.services()[0]),
-        |near| format!("; did you mean {near}?"),
-    );
-    Err(Invalid::new("front_end", format!("{name} is no service with metrics{hint}")))
+/// Whether any series of a service has a sample in `rows`.
+fn has_sample(frame: &MetricFrame, service: usize, rows: &[usize]) -> bool {
+    frame.series_of(service).any(|series| rows.iter().any(|&row| !frame.values()[[series, row]].is_nan()))
 }
 
 /// What a person should know before trusting the answer.
 fn context_warnings(frame: &MetricFrame, context: &IncidentContext, rows: &WindowRows) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if rows.exclusions_ignored {
+    let mut warnings: Vec<String> = rows.warning().into_iter().collect();
+    let fell_silent: Vec<&str> = (0..frame.services().len())
+        .filter(|&service| {
+            has_sample(frame, service, &rows.normal) && !has_sample(frame, service, &rows.incident)
+        })
+        .map(|service| frame.services()[service].as_str())
+        .collect();
+    if !fell_silent.is_empty() {
         warnings.push(format!(
-            "excluded intervals were ignored: they would have left too few of {} normal rows",
-            rows.normal.len()
+            "no samples during the incident, so without evidence though perhaps down: {}",
+            fell_silent.join(", ")
         ));
     }
     if let Some(calls) = context.call_graph() {
@@ -193,113 +197,4 @@ fn context_warnings(frame: &MetricFrame, context: &IncidentContext, rows: &Windo
         }
     }
     warnings
-}
-
-async fn graph_findings(
-    peers: &Peers,
-    frame: &Arc<MetricFrame>,
-    context: &IncidentContext,
-    rows: &WindowRows,
-    parameters: &crate::parameters::AutomapParameters,
-    listener: &dyn Listener,
-    stages: &mut Stages,
-) -> Result<GraphFindings, ServiceError> {
-    let plan = GraphPlan::new(rows);
-    let settings = graph_settings(parameters);
-    let mut selections = vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone())];
-    selections.extend(
-        plan.normal.iter().enumerate().map(|(index, window)| (normal_graph_name(index), window.clone())),
-    );
-    let mut graphs =
-        peers.build_graphs(Arc::clone(frame), &settings, context.front_end(), &selections, listener).await?;
-    let built = graphs
-        .remove(INCIDENT_GRAPH)
-        .ok_or_else(|| ServiceError::internal("the graph-builder left out the incident graph"))?;
-    stages.end("graph");
-
-    let normal_graphs: Vec<v1::NormalGraph> = plan
-        .normal
-        .iter()
-        .enumerate()
-        .filter_map(|(index, window_rows)| {
-            let normal = graphs.get(&normal_graph_name(index))?;
-            Some(v1::NormalGraph {
-                system: context.system().into(),
-                window: Some(GraphPlan::window(frame.grid(), window_rows)?.to_wire()),
-                settings: Some((&settings).into()),
-                graph: Some((&normal.graph).into()),
-                window_ms: plan.window_ms(frame.grid()),
-            })
-        })
-        .collect();
-    listener.progress(DiagnosisStage::Weighing, "comparing with normal behaviour and past incidents".into());
-    let request = v1::WeighMetricsRequest {
-        system: context.system().into(),
-        front_end: context.front_end().into(),
-        incident_graph: Some((&built.graph).into()),
-        normal: plan.warning.is_none().then(|| v1::NormalGraphSelector {
-            system: context.system().into(),
-            settings: Some((&settings).into()),
-            window_ms: plan.window_ms(frame.grid()),
-        }),
-        literal_subtraction: parameters.literal_subtraction,
-        neighbours: u32::try_from(parameters.neighbours).unwrap_or(u32::MAX),
-        exclude_incident_id: incident_id(context),
-        normal_graphs: normal_graphs.clone(),
-    };
-    let mut findings = GraphFindings {
-        input: GraphInput {
-            anomaly: built.graph,
-            profiles: Vec::new(),
-            correlations: built.correlations,
-            weights: [1.0 / METRIC_COUNT as f64; METRIC_COUNT],
-        },
-        tests: built.tests,
-        normal_windows: 0,
-        normal_graphs,
-        similar: Vec::new(),
-        warnings: plan.warning.into_iter().collect(),
-    };
-    match peers.profiler.clone().weigh_metrics(request).await {
-        Ok(answer) => findings.learn(answer.into_inner())?,
-        Err(status) => findings.warnings.push(format!(
-            "without memory: all metrics weigh the same and no normal behaviour is subtracted ({})",
-            failed("profiler", status)
-        )),
-    }
-    stages.end("weigh");
-    Ok(findings)
-}
-
-impl GraphFindings {
-    fn learn(&mut self, answer: v1::WeighMetricsResponse) -> Result<(), Invalid> {
-        if let Some(graph) = &answer.anomaly_graph {
-            let anomaly = BehaviorGraph::try_from(graph)?;
-            if anomaly.services() != self.input.anomaly.services() {
-                return Err(Invalid::new(
-                    "anomaly_graph.services",
-                    "differ from those of the incident graph",
-                ));
-            }
-            self.input.anomaly = anomaly;
-        }
-        self.input.profiles =
-            answer.profiles.iter().map(ServiceProfile::try_from).collect::<Result<_, _>>()?;
-        self.input.weights = <[f64; METRIC_COUNT]>::try_from(answer.metric_weights.as_slice())
-            .ok()
-            .filter(|weights| weights.iter().all(|weight| (0.0..=1.0).contains(weight)))
-            .ok_or_else(|| Invalid::new("metric_weights", "must be seven numbers between 0 and 1"))?;
-        self.normal_windows = answer.normal_windows;
-        self.similar = answer
-            .similar
-            .into_iter()
-            .map(|incident| v1::PastIncident {
-                incident_id: incident.incident_id,
-                similarity: incident.similarity,
-                root_causes: incident.root_causes,
-            })
-            .collect();
-        self.warnings.extend(answer.warnings);
-        Ok(())
-    }
 }

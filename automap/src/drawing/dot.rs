@@ -16,8 +16,8 @@ pub fn render(picture: &Picture) -> String {
         writeln!(text, "  n{} -> n{} [label={}{}];", edge.from, edge.to, quoted(&metrics(edge)), line(edge))
             .ok();
     }
-    if picture.left_out > 0 {
-        writeln!(text, "  label={};", quoted(&format!("{} services left out", picture.left_out))).ok();
+    if let Some(note) = picture.note() {
+        writeln!(text, "  label={};", quoted(&note)).ok();
     }
     text.push_str("}\n");
     text
@@ -71,15 +71,17 @@ mod tests {
     #[test]
     fn hostile_names_stay_inside_their_quotes() {
         let node = Node { name: "a\"]; x \\".into(), rank: Some(1), class: None, front_end: false };
-        let text = render(&Picture { nodes: vec![node], edges: vec![], left_out: 2 });
+        let text =
+            render(&Picture { nodes: vec![node], edges: vec![], services_left_out: 2, edges_left_out: 0 });
         assert!(text.contains(r#"n0 [label="1. a\"]; x \\", fillcolor"#), "{text}");
-        assert!(text.contains("2 services left out"));
+        assert!(text.contains("2 services and 0 edges left out"));
     }
 
     #[test]
     fn undirected_walked_edges_say_so() {
         let edge = Edge { from: 0, to: 1, directed: false, metrics: vec![MetricKind::Cpu], walked: true };
-        let text = render(&Picture { nodes: vec![], edges: vec![edge], left_out: 0 });
+        let text =
+            render(&Picture { nodes: vec![], edges: vec![edge], services_left_out: 0, edges_left_out: 0 });
         assert!(text.contains("n0 -> n1 [label=\"cpu\", dir=none, color="), "{text}");
     }
 }

@@ -10,7 +10,9 @@ use automap_proto::{
 };
 
 /// More services than this do not make a readable drawing.
-const MAX_SERVICES: usize = 40;
+const MAX_SERVICES: usize = 24;
+/// More edges than this do not either, and laying them out takes seconds.
+const MAX_EDGES: usize = 60;
 /// How many of the top services have their paths drawn.
 const DRAWN_PATHS: usize = 3;
 
@@ -19,10 +21,21 @@ const DRAWN_PATHS: usize = 3;
 pub struct Picture {
     /// Nodes, sorted by name.
     pub nodes: Vec<Node>,
-    /// Edges between them, as indices into `nodes`.
+    /// Edges between them, as indices into `nodes`; walked ones first, then those in the most metric types.
     pub edges: Vec<Edge>,
     /// Services of the graph that were left out.
-    pub left_out: usize,
+    pub services_left_out: usize,
+    /// Edges between the services shown that were left out: those that stand in the fewest metric types.
+    pub edges_left_out: usize,
+}
+
+impl Picture {
+    /// What is not shown, as a note for the drawing.
+    pub fn note(&self) -> Option<String> {
+        (self.services_left_out + self.edges_left_out > 0).then(|| {
+            format!("{} services and {} edges left out", self.services_left_out, self.edges_left_out)
+        })
+    }
 }
 
 /// A service in a drawing.
@@ -118,8 +131,12 @@ impl Picture {
             metrics: Vec::new(),
             walked: true,
         }));
-        let left_out = graph.services().iter().filter(|name| !position.contains_key(name.as_str())).count();
-        Self { nodes, edges, left_out }
+        edges.sort_by_key(|edge| (!edge.walked, std::cmp::Reverse(edge.metrics.len()), edge.from, edge.to));
+        let edges_left_out = edges.len().saturating_sub(MAX_EDGES);
+        edges.truncate(MAX_EDGES);
+        let services_left_out =
+            graph.services().iter().filter(|name| !position.contains_key(name.as_str())).count();
+        Self { nodes, edges, services_left_out, edges_left_out }
     }
 }
 
@@ -167,7 +184,7 @@ mod tests {
         let picture = Picture::of_diagnosis(&graph(), &ranking.unwrap(), "a");
         let edges: Vec<(usize, usize, bool, bool)> =
             picture.edges.iter().map(|edge| (edge.from, edge.to, edge.directed, edge.walked)).collect();
-        assert_eq!(edges, [(0, 1, false, true), (2, 1, true, false), (0, 2, true, true)]);
+        assert_eq!(edges, [(0, 1, false, true), (0, 2, true, true), (2, 1, true, false)]);
         assert_eq!(picture.edges[0].metrics, [MetricKind::Latency, MetricKind::Cpu]);
         assert!(picture.nodes[0].front_end && picture.nodes[2].rank == Some(1));
     }
@@ -178,7 +195,25 @@ mod tests {
         let mut large = BehaviorGraph::new(names).unwrap();
         large.set_edge(98, 99, EdgeWeights::from_counts([1; 7]).unwrap()).unwrap();
         let picture = Picture::of_graph(&large);
-        assert_eq!((picture.nodes.len(), picture.left_out), (MAX_SERVICES, 100 - MAX_SERVICES));
+        assert_eq!((picture.nodes.len(), picture.services_left_out), (MAX_SERVICES, 100 - MAX_SERVICES));
         assert_eq!(picture.edges.len(), 1);
+    }
+
+    #[test]
+    fn a_dense_graph_is_cut_to_the_edges_of_the_most_metrics_and_drawings_say_so() {
+        let names: Vec<String> = (0..20).map(|index| format!("s{index:03}")).collect();
+        let mut dense = BehaviorGraph::new(names).unwrap();
+        for from in 0..20 {
+            for to in 0..from {
+                let counts = if from == 19 { [1, 1, 0, 0, 0, 0, 0] } else { [1, 0, 0, 0, 0, 0, 0] };
+                dense.set_edge(from, to, EdgeWeights::from_counts(counts).unwrap()).unwrap();
+            }
+        }
+        let picture = Picture::of_graph(&dense);
+        assert_eq!((picture.edges.len(), picture.edges_left_out), (MAX_EDGES, 190 - MAX_EDGES));
+        assert_eq!(picture.edges.iter().filter(|edge| edge.metrics.len() == 2).count(), 19);
+        for text in [crate::drawing::dot::render(&picture), crate::drawing::svg::render(&picture)] {
+            assert!(text.contains("0 services and 130 edges left out"));
+        }
     }
 }

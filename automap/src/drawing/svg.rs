@@ -30,9 +30,13 @@ pub fn render(picture: &Picture) -> String {
     let mut graph = VisualGraph::new(Orientation::LeftToRight);
     let handles: Vec<_> = picture.nodes.iter().map(|node| graph.add_node(element(node))).collect();
     // The layout turns round whichever edge closes a cycle: walked edges come first, so that paths lead to the right.
-    let (walked, others): (Vec<&Edge>, Vec<&Edge>) = picture.edges.iter().partition(|edge| edge.walked);
-    for edge in walked.into_iter().chain(others) {
+    for edge in &picture.edges {
         graph.add_edge(arrow(edge), handles[edge.from], handles[edge.to]);
+    }
+    if let Some(note) = picture.note() {
+        let look = StyleAttr::new(Color::new(WHITE), 0, Some(Color::new(WHITE)), 0, FONT_SIZE);
+        let size = Point::new(note.chars().count() as f64 * 9.0, 36.0);
+        graph.add_node(Element::create(ShapeKind::Box(note), look, Orientation::LeftToRight, size));
     }
     let mut writer = SVGWriter::new();
     if !picture.nodes.is_empty() {
@@ -75,7 +79,8 @@ mod tests {
             nodes: vec![node("web", None), node("<script>", Some(1)), node("db", None)],
             // A cycle, which a layered layout has to break.
             edges: vec![edge(0, 1), edge(1, 2), edge(2, 0)],
-            left_out: 0,
+            services_left_out: 0,
+            edges_left_out: 0,
         }
     }
 
@@ -90,6 +95,9 @@ mod tests {
     #[test]
     fn the_same_picture_gives_the_same_bytes() {
         assert_eq!(render(&picture()), render(&picture()));
-        assert!(render(&Picture { nodes: vec![], edges: vec![], left_out: 0 }).contains("</svg>"));
+        assert!(
+            render(&Picture { nodes: vec![], edges: vec![], services_left_out: 0, edges_left_out: 0 })
+                .contains("</svg>")
+        );
     }
 }

@@ -26,6 +26,9 @@ use label::Label;
 use precision::expected_precision;
 use report::{DatasetReport, MethodReport, Outcome, Report};
 
+/// Most diagnoses at once: what the walker lets wait.
+const MAX_JOBS: usize = 128;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -55,7 +58,7 @@ async fn evaluate(
 ) -> Result<Report, Failure> {
     let methods = if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = if args.jobs == 0 { cores } else { args.jobs };
+    let jobs = if args.jobs == 0 { cores } else { args.jobs.min(MAX_JOBS) };
     let total = datasets.iter().map(|dataset| dataset.incidents.len()).sum::<usize>() * methods.len();
     let bar = counting_bar(total, "diagnoses");
     let mut reports = Vec::new();
@@ -119,6 +122,8 @@ async fn score(
             let precision = expected_precision(&scored, label.root_cause_services.len());
             Ok(Outcome { precision, seconds, refused: false })
         }
+        // An incident may be refused; a service that fails says nothing about the method.
+        Err(failure) if failure.is_of_service() => Err(failure),
         Err(failure) => {
             stdout::note(&format!("{method} gave no answer to {}: {failure}", incident.display()));
             Ok(Outcome { precision: [0.0; precision::MAX_K], seconds, refused: true })

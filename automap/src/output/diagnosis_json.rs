@@ -56,7 +56,9 @@ struct RankedJson {
 struct EvidenceJson {
     metric: MetricKind,
     series: String,
+    /// ln(1 + times_normal_spread), what scores are made of.
     deviation: f64,
+    times_normal_spread: f64,
     direction: Direction,
 }
 
@@ -124,6 +126,7 @@ fn evidence(evidence: &Evidence) -> EvidenceJson {
         metric: evidence.metric,
         series: evidence.series.clone(),
         deviation: evidence.deviation,
+        times_normal_spread: evidence.deviation.exp_m1().min(f64::MAX),
         direction: evidence.direction,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use automap_proto::{time::UnixMillis, v1};
 use automap_walker::explain;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
@@ -15,13 +16,26 @@ pub fn render(answer: &Answer, top: usize) -> String {
     let mut text = String::new();
     let ranked = answer.ranking.services();
     if let Some(first) = ranked.first() {
-        writeln!(text, "Most likely root cause of the alert on {}: {}", answer.wire.front_end, first.service)
+        if ranked.iter().all(|service| explain::departures(service).is_empty()) {
+            writeln!(
+                text,
+                "No service left its normal behaviour: the order below says nothing. Is the anomaly's time right?"
+            )
             .ok();
-        for sentence in explain::sentences(first) {
-            writeln!(text, "  {sentence}").ok();
+        } else {
+            writeln!(
+                text,
+                "Most likely root cause of the alert on {}: {}",
+                answer.wire.front_end, first.service
+            )
+            .ok();
+            for sentence in explain::sentences(first) {
+                writeln!(text, "  {sentence}").ok();
+            }
         }
         text.push('\n');
     }
+    writeln!(text, "{}", what_was_diagnosed(answer)).ok();
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["rank", "service", "class", "score", "evidence", "path"]);
@@ -38,6 +52,13 @@ pub fn render(answer: &Answer, top: usize) -> String {
         ]);
     }
     writeln!(text, "{table}").ok();
+    if ranked.iter().any(|service| service.class.is_some()) {
+        writeln!(
+            text,
+            "class: R latency, C cpu, N throughput or congestion, S io, E memory or nothing dominates"
+        )
+        .ok();
+    }
     if ranked.len() > top {
         writeln!(text, "{} more services; --top N shows more, --output json all", ranked.len() - top).ok();
     }
@@ -55,4 +76,26 @@ pub fn render(answer: &Answer, top: usize) -> String {
         writeln!(text, "warning: {warning}").ok();
     }
     text
+}
+
+/// `shop by evidence: incident 2026-03-01T10:50:00Z to 2026-03-01T10:54:55Z (60 rows), normal … (600 rows)`
+fn what_was_diagnosed(answer: &Answer) -> String {
+    let window = |summary: Option<&v1::WindowSummary>| {
+        let summary = summary.cloned().unwrap_or_default();
+        format!("{} to {} ({} rows)", moment(summary.start), moment(summary.end), summary.samples)
+    };
+    format!(
+        "{} by {}: incident {}, normal {}",
+        answer.wire.system,
+        answer.method,
+        window(answer.wire.window.as_ref()),
+        window(answer.wire.normal_window.as_ref())
+    )
+}
+
+fn moment(time: Option<prost_types::Timestamp>) -> String {
+    UnixMillis::from_wire("time", time)
+        .ok()
+        .and_then(|time| jiff::Timestamp::from_millisecond(time.0).ok())
+        .map_or_else(|| "?".to_owned(), |time| time.to_string())
 }

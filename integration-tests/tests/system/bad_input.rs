@@ -29,7 +29,7 @@ fn diagnose(metrics: &str, count: usize, more: &[&str]) -> command::Ended {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("metrics.csv"), metrics).unwrap();
     let start = (1000 + 60 * count.saturating_sub(6)).to_string();
-    let mut arguments = vec!["diagnose", "metrics.csv"];
+    let mut arguments = vec!["diagnose", "metrics.csv", "--system", "test"];
     for (flag, value) in [("--front-end", "web"), ("--anomaly-start", start.as_str())] {
         if !more.contains(&flag) {
             arguments.extend([flag, value]);
@@ -222,4 +222,30 @@ fn evaluation_without_incidents_is_an_error() {
     let home = tempfile::tempdir().unwrap();
     let ended = command::run(home.path(), &[Path::new("evaluate"), home.path()]).unwrap();
     assert_says(&ended, 1, &["no labelled incident"]);
+}
+
+#[test]
+fn an_answer_is_printed_even_when_its_drawing_cannot_be_written() {
+    let metrics = HEADER.to_owned() + &rows(40);
+    let ended = diagnose(&metrics, 40, &["--graph", "nowhere/graph.svg"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.stdout.starts_with("Most likely root cause"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("nowhere/graph.svg"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_service_that_falls_silent_is_named_and_healthy_data_name_nobody() {
+    let mut silent = HEADER.to_owned();
+    let mut healthy = HEADER.to_owned();
+    for row in 0..40 {
+        let wave = f64::from(row % 5) / 10.0;
+        let db = if row < 34 { format!("{wave},{wave}") } else { ",".into() };
+        silent.push_str(&format!("{},{wave},{wave},{db}\n", 1000 + 60 * row));
+        healthy.push_str(&format!("{},{wave},{wave},{wave},{wave}\n", 1000 + 60 * row));
+    }
+    let ended = diagnose(&silent, 40, &[]);
+    assert!(ended.stdout.contains("no samples during the incident"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("perhaps down: db"), "{}", ended.stdout);
+    let ended = diagnose(&healthy, 40, &[]);
+    assert!(ended.stdout.starts_with("No service left its normal behaviour"), "{}", ended.stdout);
 }

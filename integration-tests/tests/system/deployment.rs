@@ -42,7 +42,7 @@ pub(crate) fn assert_one_answer(incident: &Path, method: &str) {
     let shuffled = home.path().join("shuffled");
     recording::copy_unlabelled(incident, &shuffled).unwrap();
     recording::shuffle_columns(&shuffled.join("metrics.csv")).unwrap();
-    let more = stored("shuffled");
+    let more = stored("shuffled-store");
     let borrowed: Vec<&str> = more.iter().map(String::as_str).collect();
     assert_eq!(diagnose(home.path(), &shuffled, &borrowed, None), reference, "with shuffled columns");
 

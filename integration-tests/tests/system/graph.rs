@@ -75,3 +75,12 @@ fn drawings_and_wrong_flags() {
         assert!(ended.stderr.contains(part), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_front_end_that_is_no_service_is_wrong_usage_here_too() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let ended = command::run(home.path(), &["graph", "incident", "--front-end", "chekout"]).unwrap();
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("did you mean checkout?"), "{}", ended.stderr);
+}

@@ -56,5 +56,6 @@ fn a_wrong_configuration_names_the_key_and_ends_with_two() {
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     std::fs::write(home.path().join("peer.toml"), "[walker]\ncollector = \"collector:4311\"\n").unwrap();
     let ended = command::run(home.path(), &["serve", "walker", "--config", "peer.toml"]).unwrap();
-    assert!(ended.code != 0 && ended.stderr.contains("walker.collector"), "{} {}", ended.code, ended.stderr);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("walker.collector"), "{}", ended.stderr);
 }

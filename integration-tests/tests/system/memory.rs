@@ -47,6 +47,10 @@ async fn a_confirmed_incident_teaches_the_next_and_never_itself() {
     assert!(wrong.message().contains("did you mean cart?"), "{wrong}");
     client.confirm_root_cause(confirmation(&first["diagnosis_id"], &["cart"])).await.unwrap();
 
+    // A baseline's ranking must not replace what is remembered.
+    let baseline = diagnose(home.path(), &service.address, &["--method", "n-sigma"]);
+    assert_eq!(baseline["incident_id"], Value::Null);
+
     // The same data under another front end are another incident.
     let next = diagnose(home.path(), &service.address, &["--method", "automap", "--front-end", "checkout"]);
     assert_eq!(next["similar_incidents"][0]["incident_id"], first["incident_id"]);

@@ -104,6 +104,19 @@ pub(crate) fn await_release(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// sled would write its files over whatever lies there under the same names.
+///
+/// # Errors
+/// The directory holds something and was not made by sled.
+pub(super) fn refuse_foreign_directory(path: &Path) -> Result<(), StoreError> {
+    let Ok(mut entries) = fs::read_dir(path) else { return Ok(()) };
+    if entries.next().is_none() || path.join("conf").is_file() {
+        return Ok(());
+    }
+    let problem = "the directory holds other files; name a new or empty one".to_owned();
+    Err(StoreError::Open { path: path.to_owned(), problem })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,7 @@ impl SledStore {
     /// # Errors
     /// Another process holds it, its log is damaged, or an incident is.
     pub fn open(path: &Path, cache_mib: u64) -> Result<Self, StoreError> {
+        recovery::refuse_foreign_directory(path)?;
         let database = recovery::open_database(path, cache_mib.max(1) << 20)?;
         let tree = database.open_tree(TREE)?;
         let log = File::open(recovery::log_file(path))

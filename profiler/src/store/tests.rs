@@ -501,3 +501,13 @@ fn of_many_who_add_the_same_window_at_once_one_does() {
     assert_eq!(added, 1);
     assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 1);
 }
+
+#[test]
+fn a_directory_of_other_files_is_refused_and_left_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let notes = directory.path().join("db");
+    std::fs::write(&notes, "notes").unwrap();
+    let error = SledStore::open(directory.path(), 8).unwrap_err().to_string();
+    assert!(error.contains("other files"), "{error}");
+    assert_eq!(std::fs::read_to_string(notes).unwrap(), "notes");
+}

@@ -17,6 +17,7 @@ use automap_service_kit::error::{ErrorCode, ServiceError};
 use futures::{Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
@@ -26,6 +27,9 @@ use crate::{
     peers::Peers,
 };
 use registry::Registry;
+
+/// Most diagnoses that may run or wait, whatever the configuration says.
+const MAX_DIAGNOSES: usize = 1 << 16;
 
 /// Chunks of an upload that may wait for the collector.
 const UPLOAD_BACKLOG: usize = 4;
@@ -43,20 +47,26 @@ pub(crate) struct WalkerRpc {
     registry: Registry,
     turns: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// Diagnoses that run without a caller.
+    pub(crate) started: TaskTracker,
+    shutdown: CancellationToken,
 }
 
 impl WalkerRpc {
     /// # Errors
     /// The address of a service cannot be parsed, or a default parameter is out of range.
-    pub(crate) fn new(config: WalkerConfig) -> Result<Self, Invalid> {
+    pub(crate) fn new(config: WalkerConfig, shutdown: CancellationToken) -> Result<Self, Invalid> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = if config.concurrent_diagnoses == 0 { 2 * cores } else { config.concurrent_diagnoses };
+        let at_once = at_once.min(MAX_DIAGNOSES);
         config.parameters.with_overrides(&std::collections::BTreeMap::new())?;
         Ok(Self {
             peers: Peers::connect(&config)?,
             registry: Registry::new(),
             turns: Arc::new(Semaphore::new(at_once)),
-            waiting: Arc::new(Semaphore::new(at_once + config.queued_diagnoses)),
+            waiting: Arc::new(Semaphore::new(at_once + config.queued_diagnoses.min(MAX_DIAGNOSES))),
+            started: TaskTracker::new(),
+            shutdown,
             config: Arc::new(config),
         })
     }
@@ -140,7 +150,7 @@ impl walker_service_server::WalkerService for WalkerRpc {
             let wanted = item.ok().filter(|news| system.is_empty() || news.system == system);
             futures::future::ready(wanted.map(Ok))
         });
-        Ok(Response::new(Box::pin(news)))
+        Ok(Response::new(Box::pin(news.take_until(self.shutdown.clone().cancelled_owned()))))
     }
 
     async fn explain_service(

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use automap_proto::v1::{self, DiagnosisStage, DiagnosisState};
@@ -35,6 +38,7 @@ pub(crate) struct Entry {
     registry: Registry,
     /// Cancelled when the diagnosis must stop.
     pub(crate) cancel: CancellationToken,
+    ended: AtomicBool,
 }
 
 impl Registry {
@@ -51,7 +55,13 @@ impl Registry {
         let cancel = CancellationToken::new();
         running.insert(id.into(), Running { system: system.into(), cancel: cancel.clone() });
         drop(running);
-        let entry = Entry { id: id.into(), system: system.into(), registry: self.clone(), cancel };
+        let entry = Entry {
+            id: id.into(),
+            system: system.into(),
+            registry: self.clone(),
+            cancel,
+            ended: AtomicBool::new(false),
+        };
         entry.tell(DiagnosisState::Running, None);
         Some(entry)
     }
@@ -88,10 +98,18 @@ impl Entry {
         };
         self.registry.news.send(news).ok();
     }
+
+    /// Tells how it ended, once; an entry that is dropped without an end was cancelled.
+    pub(crate) fn end(&self, state: DiagnosisState) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            self.tell(state, None);
+        }
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.end(DiagnosisState::Cancelled);
         self.registry.lock().remove(&self.id);
     }
 }

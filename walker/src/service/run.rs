@@ -24,18 +24,21 @@ impl WalkerRpc {
 
     /// Starts an order on its own; a second one of the same id changes nothing.
     pub(super) async fn start(&self, order: Order) -> Result<(), ServiceError> {
-        if self.stored(&order.diagnosis_id).await?.is_some() {
-            return Ok(());
-        }
         let Ok(entry) = self.enter(&order) else {
             return Ok(());
         };
+        // One that is kept as running but does not run was cut off with its walker: it begins anew.
+        let known = self.stored(&order.diagnosis_id).await?;
+        if let Some(diagnosis) = known.filter(|known| known.state() != DiagnosisState::Running) {
+            entry.end(diagnosis.state());
+            return Ok(());
+        }
         let begun = outline(&order);
         if order.context.is_some() {
             self.keep(begun.clone()).await?;
         }
         let walker = self.clone();
-        tokio::spawn(async move {
+        self.started.spawn(async move {
             let Err(error) = walker.run_entered(order, &entry, None).await else {
                 return;
             };
@@ -69,7 +72,7 @@ impl WalkerRpc {
                 Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
             }
         };
-        entry.tell(answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done), None);
+        entry.end(answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done));
         answer
     }
 

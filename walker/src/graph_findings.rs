@@ -1,0 +1,168 @@
+//! The behaviour graph of an incident, compared with normal behaviour and with the past.
+
+use std::sync::Arc;
+
+use automap_proto::{
+    behavior_graph::BehaviorGraph,
+    frame::MetricFrame,
+    incident::{IncidentContext, WindowRows},
+    invalid::Invalid,
+    metric::METRIC_COUNT,
+    profile::ServiceProfile,
+    v1::{self, DiagnosisStage},
+};
+use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES};
+use prost::Message as _;
+
+use crate::{
+    graph_plan::{GraphPlan, INCIDENT_GRAPH, graph_settings, normal_graph_name},
+    listener::Listener,
+    memory::incident_id,
+    parameters::AutomapParameters,
+    peers::{Peers, failed},
+    ranker::GraphInput,
+    stages::Stages,
+};
+
+/// The behaviour graph of a diagnosis with all that was learned about it.
+pub(crate) struct GraphFindings {
+    pub(crate) input: GraphInput,
+    pub(crate) tests: u64,
+    pub(crate) normal_windows: u32,
+    pub(crate) normal_graphs: Vec<v1::NormalGraph>,
+    pub(crate) similar: Vec<v1::PastIncident>,
+    /// Whether the profiler compared the graph with normal behaviour; without that it is no anomaly profile to keep.
+    pub(crate) compared: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Builds the graphs of a diagnosis and has them compared with normal behaviour and past incidents.
+///
+/// # Errors
+/// The graph-builder failed, or the profiler answered what cannot be. Without the profiler the findings carry uniform
+/// weights and a warning.
+pub(crate) async fn graph_findings(
+    peers: &Peers,
+    frame: &Arc<MetricFrame>,
+    context: &IncidentContext,
+    rows: &WindowRows,
+    parameters: &AutomapParameters,
+    listener: &dyn Listener,
+    stages: &mut Stages,
+) -> Result<GraphFindings, ServiceError> {
+    let plan = GraphPlan::new(rows);
+    let settings = graph_settings(parameters);
+    let mut selections = vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone())];
+    selections.extend(
+        plan.normal.iter().enumerate().map(|(index, window)| (normal_graph_name(index), window.clone())),
+    );
+    let mut graphs =
+        peers.build_graphs(Arc::clone(frame), &settings, context.front_end(), &selections, listener).await?;
+    let built = graphs
+        .remove(INCIDENT_GRAPH)
+        .ok_or_else(|| ServiceError::internal("the graph-builder left out the incident graph"))?;
+    stages.end("graph");
+
+    let normal_graphs: Vec<v1::NormalGraph> = plan
+        .normal
+        .iter()
+        .enumerate()
+        .filter_map(|(index, window_rows)| {
+            let normal = graphs.get(&normal_graph_name(index))?;
+            Some(v1::NormalGraph {
+                system: context.system().into(),
+                window: Some(GraphPlan::window(frame.grid(), window_rows)?.to_wire()),
+                settings: Some((&settings).into()),
+                graph: Some((&normal.graph).into()),
+                window_ms: plan.window_ms(frame.grid()),
+            })
+        })
+        .collect();
+    listener.progress(DiagnosisStage::Weighing, "comparing with normal behaviour and past incidents".into());
+    let mut request = v1::WeighMetricsRequest {
+        system: context.system().into(),
+        front_end: context.front_end().into(),
+        incident_graph: Some((&built.graph).into()),
+        normal: plan.warning.is_none().then(|| v1::NormalGraphSelector {
+            system: context.system().into(),
+            settings: Some((&settings).into()),
+            window_ms: plan.window_ms(frame.grid()),
+        }),
+        literal_subtraction: parameters.literal_subtraction,
+        neighbours: u32::try_from(parameters.neighbours).unwrap_or(u32::MAX),
+        exclude_incident_id: incident_id(context),
+        normal_graphs: normal_graphs.clone(),
+    };
+    let mut findings = GraphFindings {
+        input: GraphInput {
+            anomaly: built.graph,
+            profiles: Vec::new(),
+            correlations: built.correlations,
+            weights: [1.0 / METRIC_COUNT as f64; METRIC_COUNT],
+        },
+        tests: built.tests,
+        normal_windows: 0,
+        normal_graphs,
+        similar: Vec::new(),
+        compared: false,
+        warnings: plan.warning.into_iter().collect(),
+    };
+    findings.warnings.extend(shrink(&mut request));
+    match peers.profiler.clone().weigh_metrics(request).await {
+        Ok(answer) => findings.learn(answer.into_inner())?,
+        Err(status) => findings.warnings.push(format!(
+            "without memory: all metrics weigh the same and no normal behaviour is subtracted ({})",
+            failed("profiler", status)
+        )),
+    }
+    stages.end("weigh");
+    Ok(findings)
+}
+
+/// Leaves out the oldest normal windows until the request fits into a message.
+fn shrink(request: &mut v1::WeighMetricsRequest) -> Option<String> {
+    let windows = request.normal_graphs.len();
+    while request.encoded_len() > MAX_MESSAGE_BYTES && !request.normal_graphs.is_empty() {
+        request.normal_graphs.remove(0);
+    }
+    let left_out = windows - request.normal_graphs.len();
+    (left_out > 0).then(|| {
+        format!(
+            "{left_out} of {windows} normal windows were left out: their graphs are too large for one message"
+        )
+    })
+}
+
+impl GraphFindings {
+    fn learn(&mut self, answer: v1::WeighMetricsResponse) -> Result<(), Invalid> {
+        self.compared = true;
+        if let Some(graph) = &answer.anomaly_graph {
+            let anomaly = BehaviorGraph::try_from(graph)?;
+            if anomaly.services() != self.input.anomaly.services() {
+                return Err(Invalid::new(
+                    "anomaly_graph.services",
+                    "differ from those of the incident graph",
+                ));
+            }
+            self.input.anomaly = anomaly;
+        }
+        self.input.profiles =
+            answer.profiles.iter().map(ServiceProfile::try_from).collect::<Result<_, _>>()?;
+        self.input.weights = <[f64; METRIC_COUNT]>::try_from(answer.metric_weights.as_slice())
+            .ok()
+            .filter(|weights| weights.iter().all(|weight| (0.0..=1.0).contains(weight)))
+            .ok_or_else(|| Invalid::new("metric_weights", "must be seven numbers between 0 and 1"))?;
+        self.normal_windows = answer.normal_windows;
+        self.similar = answer
+            .similar
+            .into_iter()
+            .map(|incident| v1::PastIncident {
+                incident_id: incident.incident_id,
+                similarity: incident.similarity,
+                root_causes: incident.root_causes,
+            })
+            .collect();
+        self.warnings.extend(answer.warnings);
+        Ok(())
+    }
+}

@@ -38,14 +38,6 @@ const SHOP: [(&str, Option<usize>); 16] = [
 
 /// The service at fault.
 const CULPRIT: usize = 7;
-const METRICS: [MetricKind; 6] = [
-    MetricKind::Latency,
-    MetricKind::Throughput,
-    MetricKind::Cpu,
-    MetricKind::Io,
-    MetricKind::Memory,
-    MetricKind::Availability,
-];
 const STEP_MS: u64 = 5_000;
 const NORMAL_ROWS: usize = 600;
 const INCIDENT_ROWS: usize = 60;
@@ -81,7 +73,7 @@ pub fn simulate() -> Result<SimulatedIncident, Invalid> {
     for (index, (service, _)) in SHOP.iter().enumerate() {
         let depth = callers(index).len();
         let burden = 0.6 + 0.15 * (index % 4) as f64;
-        let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(samples); METRICS.len()];
+        let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(samples); MetricKind::MEASURED.len()];
         let mut drift = 0.0;
         for (row, &fault) in severity.iter().enumerate() {
             drift = 0.9 * drift + 0.1 * normal(&mut noise);
@@ -101,7 +93,7 @@ pub fn simulate() -> Result<SimulatedIncident, Invalid> {
                 column.push(value);
             }
         }
-        for (metric, column) in METRICS.into_iter().zip(columns) {
+        for (metric, column) in MetricKind::MEASURED.into_iter().zip(columns) {
             series.push(SeriesKey { service: (*service).into(), metric, name: metric.name().into() });
             rows.push(column);
         }

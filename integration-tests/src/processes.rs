@@ -71,13 +71,23 @@ impl Service {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Sends a signal: `STOP`, `CONT`, `TERM`.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        // The shell's own kill, because a bare Debian has no other.
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status()?;
+        anyhow::ensure!(status.success(), "kill -{name} failed");
+        Ok(())
+    }
+
     /// Sends SIGTERM and waits for the end; answers the exit code.
     ///
     /// # Errors
     /// The process did not end in time.
     pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
-        let status = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
-        anyhow::ensure!(status.success(), "kill failed");
+        self.signal("TERM")?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {

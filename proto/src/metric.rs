@@ -44,6 +44,10 @@ impl MetricKind {
         Self::Availability,
     ];
 
+    /// The types that are measured: all but congestion, which is derived.
+    pub const MEASURED: [Self; METRIC_COUNT - 1] =
+        [Self::Latency, Self::Throughput, Self::Cpu, Self::Io, Self::Memory, Self::Availability];
+
     /// Position in arrays of seven, 0..6.
     pub const fn index(self) -> usize {
         self as usize

@@ -11,7 +11,10 @@ use automap_proto::{
     profile::ServiceProfile,
     v1::{self, DiagnosisStage},
 };
-use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES};
+use automap_service_kit::{
+    error::{ErrorCode, ServiceError},
+    server::MAX_MESSAGE_BYTES,
+};
 use prost::Message as _;
 
 use crate::{
@@ -33,6 +36,8 @@ pub(crate) struct GraphFindings {
     pub(crate) similar: Vec<v1::PastIncident>,
     /// Whether the profiler compared the graph with normal behaviour; without that it is no anomaly profile to keep.
     pub(crate) compared: bool,
+    /// Whether the profiler answers at all; waiting once more for one that hangs would only double the delay.
+    pub(crate) memory_answers: bool,
     pub(crate) warnings: Vec<String>,
 }
 
@@ -105,15 +110,21 @@ pub(crate) async fn graph_findings(
         normal_graphs,
         similar: Vec::new(),
         compared: false,
+        memory_answers: true,
         warnings: plan.warning.into_iter().collect(),
     };
     findings.warnings.extend(shrink(&mut request));
     match peers.profiler.clone().weigh_metrics(request).await {
         Ok(answer) => findings.learn(answer.into_inner())?,
-        Err(status) => findings.warnings.push(format!(
-            "without memory: all metrics weigh the same and no normal behaviour is subtracted ({})",
-            failed("profiler", status)
-        )),
+        Err(status) => {
+            let error = failed("profiler", status);
+            findings.memory_answers =
+                !matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded);
+            findings.warnings.push(format!(
+                "without memory: all metrics weigh the same, no normal behaviour is subtracted, and the \
+                 incident is not recorded ({error})"
+            ));
+        }
     }
     stages.end("weigh");
     Ok(findings)

@@ -5,32 +5,17 @@
 //! Intervention Recognition* (CIRCA), KDD 2022. A series that was constant while normal has σ = 1 there and here. It reads
 //! measured series only: congestion is derived for the graph methods.
 
-use automap_proto::{
-    frame::MetricFrame,
-    incident::WindowRows,
-    metric::{METRIC_COUNT, MetricKind},
-    ranking::Direction,
-};
+use automap_proto::{frame::MetricFrame, incident::WindowRows, metric::MetricKind, ranking::Direction};
 
 use crate::{
     series_windows::{SeriesWindows, mean},
     service_evidence::{Departure, ServiceEvidence, furthest_per_metric},
 };
 
-/// The types that are measured: all but congestion.
-const MEASURED: [MetricKind; METRIC_COUNT - 1] = [
-    MetricKind::Latency,
-    MetricKind::Throughput,
-    MetricKind::Cpu,
-    MetricKind::Io,
-    MetricKind::Memory,
-    MetricKind::Availability,
-];
-
 /// The score of every service of the frame, in its order: total is the largest number of standard deviations.
 /// O(series · rows · log rows).
 pub fn n_sigma(frame: &MetricFrame, rows: &WindowRows) -> Vec<ServiceEvidence> {
-    furthest_per_metric(frame, rows, &MEASURED, departure)
+    furthest_per_metric(frame, rows, &MetricKind::MEASURED, departure)
         .into_iter()
         .map(|evidence| ServiceEvidence {
             total: evidence.first().map_or(0.0, |largest| largest.deviation.exp_m1().min(f64::MAX)),

@@ -26,6 +26,13 @@ use crate::{
 /// Room for what wraps a diagnosis in a message.
 const ENVELOPE_BYTES: usize = 64 << 10;
 
+/// A diagnosis that is done.
+pub(crate) struct Finished {
+    pub(crate) diagnosis: v1::Diagnosis,
+    /// Whether the profiler, as far as it was asked, answers.
+    pub(crate) memory_answers: bool,
+}
+
 /// Carries out an order.
 ///
 /// # Errors
@@ -36,7 +43,7 @@ pub(crate) async fn diagnose(
     max_frame_bytes: usize,
     order: Order,
     listener: &dyn Listener,
-) -> Result<v1::Diagnosis, ServiceError> {
+) -> Result<Finished, ServiceError> {
     let mut stages = Stages::begin();
     let needs_graph = order.needs_graph();
     let Order { diagnosis_id, input, context, method, seed, parameters, record, .. } = order;
@@ -67,6 +74,7 @@ pub(crate) async fn diagnose(
         DiagnosisStage::Walking,
         format!("ranking {} services by {method}", frame.services().len()),
     );
+    let memory_answers = findings.as_ref().is_none_or(|found| found.memory_answers);
     let (ranked_frame, ranked_context) = (Arc::clone(&frame), context.clone());
     let (graph, rest) = findings.map_or((None, None), |found| {
         let GraphFindings { input, tests, normal_windows, normal_graphs, similar, compared, .. } = found;
@@ -127,10 +135,6 @@ pub(crate) async fn diagnose(
                 Ok(incident_id) => diagnosis.incident_id = incident_id,
                 Err(error) => diagnosis.warnings.push(format!("the incident was not recorded: {error}")),
             }
-        } else {
-            diagnosis
-                .warnings
-                .push("the incident was not recorded: it was not compared with normal behaviour".into());
         }
         stages.end("record");
     }
@@ -141,7 +145,7 @@ pub(crate) async fn diagnose(
             .push("the behaviour graph was left out of the answer: it is too large for one message".into());
     }
     diagnosis.stages = stages.into_wire();
-    Ok(diagnosis)
+    Ok(Finished { diagnosis, memory_answers })
 }
 
 /// What the caller knows, else what the source knows.

@@ -2,7 +2,7 @@
 
 use automap_integration_tests::{
     command,
-    processes::{Service, all_on_free_ports},
+    processes::{FourProcesses, Service, all_on_free_ports},
     recording,
 };
 use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
@@ -129,4 +129,21 @@ async fn a_started_diagnosis_runs_once_per_request_id() {
     assert_eq!(listed[0].ranking[0].service, "cart");
     let cancel = v1::CancelDiagnosisRequest { diagnosis_id: "alert-42".into() };
     assert_eq!(client.cancel_diagnosis(cancel).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[test]
+fn a_profiler_that_hangs_costs_the_memory_and_not_the_answer() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let four = FourProcesses::start(home.path(), home.path()).unwrap();
+    four.profiler.signal("STOP").unwrap();
+    let without = diagnose(home.path(), &four.walker.address, &[]);
+    assert_eq!(without["ranking"][0]["service"], "cart");
+    let warnings = without["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().starts_with("without memory"), "{warnings:?}");
+    four.profiler.signal("CONT").unwrap();
+    let with = diagnose(home.path(), &four.walker.address, &[]);
+    assert!(with["warnings"].as_array().unwrap().is_empty(), "{}", with["warnings"]);
+    assert!(with["incident_id"].is_string());
 }

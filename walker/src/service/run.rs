@@ -85,9 +85,13 @@ impl WalkerRpc {
         let _turn = self.turns.acquire().await.map_err(|error| ServiceError::internal(error.to_string()))?;
         let record = order.record;
         let max_frame_bytes = self.config.server.max_frame_bytes();
-        let mut diagnosis = pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
+        let pipeline::Finished { mut diagnosis, memory_answers } =
+            pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
         diagnosis.created_at = Some(now().to_wire());
-        if record && let Err(error) = self.keep(diagnosis.clone()).await {
+        if record
+            && memory_answers
+            && let Err(error) = self.keep(diagnosis.clone()).await
+        {
             diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
         }
         Ok(diagnosis)

@@ -16,11 +16,13 @@
 //! | [`method`] | ranking methods |
 //! | [`settings`] | how behaviour graphs are built |
 //! | [`ranking`] | ranked services with their evidence |
+//! | [`assessment`] | how far an answer can be trusted |
 //! | [`invalid`] | the one error of decoding: which field, what is wrong, what would be right |
 //!
 //! Wire types stop here: services decode a message with `TryFrom` at their border and compute on domain types,
 //! which cannot be invalid once built.
 
+pub mod assessment;
 pub mod behavior_graph;
 pub mod call_graph;
 pub mod frame;

@@ -51,6 +51,12 @@ pub struct RankedService {
     pub path: Vec<String>,
     /// Share of the walks that first reached the service on that path, 0..1.
     pub path_share: f64,
+    /// When its own series left their normal range; `None` where they did not.
+    pub onset: Option<UnixMillis>,
+    /// What speaks against it before any walk, the sum of its evidence; finite, >= 0.
+    pub deviation: f64,
+    /// The score without what confirmed incidents taught; `None` where nothing was learned.
+    pub unlearned_score: Option<f64>,
 }
 
 /// Services in order of suspicion: ranks 1..n, scores never rising, every service once.
@@ -103,6 +109,11 @@ impl TryFrom<&v1::RankedService> for RankedService {
 
     fn try_from(wire: &v1::RankedService) -> Result<Self, Invalid> {
         let evidence = wire.evidence.iter().map(Evidence::try_from).collect::<Result<_, _>>()?;
+        if !(wire.deviation.is_finite() && wire.deviation >= 0.0) {
+            return Err(Invalid::new("ranking.deviation", "is negative or not finite"));
+        }
+        let onset =
+            wire.onset.map(|onset| UnixMillis::from_wire("ranking.onset", Some(onset))).transpose()?;
         Ok(Self {
             rank: wire.rank,
             service: wire.service.clone(),
@@ -111,6 +122,9 @@ impl TryFrom<&v1::RankedService> for RankedService {
             evidence,
             path: wire.path.clone(),
             path_share: wire.path_share,
+            onset,
+            deviation: wire.deviation,
+            unlearned_score: wire.unlearned_score,
         })
     }
 }
@@ -151,6 +165,9 @@ impl From<&RankedService> for v1::RankedService {
             evidence: evidence.collect(),
             path: ranked.path.clone(),
             path_share: ranked.path_share,
+            onset: ranked.onset.map(UnixMillis::to_wire),
+            deviation: ranked.deviation,
+            unlearned_score: ranked.unlearned_score,
         }
     }
 }
@@ -200,6 +217,9 @@ mod tests {
             }],
             path: vec!["front".into(), service.into()],
             path_share: 0.5,
+            onset: Some(UnixMillis(5_000)),
+            deviation: 1.5,
+            unlearned_score: Some(0.25),
         }
     }
 

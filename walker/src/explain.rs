@@ -118,6 +118,9 @@ mod tests {
             ],
             path: ["frontend", "checkout", "cart"].map(str::to_owned).to_vec(),
             path_share: 0.61,
+            onset: None,
+            deviation: 4.9,
+            unlearned_score: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`ranker`] | one ranking, from frame and graph to ranked services: the pure core |
+//! | [`ablations`] | the default method with one of its steps changed or left out |
 //! | [`parameters`] | parameters of the methods, by type and by dotted name |
 //! | [`deviation`] | evidence: how far each service left its own normal behaviour |
 //! | [`n_sigma`] | the baseline of standard deviations |
@@ -22,6 +23,7 @@
 //! | `service` | the RPCs |
 //! | [`config`] | configuration |
 
+pub mod ablations;
 pub mod automap_walk;
 pub mod config;
 pub mod deviation;

@@ -118,6 +118,7 @@ pub(crate) async fn diagnose(
             graph: Some((&found.anomaly).into()),
             tests,
             normal_windows,
+            ci_shares: Vec::new(),
         }),
         similar,
         state: v1::DiagnosisState::Done.into(),

@@ -6,6 +6,7 @@ use automap_proto::{
     invalid::Invalid,
     profile::{ServiceClass, ServiceProfile},
     ranking::{Evidence, RankedService, Ranking},
+    time::UnixMillis,
 };
 
 use crate::path_tally::WalkedPath;
@@ -25,6 +26,12 @@ pub struct Findings<'a> {
     pub scores: &'a [f64],
     /// Largest first.
     pub evidence: &'a [Vec<Evidence>],
+    /// What speaks against each before any walk; what is not finite or negative counts as zero.
+    pub deviations: &'a [f64],
+    /// When each left its normal range.
+    pub onsets: &'a [Option<UnixMillis>],
+    /// Scores without what confirmed incidents taught; empty where nothing was learned.
+    pub unlearned_scores: &'a [f64],
     /// Profiles by name, in any order; empty without a behaviour graph.
     pub profiles: &'a [ServiceProfile],
     /// How the front end leads to each.
@@ -52,6 +59,9 @@ pub fn rank(findings: &Findings<'_>) -> Result<Ranking, Invalid> {
                 evidence: findings.evidence.get(index).cloned().unwrap_or_default(),
                 path: path.map_or_else(Vec::new, |path| names(&path.services, findings.services)),
                 path_share: path.map_or(0.0, |path| path.share),
+                onset: findings.onsets.get(index).copied().flatten(),
+                deviation: comparable(findings.deviations.get(index).copied()).max(0.0),
+                unlearned_score: findings.unlearned_scores.get(index).map(|score| comparable(Some(*score))),
             }
         })
         .collect();
@@ -114,9 +124,9 @@ mod tests {
         let findings = Findings {
             services: &names,
             scores: &[0.0, 1.0],
-            evidence: &[],
             profiles: &profiles,
             paths: &paths,
+            ..Findings::default()
         };
         let ranking = rank(&findings).unwrap();
         let first = &ranking.services()[0];

@@ -74,6 +74,7 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
     };
     let findings = over(&services, input.frame, measured);
     let totals: Vec<f64> = findings.iter().map(|found| found.total).collect();
+    let deviations = totals.clone();
     let (scores, paths) = match input.method {
         Method::Automap => by_automap(input, &services)?,
         Method::Evidence => {
@@ -90,8 +91,10 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
         services: &services,
         scores: &scores,
         evidence: &evidence,
+        deviations: &deviations,
         profiles: input.graph.map_or(&[], |graph| &graph.profiles),
         paths: &paths,
+        ..Findings::default()
     })
 }
 

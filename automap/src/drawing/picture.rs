@@ -165,6 +165,9 @@ mod tests {
             evidence: vec![],
             path: path.iter().map(|name| (*name).to_owned()).collect(),
             path_share: 1.0,
+            onset: None,
+            deviation: 0.0,
+            unlearned_score: None,
         }
     }
 

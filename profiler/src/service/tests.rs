@@ -345,7 +345,7 @@ async fn diagnoses_are_kept_by_id_and_listed_without_graphs() {
         state: v1::DiagnosisState::Done.into(),
         created_at: Some(UnixMillis(7_000).to_wire()),
         settings: [("automap.alpha".to_owned(), "0.05".to_owned())].into(),
-        behavior_graph: Some(v1::ExplainedGraph { graph, tests: 3, normal_windows: 0 }),
+        behavior_graph: Some(v1::ExplainedGraph { graph, tests: 3, ..Default::default() }),
         ..Default::default()
     };
     client.put_diagnosis(v1::PutDiagnosisRequest { diagnosis: Some(sent.clone()) }).await.unwrap();

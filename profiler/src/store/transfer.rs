@@ -77,8 +77,8 @@ impl ExportTally {
 
 /// An entity that an import brings, checked.
 enum Arrival {
-    Incident(PastIncident),
-    Diagnosis(DiagnosisRecord),
+    Incident(Box<PastIncident>),
+    Diagnosis(Box<DiagnosisRecord>),
     Normal,
 }
 
@@ -230,7 +230,7 @@ fn check(entity: &Entity, sections: &BTreeMap<u8, Vec<u8>>) -> Result<Arrival, S
             if incident.id != *id {
                 return Err(refuse(&"it lies under another id").into());
             }
-            Ok(Arrival::Incident(incident))
+            Ok(Arrival::Incident(Box::new(incident)))
         }
         Entity::Diagnosis(id) => {
             let summary = section(SUMMARY).ok_or_else(|| refuse(&"half of it is missing"))?;
@@ -241,7 +241,7 @@ fn check(entity: &Entity, sections: &BTreeMap<u8, Vec<u8>>) -> Result<Arrival, S
             if diagnosis.id() != id {
                 return Err(refuse(&"it lies under another id").into());
             }
-            Ok(Arrival::Diagnosis(diagnosis))
+            Ok(Arrival::Diagnosis(Box::new(diagnosis)))
         }
         Entity::Normal(key) => {
             let body = section(BODY).ok_or_else(|| refuse(&"its graph is missing"))?;

@@ -92,7 +92,8 @@ pub struct DiagnoseArgs {
     /// What is known of the incident.
     #[command(flatten)]
     pub incident: IncidentArgs,
-    /// How services are ranked: evidence, automap, n-sigma or random.
+    /// How services are ranked: evidence, automap, or a baseline: n-sigma, baro, monitor-rank, cloud-ranger,
+    /// epsilon-diagnosis, naive or random.
     #[arg(long, default_value = "evidence")]
     pub method: Method,
     /// Print only the first N services of the ranking table; JSON always has all.

@@ -20,13 +20,33 @@ pub enum Method {
     Automap,
     /// Baseline: the largest distance from the normal mean in standard deviations.
     NSigma,
+    /// Baseline: the largest distance from the normal median in interquartile ranges.
+    Baro,
+    /// Baseline: a walk over the call graph towards correlation with the front end.
+    MonitorRank,
+    /// Baseline: a walk of second order over the PC graph of latency.
+    CloudRanger,
+    /// Baseline: a two-sample test of every series.
+    EpsilonDiagnosis,
+    /// Baseline: a walk over pairs of services whose histograms look dependent.
+    Naive,
     /// Baseline: every service alike.
     Random,
 }
 
 impl Method {
-    /// All methods.
-    pub const ALL: [Self; 4] = [Self::Evidence, Self::Automap, Self::NSigma, Self::Random];
+    /// All methods: the default, the published one, then baselines.
+    pub const ALL: [Self; 9] = [
+        Self::Evidence,
+        Self::Automap,
+        Self::NSigma,
+        Self::Baro,
+        Self::MonitorRank,
+        Self::CloudRanger,
+        Self::EpsilonDiagnosis,
+        Self::Naive,
+        Self::Random,
+    ];
 
     /// The name used in flags and JSON.
     pub const fn name(self) -> &'static str {
@@ -34,6 +54,11 @@ impl Method {
             Self::Evidence => "evidence",
             Self::Automap => "automap",
             Self::NSigma => "n-sigma",
+            Self::Baro => "baro",
+            Self::MonitorRank => "monitor-rank",
+            Self::CloudRanger => "cloud-ranger",
+            Self::EpsilonDiagnosis => "epsilon-diagnosis",
+            Self::Naive => "naive",
             Self::Random => "random",
         }
     }
@@ -48,7 +73,12 @@ impl Method {
             Ok(v1::Method::Automap) => Ok(Self::Automap),
             Ok(v1::Method::NSigma) => Ok(Self::NSigma),
             Ok(v1::Method::Random) => Ok(Self::Random),
-            Err(_) => Err(Invalid::new(field, format!("{value} is no method; send 0 to 4"))),
+            Ok(v1::Method::Baro) => Ok(Self::Baro),
+            Ok(v1::Method::MonitorRank) => Ok(Self::MonitorRank),
+            Ok(v1::Method::CloudRanger) => Ok(Self::CloudRanger),
+            Ok(v1::Method::EpsilonDiagnosis) => Ok(Self::EpsilonDiagnosis),
+            Ok(v1::Method::Naive) => Ok(Self::Naive),
+            Err(_) => Err(Invalid::new(field, format!("{value} is no method; send 0 to 9"))),
         }
     }
 
@@ -58,6 +88,11 @@ impl Method {
             Self::Evidence => v1::Method::Evidence,
             Self::Automap => v1::Method::Automap,
             Self::NSigma => v1::Method::NSigma,
+            Self::Baro => v1::Method::Baro,
+            Self::MonitorRank => v1::Method::MonitorRank,
+            Self::CloudRanger => v1::Method::CloudRanger,
+            Self::EpsilonDiagnosis => v1::Method::EpsilonDiagnosis,
+            Self::Naive => v1::Method::Naive,
             Self::Random => v1::Method::Random,
         }
     }

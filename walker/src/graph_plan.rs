@@ -1,6 +1,8 @@
 //! Which rows the behaviour graphs of a diagnosis are built from (section 2 of the method, its last paragraph).
 
-use automap_proto::{incident::WindowRows, settings::GraphSettings, time::TimeGrid, time::TimeWindow};
+use automap_proto::{
+    incident::WindowRows, metric::MetricKind, settings::GraphSettings, time::TimeGrid, time::TimeWindow,
+};
 
 /// Fewest rows of a window from which a graph is built.
 pub const MIN_GRAPH_ROWS: usize = 30;
@@ -57,6 +59,13 @@ pub const INCIDENT_GRAPH: &str = "incident";
 /// The name under which the graph of normal window `index` is asked for.
 pub fn normal_graph_name(index: usize) -> String {
     format!("normal-{index}")
+}
+
+/// The settings of the impact graph of `cloud-ranger`: the same tests, of latency alone.
+pub fn impact_settings(parameters: &crate::parameters::AutomapParameters) -> GraphSettings {
+    let metrics = vec![MetricKind::Latency];
+    GraphSettings::new(parameters.ci_test, parameters.alpha, parameters.max_condition, metrics)
+        .unwrap_or_default()
 }
 
 /// The settings of a diagnosis' graphs.

@@ -6,8 +6,8 @@
 //! | [`ablations`] | the default method with one of its steps changed or left out |
 //! | [`parameters`] | parameters of the methods, by type and by dotted name |
 //! | [`deviation`] | evidence: how far each service left its own normal behaviour |
-//! | [`n_sigma`] | the baseline of standard deviations |
-//! | [`service_evidence`] | what both find against a service |
+//! | [`baselines`] | other methods, to compare with |
+//! | [`service_evidence`] | what scorers find against a service |
 //! | [`series_windows`] | the samples of a series in both windows |
 //! | [`percentile`] | percentiles |
 //! | [`evidence_walk`] | the walk over a known call graph |
@@ -19,21 +19,22 @@
 //! | [`explain`] | the ranking in sentences |
 //! | [`window_summary`] | how much data a window had |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
-//! | `order`, `pipeline`, `graph_findings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
+//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | `service` | the RPCs |
 //! | [`config`] | configuration |
 
 pub mod ablations;
 pub mod automap_walk;
+pub mod baselines;
 pub mod config;
 pub mod deviation;
 pub mod evidence_walk;
 pub mod explain;
 mod graph_findings;
 pub mod graph_plan;
+mod impact_graph;
 mod listener;
 mod memory;
-pub mod n_sigma;
 mod order;
 pub mod parameters;
 mod path_tally;

@@ -14,6 +14,7 @@ use prost::Message as _;
 
 use crate::{
     graph_findings::{GraphFindings, graph_findings},
+    impact_graph::impact_graph,
     listener::Listener,
     memory::record_incident,
     order::{Input, Order},
@@ -62,7 +63,11 @@ pub(crate) async fn diagnose(
 
     let frame = Arc::new(frame);
     let mut findings = None;
-    if needs_graph {
+    if method == Method::CloudRanger {
+        let built =
+            impact_graph(peers, &frame, &context, &rows, &parameters.automap, listener, &mut stages).await?;
+        findings = Some(built);
+    } else if needs_graph {
         let built =
             graph_findings(peers, &frame, &context, &rows, &parameters.automap, listener, &mut stages)
                 .await?;

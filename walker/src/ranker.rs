@@ -14,9 +14,9 @@ use automap_proto::{
 
 use crate::{
     automap_walk::{AutomapInput, automap_walk},
+    baselines::{self, baro::baro, n_sigma::n_sigma},
     deviation::deviations,
     evidence_walk::{evidence_walk, walked_services},
-    n_sigma::n_sigma,
     parameters::MethodParameters,
     rank::{Findings, random_scores, rank},
     service_evidence::ServiceEvidence,
@@ -26,7 +26,7 @@ use crate::{
 /// The behaviour graph of an incident with what is known beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphInput {
-    /// Incident graph minus normal behaviour, over the services of the frame.
+    /// Incident graph minus normal behaviour, or for `cloud-ranger` its impact graph, over the services of the frame.
     pub anomaly: BehaviorGraph,
     /// Profiles of its services; may be empty.
     pub profiles: Vec<ServiceProfile>,
@@ -45,7 +45,7 @@ pub struct RankInput<'a> {
     pub rows: &'a WindowRows,
     /// Front end and, where known, call graph.
     pub context: &'a IncidentContext,
-    /// The behaviour graph; `automap` cannot do without.
+    /// The behaviour graph; `automap` and `cloud-ranger` cannot do without.
     pub graph: Option<&'a GraphInput>,
     /// How services are ranked.
     pub method: Method,
@@ -61,15 +61,16 @@ type Scored = (Vec<f64>, Vec<Option<WalkedPath>>);
 /// Ranks every service that has metrics or stands in the call graph.
 ///
 /// Evidence is the deviation from normal behaviour whatever the method, because that is what a person can check; the
-/// baseline `n-sigma` shows its own. Paths come from the walk of the method, or for methods without one from a walk on
+/// baselines `n-sigma` and `baro` show their own. Paths come from the walk of the method, or for methods without one from a walk on
 /// the call graph or the behaviour graph that explains and does not rank.
 ///
 /// # Errors
-/// The method is `automap` and there is no graph, or the graph is not one of the frame's services.
+/// The method is `automap` or `cloud-ranger` and there is no graph, or the graph is not one of the frame's services.
 pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
     let services = walked_services(input.frame.services(), input.context.call_graph());
     let measured = match input.method {
         Method::NSigma => n_sigma(input.frame, input.rows),
+        Method::Baro => baro(input.frame, input.rows),
         _ => deviations(input.frame, input.rows),
     };
     let findings = over(&services, input.frame, measured);
@@ -80,11 +81,11 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
         Method::Evidence => {
             (by_evidence(input, &services, &totals), explaining_paths(input, &services, &totals))
         }
-        Method::NSigma => {
-            let paths = explaining_paths(input, &services, &totals);
-            (totals, paths)
-        }
         Method::Random => (random_scores(services.len()), Vec::new()),
+        _ => {
+            let paths = explaining_paths(input, &services, &totals);
+            (baselines::scores(input, &services)?.unwrap_or(totals), paths)
+        }
     };
     let evidence: Vec<Vec<Evidence>> = findings.into_iter().map(|found| found.evidence).collect();
     rank(&Findings {

@@ -168,6 +168,12 @@ pub struct EvaluateArgs {
     /// Sets a parameter of the methods; may be given many times.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, String)>,
+    /// The alert fires so many incident lengths late, or early when negative; the window keeps its length.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, allow_negative_numbers = true, value_parser = parse_delay)]
+    pub delay: f64,
+    /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted.
+    #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
+    pub normal_window: Option<f64>,
     /// Incidents that run at once; 0 means one per core.
     #[arg(long, default_value_t = 0)]
     pub jobs: usize,
@@ -274,6 +280,20 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn parse_delay(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|delay: &f64| delay.abs() <= 10.0)
+        .ok_or_else(|| "must be a number of incident lengths from -10 to 10, such as 0.5".into())
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|factor: &f64| *factor > 0.0 && *factor <= 1e6)
+        .ok_or_else(|| "must be a positive number of incident lengths, such as 1.5".into())
+}
+
 fn parse_log_format(name: &str) -> Result<LogFormat, String> {
     match name {
         "human" => Ok(LogFormat::Human),
@@ -297,5 +317,12 @@ mod tests {
     fn settings_need_a_key_and_an_equals_sign() {
         assert_eq!(parse_setting("a.b = 1"), Ok(("a.b".into(), "1".into())));
         assert!(parse_setting("a.b").is_err() && parse_setting("=1").is_err());
+    }
+
+    #[test]
+    fn delays_and_factors_are_numbers_of_incident_lengths() {
+        assert_eq!((parse_delay("-0.5"), parse_factor("1.5")), (Ok(-0.5), Ok(1.5)));
+        assert!(["NaN", "11", "half", "inf"].iter().all(|text| parse_delay(text).is_err()));
+        assert!(["0", "-1", "inf", "NaN", ""].iter().all(|text| parse_factor(text).is_err()));
     }
 }

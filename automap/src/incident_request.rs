@@ -12,7 +12,7 @@ use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
 use crate::{arguments::IncidentArgs, failure::Failure, stdout};
 
 /// A recording with all that a diagnosis needs to know.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct IncidentRequest {
     metrics_file: PathBuf,
     description: v1::RecordingDescription,
@@ -50,6 +50,11 @@ impl IncidentRequest {
             description: v1::RecordingDescription::from(&description),
             context,
         })
+    }
+
+    /// The same incident with other knowledge of it, and another file of the same layout.
+    pub fn with(self, context: IncidentContext, metrics_file: PathBuf) -> Self {
+        Self { context, metrics_file, ..self }
     }
 
     /// The metrics file.

@@ -1,0 +1,184 @@
+//! The incidents of an evaluation, read and checked before the first diagnosis.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use automap_proto::{
+    incident::{IncidentContext, MIN_INCIDENT_ROWS, MIN_NORMAL_ROWS},
+    time::UnixMillis,
+};
+
+use super::{
+    alert::{NormalCut, delayed},
+    discover::Dataset,
+    label::Label,
+    recording_times::{copy_rows, row_times},
+};
+use crate::{arguments::IncidentArgs, failure::Failure, incident_request::IncidentRequest};
+
+/// How the person on call is worse off than the recording says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Handicap {
+    /// Incident lengths by which the alert is late, or early when negative.
+    pub delay: f64,
+    /// Incident lengths of normal behaviour that are known; all there is when absent.
+    pub normal_window: Option<f64>,
+}
+
+impl Handicap {
+    fn is_none(&self) -> bool {
+        self.delay == 0.0 && self.normal_window.is_none()
+    }
+}
+
+/// One incident with its answer.
+#[derive(Debug)]
+pub struct Case {
+    /// Dataset and directory: `shop/incident-7`.
+    pub id: String,
+    /// The answer.
+    pub label: Label,
+    /// What to ask, or why it cannot be asked: then every method misses.
+    pub request: Result<IncidentRequest, Failure>,
+}
+
+/// The incidents of one folder.
+#[derive(Debug)]
+pub struct CaseSet {
+    /// Name of the folder.
+    pub name: String,
+    /// Sorted by path.
+    pub cases: Vec<Case>,
+}
+
+/// Reads labels and descriptions of all incidents. Recordings whose normal window is cut are copied into `scratch`.
+///
+/// # Errors
+/// A label cannot be read, two datasets have one name, or the handicap leaves an incident too few rows or has no unit.
+pub fn read_cases(datasets: &[Dataset], handicap: Handicap, scratch: &Path) -> Result<Vec<CaseSet>, Failure> {
+    let mut names = BTreeSet::new();
+    let mut sets = Vec::new();
+    for dataset in datasets {
+        if !names.insert(&dataset.name) {
+            return Err(Failure::Usage(format!(
+                "two folders of incidents are named {}; rename one, so that incidents can be told apart",
+                dataset.name
+            )));
+        }
+        let mut cases = Vec::new();
+        for (index, incident) in dataset.incidents.iter().enumerate() {
+            let directory = incident.file_name().unwrap_or(incident.as_os_str()).to_string_lossy();
+            let id = format!("{}/{directory}", dataset.name);
+            let label = Label::read(incident)?;
+            let copy = scratch.join(format!("{}-{index}.csv", names.len()));
+            let request = match IncidentRequest::new(incident, &IncidentArgs::default()) {
+                Ok(request) if !handicap.is_none() => Ok(handicapped(&id, request, handicap, copy)?),
+                other => other,
+            };
+            cases.push(Case { id, label, request });
+        }
+        sets.push(CaseSet { name: dataset.name.clone(), cases });
+    }
+    Ok(sets)
+}
+
+fn handicapped(
+    id: &str,
+    request: IncidentRequest,
+    handicap: Handicap,
+    copy: PathBuf,
+) -> Result<IncidentRequest, Failure> {
+    let named = |error: automap_proto::invalid::Invalid| Failure::Usage(format!("{id}: {error}"));
+    let context = delayed(request.context(), handicap.delay).map_err(named)?;
+    let times = row_times(request.metrics_file())?;
+    let cut =
+        handicap.normal_window.map(|factor| NormalCut::new(&context, factor)).transpose().map_err(named)?;
+    let kept: Vec<UnixMillis> =
+        times.into_iter().filter(|&time| cut.as_ref().is_none_or(|cut| cut.keeps(time))).collect();
+    check_rows(id, &context, &kept)?;
+    let mut metrics_file = request.metrics_file().to_owned();
+    if let Some(cut) = cut {
+        copy_rows(&metrics_file, &copy, |time| cut.keeps(time))
+            .with_context(|| format!("cannot cut the normal window of {id}"))?;
+        metrics_file = copy;
+    }
+    Ok(request.with(context, metrics_file))
+}
+
+/// Refuses what no method could answer for want of rows.
+fn check_rows(id: &str, context: &IncidentContext, times: &[UnixMillis]) -> Result<(), Failure> {
+    let start = context.anomaly_start();
+    let normal = times.iter().filter(|time| **time < start).count();
+    let incident = times
+        .iter()
+        .filter(|time| **time >= start && context.anomaly_end().is_none_or(|end| **time <= end))
+        .count();
+    if normal >= MIN_NORMAL_ROWS && incident >= MIN_INCIDENT_ROWS {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--delay and --normal-window leave {id} {normal} normal and {incident} incident rows, at least \
+         {MIN_NORMAL_ROWS} and {MIN_INCIDENT_ROWS} are needed; use a delay nearer to 0 or a wider normal window"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows at 0, 10, …, 190 s; the incident is 140 to 180 s.
+    fn incident(root: &Path, path: &str) -> PathBuf {
+        let directory = root.join(path);
+        std::fs::create_dir_all(&directory).unwrap();
+        let rows: String = (0..20).map(|row| format!("{},{}\n", row * 10, row % 3)).collect();
+        std::fs::write(directory.join("metrics.csv"), format!("timestamp,web_cpu\n{rows}")).unwrap();
+        let known = r#"{"front_end": "web", "anomaly_start": 140, "anomaly_end": 180}"#;
+        std::fs::write(directory.join("incident.json"), known).unwrap();
+        std::fs::write(directory.join("label.json"), r#"{"root_cause_services": ["web"]}"#).unwrap();
+        directory
+    }
+
+    fn dataset(name: &str, incidents: Vec<PathBuf>) -> Dataset {
+        Dataset { name: name.into(), incidents }
+    }
+
+    #[test]
+    fn a_handicap_moves_the_window_and_cuts_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let sets = [dataset("shop", vec![incident(home.path(), "shop/a")])];
+        let handicap = Handicap { delay: -0.5, normal_window: Some(1.5) };
+        let found = read_cases(&sets, handicap, home.path()).unwrap();
+        let case = &found[0].cases[0];
+        assert_eq!(case.id, "shop/a");
+        let request = case.request.as_ref().unwrap();
+        assert_eq!(request.context().anomaly_start(), UnixMillis(120_000));
+        // 60 s before the alert at 120 s, the alert's row and the seven after it.
+        assert_eq!(row_times(request.metrics_file()).unwrap().len(), 14);
+    }
+
+    #[test]
+    fn handicaps_that_leave_too_few_rows_are_refused_with_the_way_out() {
+        let home = tempfile::tempdir().unwrap();
+        let sets = [dataset("shop", vec![incident(home.path(), "shop/a")])];
+        for (delay, normal_window) in [(1.0, None), (-3.0, None), (0.0, Some(1.0))] {
+            let error = read_cases(&sets, Handicap { delay, normal_window }, home.path()).unwrap_err();
+            assert!(
+                matches!(&error, Failure::Usage(text) if text.contains("shop/a") && text.contains("nearer to 0"))
+            );
+        }
+    }
+
+    #[test]
+    fn incidents_must_be_told_apart_and_labels_are_read_first() {
+        let home = tempfile::tempdir().unwrap();
+        let one = incident(home.path(), "shop/a");
+        let twice = [dataset("shop", vec![one.clone()]), dataset("shop", vec![])];
+        let none = Handicap { delay: 0.0, normal_window: None };
+        assert!(read_cases(&twice, none, home.path()).unwrap_err().to_string().contains("two folders"));
+        std::fs::write(one.join("label.json"), "{}").unwrap();
+        assert!(read_cases(&[dataset("shop", vec![one])], none, home.path()).is_err());
+    }
+}

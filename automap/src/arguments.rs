@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use automap_proto::{method::Method, metric::MetricKind, settings::CiTest};
+use automap_proto::{
+    method::Method,
+    metric::MetricKind,
+    settings::{Bins, CiTest},
+};
 use automap_service_kit::logging::LogFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -190,12 +194,15 @@ pub struct GraphArgs {
     /// What is known of the incident.
     #[command(flatten)]
     pub incident: IncidentArgs,
-    /// Conditional independence test.
-    #[arg(long, default_value = "fisher-z")]
+    /// Conditional independence test: fisher-z, chi2 or g2.
+    #[arg(long, value_name = "TEST", default_value = "fisher-z")]
     pub ci_test: CiTest,
-    /// Significance level of the tests.
-    #[arg(long, default_value_t = 0.05)]
-    pub alpha: f64,
+    /// Significance level of the tests; without it .05 for fisher-z, .01 for chi2 and g2.
+    #[arg(long)]
+    pub alpha: Option<f64>,
+    /// Bins of equal frequency for chi2 and g2: 2, 3 or 5.
+    #[arg(long, value_name = "N", default_value_t)]
+    pub bins: Bins,
     /// Largest number of services to condition on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub max_condition: usize,

@@ -45,7 +45,9 @@ const SELECTION: &str = "graph";
 /// # Errors
 /// The recording or a flag is wrong, there is too little data, or a service failed.
 pub async fn run(args: GraphArgs) -> Result<(), Failure> {
-    let settings = GraphSettings::new(args.ci_test, args.alpha, args.max_condition, args.metrics.clone())?;
+    let alpha = args.alpha.unwrap_or(args.ci_test.default_alpha());
+    let settings = GraphSettings::new(args.ci_test, alpha, args.max_condition, args.metrics.clone())?
+        .with_bins(args.bins);
     let request = IncidentRequest::new(&args.path, &args.incident)?;
     let scratch = tempfile::tempdir()?;
     let services = Embedded::start(scratch.path()).await?;

@@ -3,21 +3,22 @@
 use std::sync::atomic::AtomicBool;
 
 use automap_proto::{
-    behavior_graph::BehaviorGraph,
-    frame::MetricFrame,
-    invalid::Invalid,
-    metric::MetricKind,
-    settings::{CiTest, GraphSettings},
+    behavior_graph::BehaviorGraph, frame::MetricFrame, invalid::Invalid, metric::MetricKind,
+    settings::GraphSettings,
 };
 
 use crate::{
+    contingency::Statistic,
     correlation::Correlation,
+    discretise::Discretised,
     fisher_z::FisherZ,
     front_end::{FrontEndCorrelations, with_front_end},
     graph::behavior_graph,
+    partial_correlation::PartialCorrelationTest,
     skeleton::learn,
     standardise::{Standardised, select},
     stop::{Stopped, poll},
+    table_test::TableTest,
 };
 
 /// A level of one metric type is done.
@@ -57,8 +58,7 @@ pub enum BuildError {
 ///
 /// `rows` are sample indices of the frame; `front_end` is a position in its services, for the correlations, which
 /// are computed for all seven metric types whatever `settings` tests. `progress` is told each finished level of
-/// each metric type, from a thread of the current rayon pool. With fewer than four rows no pair can be tested: the
-/// graph then has no edge.
+/// each metric type, from a thread of the current rayon pool. With fewer than four rows the graph has no edge.
 ///
 /// # Errors
 /// [`BuildError::Stopped`] soon after `stop` was set.
@@ -73,8 +73,6 @@ pub fn build(
     stop: &AtomicBool,
     progress: &mut (dyn FnMut(LevelDone) + Send),
 ) -> Result<BuiltGraph, BuildError> {
-    let CiTest::FisherZ = settings.ci_test();
-    let test = FisherZ::new(settings.alpha());
     let front_end = front_end.filter(|index| *index < frame.services().len());
     let mut correlations = FrontEndCorrelations::default();
     let mut skeletons = Vec::new();
@@ -85,15 +83,25 @@ pub fn build(
             continue;
         }
         poll(stop)?;
-        let correlation = Correlation::new(&Standardised::new(select(frame, rows, metric)));
+        let standardised = Standardised::new(select(frame, rows, metric));
+        let correlation = Correlation::new(&standardised);
         if let Some(index) = front_end {
             correlations[metric.index()] = with_front_end(&correlation, index);
         }
         if is_tested {
             let before = tests;
-            let skeleton = learn(&correlation, test, settings.max_condition(), stop, &mut |level, made| {
-                progress(LevelDone { metric, level, tests: before + made });
-            })?;
+            let on_level = &mut |level, made| progress(LevelDone { metric, level, tests: before + made });
+            let most = settings.max_condition();
+            let skeleton = match Statistic::of(settings.ci_test()) {
+                None => {
+                    let fisher_z = FisherZ::new(settings.alpha());
+                    learn(&PartialCorrelationTest::new(&correlation, fisher_z), most, stop, on_level)?
+                }
+                Some(statistic) => {
+                    let data = Discretised::new(&standardised, settings.bins());
+                    learn(&TableTest::new(&data, statistic, settings.alpha()), most, stop, on_level)?
+                }
+            };
             tests += skeleton.tests();
             skeletons.push((metric, skeleton));
         }

@@ -4,9 +4,12 @@
 //! |---|---|
 //! | [`standardise`] | one series per service and metric type, freed of location and scale |
 //! | [`correlation`] | Pearson correlation of every pair, also with missing samples |
-//! | [`fisher_z`] | the conditional independence test |
+//! | [`discretise`] | series in bins of equal frequency, as bit planes |
+//! | [`independence`] | what a conditional independence test must offer |
+//! | [`partial_correlation`], [`fisher_z`] | the test of linearly related Gaussian series |
+//! | [`table_test`], [`contingency`] | χ² and G² of series in bins |
 //! | [`skeleton`] | PC-stable: which pairs of one metric type nothing separates |
-//! | `set_search`, `elimination`, `last_member` | the search for a separating set, from the outside in |
+//! | `set_search`, `elimination`, `last_member` | Fisher's search for a separating set, from the outside in |
 //! | [`graph`] | skeletons of all metric types to one graph with weights |
 //! | [`orient`] | colliders and Meek's rules |
 //! | [`front_end`], [`throughput`] | by-products: correlations with the front end, R² of throughput |
@@ -21,20 +24,26 @@
 mod bit_matrix;
 pub mod build;
 pub mod config;
+pub mod contingency;
 pub mod correlation;
+pub mod discretise;
 mod elimination;
 pub mod fisher_z;
 pub mod front_end;
 pub mod graph;
+pub mod independence;
 mod last_member;
 pub mod orient;
+pub mod partial_correlation;
 pub mod peer_input;
 pub mod service;
 mod set_search;
 pub mod skeleton;
 pub mod standardise;
 pub mod stop;
+pub mod table_test;
 pub mod throughput;
+mod untried;
 
 #[cfg(test)]
 mod test_frames;

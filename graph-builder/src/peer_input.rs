@@ -5,22 +5,25 @@ use std::sync::OnceLock;
 use automap_proto::{
     frame::MetricFrame,
     metric::{METRIC_COUNT, MetricKind},
+    settings::Bins,
 };
 use ndarray::Array2;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     correlation::Correlation,
+    discretise::Discretised,
     standardise::{Standardised, select},
 };
 
-/// The selected series of all metric types over the selected rows, and their correlations once they were needed.
+/// The selected series of all metric types over the selected rows, and what the tests take of them once it was needed.
 #[derive(Debug)]
 pub struct PeerInput {
     hash: String,
     services: usize,
     selected: [Array2<f64>; METRIC_COUNT],
     correlations: [OnceLock<Correlation>; METRIC_COUNT],
+    discretised: [[OnceLock<Discretised>; Bins::ALL.len()]; METRIC_COUNT],
 }
 
 impl PeerInput {
@@ -35,6 +38,7 @@ impl PeerInput {
             services: frame.services().len(),
             selected,
             correlations: Default::default(),
+            discretised: Default::default(),
         }
     }
 
@@ -49,12 +53,17 @@ impl PeerInput {
         self.services
     }
 
-    /// Memory that it takes, its correlations included, whether they are there yet or not. Bytes.
+    /// Memory that it takes, correlations and bins included, whether they are there yet or not. Bytes.
     pub fn bytes(&self) -> usize {
         let samples: usize = self.selected.iter().map(Array2::len).sum();
+        let rows = self.selected.iter().map(Array2::ncols).max().unwrap_or(0);
+        let planes = Bins::ALL.iter().fold(0, |sum: usize, bins| {
+            sum.saturating_add(Discretised::bytes_for(self.services, rows, *bins))
+        });
         samples
             .saturating_mul(size_of::<f64>())
             .saturating_add(Correlation::bytes_for(self.services).saturating_mul(METRIC_COUNT))
+            .saturating_add(planes.saturating_mul(METRIC_COUNT))
     }
 
     /// Correlations of one metric type. `run` computes them when they are first asked for; it must not do so on a
@@ -67,6 +76,12 @@ impl PeerInput {
         let selected = &self.selected[kind.index()];
         self.correlations[kind.index()]
             .get_or_init(|| run(&|| Correlation::new(&Standardised::new(selected.clone()))))
+    }
+
+    /// The series of one metric type in bins, put into them when they are first asked for.
+    pub(crate) fn discretised(&self, kind: MetricKind, bins: Bins) -> &Discretised {
+        self.discretised[kind.index()][bins.index()]
+            .get_or_init(|| Discretised::new(&Standardised::new(self.selected[kind.index()].clone()), bins))
     }
 }
 

@@ -119,8 +119,7 @@ impl GraphBuilderService {
         work::run(move |stop| {
             let _turn = turn;
             let shard = Shard::new(&request, input.services())?;
-            let correlation = input.correlation(shard.metric(), |compute| workers.run(compute));
-            workers.run(|| shard.test(correlation, stop))
+            shard.test(&input, &workers, stop)
         })
         .await
     }

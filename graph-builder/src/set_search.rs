@@ -6,48 +6,40 @@ use crate::{
     correlation::Correlation,
     elimination::{Elimination, PairMoments, Pivot},
     fisher_z::NOT_MADE,
+    independence::Verdict,
     last_member::Tail,
     stop::{Stopped, poll},
+    untried::Untried,
 };
 
 /// A candidate that correlates with an end of the pair at least so much is a copy of it and never separates.
 const COPY: f64 = 1.0 - 1e-9;
 
 /// The tests of one metric type at one level.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LevelTest<'a> {
-    /// Correlations of the metric type.
-    pub(crate) correlation: &'a Correlation,
+#[derive(Debug, Clone)]
+pub struct LevelTest<'a> {
+    correlation: &'a Correlation,
     /// Squared critical correlation by effective number of rows, for sets of this level's size.
-    pub(crate) limits: &'a [f64],
+    limits: Vec<f64>,
     /// Size of the conditioning sets.
-    pub(crate) level: usize,
+    level: usize,
 }
 
-impl LevelTest<'_> {
+impl<'a> LevelTest<'a> {
+    pub(crate) const fn new(correlation: &'a Correlation, limits: Vec<f64>, level: usize) -> Self {
+        Self { correlation, limits, level }
+    }
+
     fn limit(&self, rows: u32) -> f64 {
         self.limits.get(rows as usize).copied().unwrap_or(NOT_MADE)
     }
 }
 
-/// What was found about a pair.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Verdict {
-    /// The first set that separates the pair, ascending.
-    pub(crate) separating_set: Option<Vec<u32>>,
-    /// Tests made until then.
-    pub(crate) tests: u64,
-}
-
 /// Searches one pair after another, with the same buffers.
 #[derive(Debug, Default)]
-pub(crate) struct SetSearch {
+pub struct SetSearch {
     elimination: Elimination,
-    /// Whether a candidate also neighbours the first end: sets of such candidates alone were tested before.
-    tried: Vec<bool>,
-    /// For each position, and one beyond, the next untried candidate from there on.
-    next_untried: Vec<usize>,
-    end_of_untried: usize,
+    untried: Untried,
     /// Limit of the test of each candidate as the last member of a set.
     limits: Vec<f64>,
     /// The same where only untried candidates are tested.
@@ -56,9 +48,8 @@ pub(crate) struct SetSearch {
 }
 
 impl SetSearch {
-    /// Looks for the first set of the level's size that separates the pair: subsets of `first_neighbours` without
-    /// the second end in lexicographic order, then those of `second_neighbours` without the first end that were not
-    /// among them. Neighbour lists ascend.
+    /// Looks for the first set that separates the pair, in the order of
+    /// [`IndependenceTest::search`](crate::independence::IndependenceTest::search).
     ///
     /// The effective n of a test is the smallest number of common rows of any two of its variables. A candidate
     /// without residual variance adds nothing (as with a pseudo-inverse). A set that leaves an end of the pair
@@ -72,7 +63,7 @@ impl SetSearch {
     /// About 25 + 2 · level operations a test; O(level · neighbours) memory.
     pub(crate) fn search(
         &mut self,
-        test: LevelTest<'_>,
+        test: &LevelTest<'_>,
         pair: (u32, u32),
         first_neighbours: &[u32],
         second_neighbours: &[u32],
@@ -97,11 +88,11 @@ impl SetSearch {
                 continue;
             }
             self.load(test, pair, neighbours, before);
-            if self.tried.len() < test.level || self.end_of_untried == 0 {
+            if self.untried.width() < test.level || self.untried.end() == 0 {
                 continue;
             }
             let found = if test.level == 1 {
-                let (from, to) = (self.next_untried[0], self.end_of_untried);
+                let (from, to) = (self.untried.next_from(0), self.untried.end());
                 self.scan(test, moments, None, from, to, true)
             } else {
                 self.descend(test, moments, 0, 0, true, stop)?
@@ -116,7 +107,7 @@ impl SetSearch {
     }
 
     /// Fills the buffers for the candidates among `neighbours`; those also in `before` count as tried.
-    fn load(&mut self, test: LevelTest<'_>, pair: (u32, u32), neighbours: &[u32], before: Option<&[u32]>) {
+    fn load(&mut self, test: &LevelTest<'_>, pair: (u32, u32), neighbours: &[u32], before: Option<&[u32]>) {
         let correlation = test.correlation;
         let is_copy = |candidate: u32, end: u32| {
             correlation.coefficient(end as usize, candidate as usize).abs() >= COPY
@@ -128,27 +119,14 @@ impl SetSearch {
         let depths = test.level.saturating_sub(1).max(1);
         self.elimination.start(correlation, pair, candidates, depths);
 
-        let candidates = self.elimination.candidates();
-        let width = candidates.len();
-        self.tried.clear();
-        self.tried.extend(
-            candidates
-                .iter()
-                .map(|candidate| before.is_some_and(|tried| tried.binary_search(candidate).is_ok())),
-        );
-        self.end_of_untried = self.tried.iter().rposition(|tried| !tried).map_or(0, |last| last + 1);
-        self.next_untried.clear();
-        self.next_untried.resize(width + 1, width);
-        for position in (0..width).rev() {
-            self.next_untried[position] =
-                if self.tried[position] { self.next_untried[position + 1] } else { position };
-        }
-
+        self.untried.start(self.elimination.candidates(), before);
+        let width = self.untried.width();
         let limit = test.limit(correlation.common_rows(pair.0 as usize, pair.1 as usize));
         self.limits.clear();
         self.limits.resize(width, limit);
         self.untried_limits.clear();
-        self.untried_limits.extend(self.tried.iter().map(|&tried| if tried { NOT_MADE } else { limit }));
+        self.untried_limits
+            .extend(self.untried.tried().iter().map(|&tried| if tried { NOT_MADE } else { limit }));
     }
 
     /// Chooses the member of the set at `depth` from position `start` on and tests every set that begins with the
@@ -156,19 +134,19 @@ impl SetSearch {
     /// Returns the position of the last member of the first set that separates; the elimination knows those before.
     fn descend(
         &mut self,
-        test: LevelTest<'_>,
+        test: &LevelTest<'_>,
         moments: PairMoments,
         depth: usize,
         start: usize,
         only_tried: bool,
         stop: &AtomicBool,
     ) -> Result<Option<usize>, Stopped> {
-        let width = self.tried.len();
+        let width = self.untried.width();
         // Enough candidates must be left for the members that follow.
         for position in start..(width + 1 + depth).saturating_sub(test.level) {
             poll(stop)?;
-            let only_tried = only_tried && self.tried[position];
-            if only_tried && self.next_untried[position + 1] == width {
+            let only_tried = only_tried && self.untried.tried()[position];
+            if only_tried && self.untried.next_from(position + 1) == width {
                 break;
             }
             let Some((pivot, rest)) = self.elimination.choose(moments, depth, position) else {
@@ -179,7 +157,7 @@ impl SetSearch {
             }
             let found = if depth + 2 == test.level {
                 let (from, to) = if only_tried {
-                    (self.next_untried[position + 1], self.end_of_untried)
+                    (self.untried.next_from(position + 1), self.untried.end())
                 } else {
                     (position + 1, width)
                 };
@@ -202,7 +180,7 @@ impl SetSearch {
     /// last of these.
     fn scan(
         &mut self,
-        test: LevelTest<'_>,
+        test: &LevelTest<'_>,
         moments: PairMoments,
         pivot: Option<Pivot>,
         from: usize,
@@ -219,7 +197,7 @@ impl SetSearch {
             for (position, &known) in (from..to).zip(fewest_rows) {
                 let with_pivot =
                     counts.map_or(known, |counts| known.min(counts[candidates[position] as usize]));
-                self.limits[position] = if only_tried && self.tried[position] {
+                self.limits[position] = if only_tried && self.untried.tried()[position] {
                     NOT_MADE
                 } else {
                     test.limit(moments.fewest_rows.min(with_pivot))

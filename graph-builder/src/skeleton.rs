@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use rayon::prelude::*;
 
 use crate::{
-    correlation::Correlation,
-    fisher_z::{FisherZ, NOT_MADE},
-    set_search::{LevelTest, SetSearch, Verdict},
+    independence::{Dependent, IndependenceTest, Verdict},
     stop::{Stopped, poll},
 };
 
@@ -84,33 +82,33 @@ fn pairs_of(neighbours: &Neighbours) -> impl Iterator<Item = (u32, u32)> + '_ {
 /// level L tests conditioning sets of L services, the adjacency is frozen while a level runs, and so neither the
 /// order of services nor the number of threads matters.
 ///
-/// Levels go from 0 to `max_condition` and end early when no pair has enough neighbours, or when even the pair
-/// with the most common rows has too few for a test (n − L − 3 < 1). `on_level` is told each finished level and the
-/// tests made so far. Runs on the current rayon pool.
+/// Levels go from 0 to `max_condition` and end early when no pair has enough neighbours, or when no pair can have a
+/// test. `on_level` is told each finished level and the tests made so far. Runs on the current rayon pool.
 ///
 /// # Errors
 /// [`Stopped`] when the flag is set.
 ///
 /// # Complexity
-/// O(services² + Σ_L edges · C(degree, L)) tests, each O(L).
-pub fn learn(
-    correlation: &Correlation,
-    test: FisherZ,
+/// O(services² + Σ_L edges · C(degree, L)) tests.
+pub fn learn<T: IndependenceTest>(
+    test: &T,
     max_condition: usize,
     stop: &AtomicBool,
     on_level: &mut (dyn FnMut(usize, u64) + Send),
 ) -> Result<Skeleton, Stopped> {
-    let mut skeleton = level_zero(correlation, test, stop)?;
+    let mut skeleton = level_zero(test, stop)?;
     on_level(0, skeleton.tests);
-    let most_rows = correlation.most_common_rows();
-    for level in 1..=max_condition {
+    for size in 1..=max_condition {
         let largest_degree = skeleton.neighbours.iter().map(Vec::len).max().unwrap_or(0);
-        if largest_degree <= level || test.critical_correlation(most_rows, level).is_none() {
+        if largest_degree <= size {
             break;
         }
+        let Some(level) = test.level(size) else {
+            break;
+        };
         let pairs: Vec<(u32, u32)> = skeleton.pairs().collect();
-        let verdicts = test_pairs(correlation, test, &skeleton.neighbours, &pairs, level, stop)?;
-        let mut neighbours = vec![Vec::new(); correlation.services()];
+        let verdicts = test_pairs::<T>(&level, &skeleton.neighbours, &pairs, stop)?;
+        let mut neighbours = vec![Vec::new(); test.services()];
         for (pair, verdict) in pairs.into_iter().zip(verdicts) {
             skeleton.tests += verdict.tests;
             match verdict.separating_set {
@@ -121,7 +119,7 @@ pub fn learn(
             }
         }
         skeleton.neighbours = sorted(neighbours);
-        on_level(level, skeleton.tests);
+        on_level(size, skeleton.tests);
     }
     Ok(skeleton)
 }
@@ -131,57 +129,38 @@ pub fn learn(
 ///
 /// # Errors
 /// [`Stopped`] when the flag is set.
-pub(crate) fn test_pairs(
-    correlation: &Correlation,
-    test: FisherZ,
+pub(crate) fn test_pairs<T: IndependenceTest>(
+    level: &T::Level<'_>,
     neighbours: &Neighbours,
     pairs: &[(u32, u32)],
-    level: usize,
     stop: &AtomicBool,
 ) -> Result<Vec<Verdict>, Stopped> {
-    let limits = test.limits(correlation.most_common_rows(), level);
-    let level_test = LevelTest { correlation, limits: &limits, level };
     pairs
         .par_iter()
         .with_max_len(PAIRS_PER_TASK)
-        .map_init(SetSearch::default, |search, &pair| {
-            search.search(level_test, pair, &neighbours[pair.0 as usize], &neighbours[pair.1 as usize], stop)
+        .map_init(T::Buffers::default, |buffers, &pair| {
+            let (first, second) = (&neighbours[pair.0 as usize], &neighbours[pair.1 as usize]);
+            T::search(level, buffers, pair, first, second, stop)
         })
         .collect()
 }
 
-/// Level 0 for all pairs at once. A pair that cannot be tested, as either series does not vary or they share fewer
-/// than four rows, is independent.
-fn level_zero(correlation: &Correlation, test: FisherZ, stop: &AtomicBool) -> Result<Skeleton, Stopped> {
-    let services = correlation.services();
-    let limits = test.limits(correlation.most_common_rows(), 0);
-    let rows: Vec<(Vec<(u32, u32)>, u64)> = (0..services)
+/// Level 0 for all pairs at once.
+fn level_zero<T: IndependenceTest>(test: &T, stop: &AtomicBool) -> Result<Skeleton, Stopped> {
+    let services = test.services();
+    let found: Vec<Dependent> = (0..services)
         .into_par_iter()
         .map(|first| {
             poll(stop)?;
-            let mut dependent = Vec::new();
-            let mut tests = 0;
-            for (second, &coefficient) in correlation.row(first).iter().enumerate().skip(first + 1) {
-                if !correlation.is_testable(first, second) {
-                    continue;
-                }
-                let limit = limits[correlation.common_rows(first, second) as usize];
-                if limit != NOT_MADE {
-                    tests += 1;
-                }
-                if coefficient * coefficient > limit {
-                    dependent.push((first as u32, second as u32));
-                }
-            }
-            Ok((dependent, tests))
+            Ok(test.dependent(first))
         })
         .collect::<Result<_, Stopped>>()?;
     let mut neighbours = vec![Vec::new(); services];
     let mut tests = 0;
-    for (dependent, made) in rows {
-        tests += made;
-        for pair in dependent {
-            connect(&mut neighbours, pair);
+    for (first, dependent) in (0..).zip(found) {
+        tests += dependent.tests;
+        for second in dependent.services {
+            connect(&mut neighbours, (first, second));
         }
     }
     Ok(Skeleton { neighbours: sorted(neighbours), separating_sets: BTreeMap::new(), tests })

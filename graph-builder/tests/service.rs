@@ -12,10 +12,14 @@ use std::{
 use automap_graph_builder::{
     build::build,
     config::GraphBuilderConfig,
+    contingency::Statistic,
     correlation::Correlation,
+    discretise::Discretised,
     fisher_z::FisherZ,
+    partial_correlation::PartialCorrelationTest,
     skeleton::learn,
     standardise::{Standardised, select},
+    table_test::TableTest,
     throughput::throughput_fit,
 };
 use automap_proto::{
@@ -23,7 +27,7 @@ use automap_proto::{
     frame::MetricFrame,
     frame_stream,
     metric::MetricKind,
-    settings::GraphSettings,
+    settings::{Bins, CiTest, GraphSettings},
     v1::{
         self, build_graph_request::Part as BuildPart, build_graph_response::Part as AnswerPart,
         graph_builder_service_client::GraphBuilderServiceClient, put_input_request::Part as PutPart,
@@ -396,11 +400,25 @@ async fn a_level_tested_in_shards_gives_the_separations_of_a_local_run() {
     let input_hash = put(&service.client, &frame, rows(5, 85)).await.unwrap();
     assert_eq!(put(&service.client, &frame, rows(5, 85)).await.unwrap(), input_hash);
 
-    for metric in [MetricKind::Latency, MetricKind::Io] {
+    for (metric, ci_test) in [
+        (MetricKind::Latency, CiTest::FisherZ),
+        (MetricKind::Io, CiTest::FisherZ),
+        (MetricKind::Latency, CiTest::G2),
+    ] {
         let selected: Vec<usize> = (5..85).collect();
-        let correlation = Correlation::new(&Standardised::new(select(&frame, &selected, metric)));
+        let standardised = Standardised::new(select(&frame, &selected, metric));
+        let correlation = Correlation::new(&standardised);
         let never = AtomicBool::new(false);
-        let local = learn(&correlation, FisherZ::new(0.05), 3, &never, &mut |_, _| {}).unwrap();
+        let local = match Statistic::of(ci_test) {
+            None => {
+                let test = PartialCorrelationTest::new(&correlation, FisherZ::new(0.05));
+                learn(&test, 3, &never, &mut |_, _| {}).unwrap()
+            }
+            Some(statistic) => {
+                let data = Discretised::new(&standardised, Bins::Two);
+                learn(&TableTest::new(&data, statistic, 0.05), 3, &never, &mut |_, _| {}).unwrap()
+            }
+        };
 
         let mut adjacency: Vec<(u32, u32)> =
             (0..13).flat_map(|first| (first + 1..13).map(move |second| (first, second))).collect();
@@ -414,13 +432,14 @@ async fn a_level_tested_in_shards_gives_the_separations_of_a_local_run() {
                     .test_edges(v1::TestEdgesRequest {
                         input_hash: input_hash.clone(),
                         metric: metric.to_wire().into(),
-                        ci_test: 0,
+                        ci_test: ci_test.to_wire().into(),
                         alpha: 0.05,
                         level,
                         adjacency: adjacency
                             .iter()
                             .map(|&(first, second)| v1::ServicePair { first, second })
                             .collect(),
+                        bins: 2,
                         shard: (0..adjacency.len() as u32).filter(|index| index % 3 == shard).collect(),
                     })
                     .await
@@ -440,7 +459,7 @@ async fn a_level_tested_in_shards_gives_the_separations_of_a_local_run() {
         }
         assert_eq!(adjacency, local.pairs().collect::<Vec<_>>());
         assert_eq!(tests, local.tests());
-        assert!(tests > 1000, "{tests}");
+        assert!(tests > 300, "{tests}");
     }
 }
 
@@ -458,6 +477,7 @@ async fn bad_shards_are_refused_by_field_and_unknown_inputs_by_the_way_out() {
         level: 1,
         adjacency: vec![pair(0, 1), pair(1, 2)],
         shard: vec![1],
+        bins: 0,
     };
     let ask = |request: v1::TestEdgesRequest| {
         let mut client = service.client.clone();
@@ -473,6 +493,7 @@ async fn bad_shards_are_refused_by_field_and_unknown_inputs_by_the_way_out() {
         ("metric", bad(&|request| request.metric = 0)),
         ("ci_test", bad(&|request| request.ci_test = 77)),
         ("alpha", bad(&|request| request.alpha = 1.0)),
+        ("bins", bad(&|request| request.bins = 4)),
         ("level", bad(&|request| request.level = 65)),
         ("adjacency[1]", bad(&|request| request.adjacency[1] = pair(2, 1))),
         ("adjacency[1]", bad(&|request| request.adjacency[1] = pair(1, 3))),

@@ -13,6 +13,10 @@ pub enum CiTest {
     /// Fisher's z of the partial correlation.
     #[default]
     FisherZ,
+    /// Pearson's χ² of series in bins, within every cell of the conditioning set.
+    Chi2,
+    /// The likelihood ratio G² of the same tables.
+    G2,
 }
 
 impl CiTest {
@@ -20,6 +24,16 @@ impl CiTest {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FisherZ => "fisher-z",
+            Self::Chi2 => "chi2",
+            Self::G2 => "g2",
+        }
+    }
+
+    /// The significance level unless another is asked for.
+    pub const fn default_alpha(self) -> f64 {
+        match self {
+            Self::FisherZ => 0.05,
+            Self::Chi2 | Self::G2 => 0.01,
         }
     }
 
@@ -30,6 +44,8 @@ impl CiTest {
     pub fn from_wire(field: &str, value: i32) -> Result<Self, Invalid> {
         match v1::CiTest::try_from(value) {
             Ok(v1::CiTest::Unspecified | v1::CiTest::FisherZ) => Ok(Self::FisherZ),
+            Ok(v1::CiTest::Chi2) => Ok(Self::Chi2),
+            Ok(v1::CiTest::G2) => Ok(Self::G2),
             Err(_) => Err(Invalid::new(field, format!("{value} is no conditional independence test"))),
         }
     }
@@ -38,6 +54,8 @@ impl CiTest {
     pub const fn to_wire(self) -> v1::CiTest {
         match self {
             Self::FisherZ => v1::CiTest::FisherZ,
+            Self::Chi2 => v1::CiTest::Chi2,
+            Self::G2 => v1::CiTest::G2,
         }
     }
 }
@@ -52,9 +70,86 @@ impl FromStr for CiTest {
     type Err = Invalid;
 
     fn from_str(name: &str) -> Result<Self, Invalid> {
-        match name {
-            "fisher-z" => Ok(Self::FisherZ),
-            _ => Err(Invalid::new("ci_test", format!("{name} is no test; use fisher-z"))),
+        [Self::FisherZ, Self::Chi2, Self::G2]
+            .into_iter()
+            .find(|test| test.name() == name)
+            .ok_or_else(|| Invalid::new("ci_test", format!("{name} is no test; use fisher-z, chi2 or g2")))
+    }
+}
+
+/// How many bins of equal frequency a series is put into for χ² and G².
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "usize", into = "usize")]
+pub enum Bins {
+    /// Below and above the median: the fewest samples needed.
+    Two,
+    /// Low, middle, high.
+    #[default]
+    Three,
+    /// The finest: needs the most samples.
+    Five,
+}
+
+impl Bins {
+    /// All, ascending.
+    pub const ALL: [Self; 3] = [Self::Two, Self::Three, Self::Five];
+
+    /// The number of bins.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Three => 3,
+            Self::Five => 5,
+        }
+    }
+
+    /// Position in [`Self::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Decodes a wire value; 0 means the default.
+    ///
+    /// # Errors
+    /// There are no such bins.
+    pub fn from_wire(field: &str, value: u32) -> Result<Self, Invalid> {
+        match value {
+            0 => Ok(Self::default()),
+            _ => Self::try_from(value as usize).map_err(|invalid| Invalid::new(field, invalid.problem())),
+        }
+    }
+}
+
+impl TryFrom<usize> for Bins {
+    type Error = Invalid;
+
+    fn try_from(count: usize) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|bins| bins.count() == count)
+            .ok_or_else(|| Invalid::new("bins", format!("are {count}; use 2, 3 or 5")))
+    }
+}
+
+impl From<Bins> for usize {
+    fn from(bins: Bins) -> Self {
+        bins.count()
+    }
+}
+
+impl fmt::Display for Bins {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.count(), formatter)
+    }
+}
+
+impl FromStr for Bins {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text.parse::<usize>() {
+            Ok(count) => Self::try_from(count),
+            Err(_) => Err(Invalid::new("bins", format!("are {text}; use 2, 3 or 5"))),
         }
     }
 }
@@ -66,10 +161,12 @@ pub struct GraphSettings {
     alpha: f64,
     max_condition: usize,
     metrics: Vec<MetricKind>,
+    bins: Bins,
 }
 
 impl GraphSettings {
     /// `alpha` is the significance level, `max_condition` the largest conditioning set; no metric means all seven.
+    /// Bins are the default; see [`Self::with_bins`].
     ///
     /// # Errors
     /// `alpha` is not strictly between 0 and 1.
@@ -87,7 +184,16 @@ impl GraphSettings {
         if metrics.is_empty() {
             metrics = MetricKind::ALL.to_vec();
         }
-        Ok(Self { ci_test, alpha, max_condition, metrics })
+        Ok(Self { ci_test, alpha, max_condition, metrics, bins: Bins::default() })
+    }
+
+    /// The same with other bins for χ² and G²; Fisher's z has none.
+    #[must_use]
+    pub fn with_bins(mut self, bins: Bins) -> Self {
+        if self.ci_test != CiTest::FisherZ {
+            self.bins = bins;
+        }
+        self
     }
 
     /// The test.
@@ -105,6 +211,11 @@ impl GraphSettings {
         self.max_condition
     }
 
+    /// Bins of the series for χ² and G².
+    pub const fn bins(&self) -> Bins {
+        self.bins
+    }
+
     /// The metric types to test, in order; never empty.
     pub fn metrics(&self) -> &[MetricKind] {
         &self.metrics
@@ -114,7 +225,13 @@ impl GraphSettings {
 impl Default for GraphSettings {
     /// Fisher's z at 0.05, up to three conditioning services, all metric types: the faithful method's choice.
     fn default() -> Self {
-        Self { ci_test: CiTest::FisherZ, alpha: 0.05, max_condition: 3, metrics: MetricKind::ALL.to_vec() }
+        Self {
+            ci_test: CiTest::FisherZ,
+            alpha: CiTest::FisherZ.default_alpha(),
+            max_condition: 3,
+            metrics: MetricKind::ALL.to_vec(),
+            bins: Bins::default(),
+        }
     }
 }
 
@@ -129,7 +246,8 @@ impl TryFrom<&v1::GraphSettings> for GraphSettings {
             .map(|(index, &metric)| MetricKind::from_wire(&format!("metrics[{index}]"), metric))
             .collect::<Result<_, _>>()?;
         let ci_test = CiTest::from_wire("ci_test", wire.ci_test)?;
-        Self::new(ci_test, wire.alpha, wire.max_condition as usize, metrics)
+        let bins = Bins::from_wire("bins", wire.bins)?;
+        Ok(Self::new(ci_test, wire.alpha, wire.max_condition as usize, metrics)?.with_bins(bins))
     }
 }
 
@@ -140,6 +258,8 @@ impl From<&GraphSettings> for v1::GraphSettings {
             alpha: settings.alpha,
             max_condition: u32::try_from(settings.max_condition).unwrap_or(u32::MAX),
             metrics: settings.metrics.iter().map(|kind| kind.to_wire().into()).collect(),
+            // Settings without bins look as they did before there were any.
+            bins: if settings.ci_test == CiTest::FisherZ { 0 } else { settings.bins.count() as u32 },
         }
     }
 }
@@ -159,6 +279,14 @@ mod tests {
         .unwrap();
         assert_eq!(settings.metrics(), [MetricKind::Cpu, MetricKind::Io]);
         assert_eq!(GraphSettings::try_from(&v1::GraphSettings::from(&settings)), Ok(settings));
+        for bins in Bins::ALL {
+            let settings = GraphSettings::new(CiTest::G2, 0.01, 1, vec![]).unwrap().with_bins(bins);
+            assert_eq!(GraphSettings::try_from(&v1::GraphSettings::from(&settings)), Ok(settings));
+            assert_eq!(bins.to_string().parse::<Bins>(), Ok(bins));
+            assert_eq!(Bins::ALL[bins.index()], bins);
+        }
+        let wire = v1::GraphSettings { alpha: 0.01, bins: 4, ..v1::GraphSettings::default() };
+        assert_eq!(GraphSettings::try_from(&wire).unwrap_err().field(), "bins");
         for alpha in [0.0, 1.0, -1.0, f64::NAN] {
             assert_eq!(GraphSettings::new(CiTest::FisherZ, alpha, 3, vec![]).unwrap_err().field(), "alpha");
         }

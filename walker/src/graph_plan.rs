@@ -4,6 +4,8 @@ use automap_proto::{
     incident::WindowRows, metric::MetricKind, settings::GraphSettings, time::TimeGrid, time::TimeWindow,
 };
 
+use crate::parameters::AutomapParameters;
+
 /// Fewest rows of a window from which a graph is built.
 pub const MIN_GRAPH_ROWS: usize = 30;
 /// Most normal windows that one diagnosis builds: the ones nearest to the incident.
@@ -62,16 +64,19 @@ pub fn normal_graph_name(index: usize) -> String {
 }
 
 /// The settings of the impact graph of `cloud-ranger`: the same tests, of latency alone.
-pub fn impact_settings(parameters: &crate::parameters::AutomapParameters) -> GraphSettings {
-    let metrics = vec![MetricKind::Latency];
-    GraphSettings::new(parameters.ci_test, parameters.alpha, parameters.max_condition, metrics)
-        .unwrap_or_default()
+pub fn impact_settings(parameters: &AutomapParameters) -> GraphSettings {
+    settings_for(parameters, vec![MetricKind::Latency])
 }
 
 /// The settings of a diagnosis' graphs.
-pub fn graph_settings(parameters: &crate::parameters::AutomapParameters) -> GraphSettings {
-    GraphSettings::new(parameters.ci_test, parameters.alpha, parameters.max_condition, Vec::new())
+pub fn graph_settings(parameters: &AutomapParameters) -> GraphSettings {
+    settings_for(parameters, Vec::new())
+}
+
+fn settings_for(parameters: &AutomapParameters, metrics: Vec<MetricKind>) -> GraphSettings {
+    GraphSettings::new(parameters.ci_test, parameters.significance(), parameters.max_condition, metrics)
         .unwrap_or_default()
+        .with_bins(parameters.bins)
 }
 
 #[cfg(test)]

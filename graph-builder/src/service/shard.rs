@@ -5,16 +5,22 @@ use std::sync::atomic::AtomicBool;
 use automap_proto::{
     invalid::Invalid,
     metric::MetricKind,
-    settings::{CiTest, GraphSettings},
+    settings::{Bins, CiTest, GraphSettings},
     v1,
 };
 use automap_service_kit::error::ServiceError;
 
+use super::workers::Workers;
 use crate::{
     bit_matrix::BitMatrix,
-    correlation::Correlation,
+    contingency::Statistic,
     fisher_z::FisherZ,
+    independence::{IndependenceTest, Verdict},
+    partial_correlation::PartialCorrelationTest,
+    peer_input::PeerInput,
     skeleton::{Neighbours, neighbours_from_pairs, test_pairs},
+    stop::Stopped,
+    table_test::TableTest,
 };
 
 /// Deepest level of a shard. No run gets there: a pair that reaches level 64 has outlived all C(64, 32) > 10¹⁸ sets of
@@ -40,7 +46,8 @@ impl Shard {
             return Err(Invalid::new("level", format!("is {level}; at most {MAX_LEVEL} can be tested")));
         }
         let ci_test = CiTest::from_wire("ci_test", request.ci_test)?;
-        let settings = GraphSettings::new(ci_test, request.alpha, level, vec![metric])?;
+        let bins = Bins::from_wire("bins", request.bins)?;
+        let settings = GraphSettings::new(ci_test, request.alpha, level, vec![metric])?.with_bins(bins);
         let mut seen = BitMatrix::new(services);
         let mut adjacency = Vec::with_capacity(request.adjacency.len());
         for (index, pair) in request.adjacency.iter().enumerate() {
@@ -74,20 +81,25 @@ impl Shard {
         Ok(Self { metric, settings, level, neighbours: neighbours_from_pairs(services, &adjacency), pairs })
     }
 
-    /// The metric type to test.
-    pub(super) const fn metric(&self) -> MetricKind {
-        self.metric
-    }
-
-    /// Tests the pairs, on the current rayon pool.
+    /// Tests the pairs on the threads of `workers`.
     pub(super) fn test(
         &self,
-        correlation: &Correlation,
+        input: &PeerInput,
+        workers: &Workers,
         stop: &AtomicBool,
     ) -> Result<v1::TestEdgesResponse, ServiceError> {
-        let CiTest::FisherZ = self.settings.ci_test();
-        let test = FisherZ::new(self.settings.alpha());
-        let verdicts = test_pairs(correlation, test, &self.neighbours, &self.pairs, self.level, stop)?;
+        let alpha = self.settings.alpha();
+        let verdicts = match Statistic::of(self.settings.ci_test()) {
+            None => {
+                let correlation = input.correlation(self.metric, |compute| workers.run(compute));
+                let test = PartialCorrelationTest::new(correlation, FisherZ::new(alpha));
+                workers.run(|| self.verdicts(&test, stop))?
+            }
+            Some(statistic) => {
+                let data = input.discretised(self.metric, self.settings.bins());
+                workers.run(|| self.verdicts(&TableTest::new(data, statistic, alpha), stop))?
+            }
+        };
         let tests = verdicts.iter().map(|verdict| verdict.tests).sum();
         let separations = self.pairs.iter().zip(verdicts).filter_map(|(&(first, second), verdict)| {
             verdict.separating_set.map(|separating_set| v1::Separation {
@@ -96,5 +108,13 @@ impl Shard {
             })
         });
         Ok(v1::TestEdgesResponse { separations: separations.collect(), tests })
+    }
+
+    /// A level without any test separates no pair.
+    fn verdicts<T: IndependenceTest>(&self, test: &T, stop: &AtomicBool) -> Result<Vec<Verdict>, Stopped> {
+        match test.level(self.level) {
+            Some(level) => test_pairs::<T>(&level, &self.neighbours, &self.pairs, stop),
+            None => Ok(vec![Verdict::default(); self.pairs.len()]),
+        }
     }
 }

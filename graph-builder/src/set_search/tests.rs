@@ -103,8 +103,8 @@ fn search(
     level: usize,
 ) -> Verdict {
     let limits = test.limits(correlation.most_common_rows(), level);
-    let level_test = LevelTest { correlation, limits: &limits, level };
-    SetSearch::default().search(level_test, pair, lists[0], lists[1], &AtomicBool::new(false)).unwrap()
+    let level_test = LevelTest::new(correlation, limits, level);
+    SetSearch::default().search(&level_test, pair, lists[0], lists[1], &AtomicBool::new(false)).unwrap()
 }
 
 /// Each service follows the shared load and the one before it.
@@ -218,7 +218,7 @@ fn a_set_that_determines_an_end_does_not_separate() {
 fn the_search_stops_when_asked() {
     let correlation = correlate(&[wave(1.0), wave(2.0)]);
     let limits = FisherZ::new(ALPHA).limits(60, 0);
-    let test = LevelTest { correlation: &correlation, limits: &limits, level: 0 };
-    let stopped = SetSearch::default().search(test, (0, 1), &[], &[], &AtomicBool::new(true));
+    let test = LevelTest::new(&correlation, limits, 0);
+    let stopped = SetSearch::default().search(&test, (0, 1), &[], &[], &AtomicBool::new(true));
     assert_eq!(stopped, Err(Stopped));
 }

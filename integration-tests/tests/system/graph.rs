@@ -67,7 +67,8 @@ fn drawings_and_wrong_flags() {
     assert!(run(&["--output", "svg"]).stdout.contains("</svg>"));
     for (flags, part) in [
         (["--alpha", "0"], "alpha"),
-        (["--ci-test", "magic"], "fisher-z"),
+        (["--ci-test", "magic"], "fisher-z, chi2 or g2"),
+        (["--bins", "4"], "2, 3 or 5"),
         (["--metrics", "latncy"], "did you mean latency?"),
     ] {
         let ended = run(&flags);
@@ -83,4 +84,26 @@ fn a_front_end_that_is_no_service_is_wrong_usage_here_too() {
     let ended = command::run(home.path(), &["graph", "incident", "--front-end", "chekout"]).unwrap();
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     assert!(ended.stderr.contains("did you mean checkout?"), "{}", ended.stderr);
+}
+
+#[test]
+fn tables_test_edges_in_graphs_and_diagnoses() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let edges =
+        |more: &[&str]| graph(home.path(), &[&["--window", "all"][..], more].concat())["edges"].clone();
+    let coarse = edges(&["--ci-test", "g2", "--bins", "2"]);
+    assert_ne!(coarse, edges(&["--ci-test", "g2", "--bins", "3"]));
+    assert_eq!(coarse, edges(&["--ci-test", "g2", "--bins", "2", "--alpha", "0.01"]));
+    assert_ne!(coarse, edges(&["--ci-test", "chi2", "--bins", "2", "--alpha", "0.2"]));
+
+    let arguments = ["diagnose", "incident", "--method", "automap", "--no-record", "--output", "json"];
+    let settings = ["--set", "automap.ci-test=chi2", "--set", "automap.bins=2"];
+    let ended = command::run(home.path(), &[&arguments[..], &settings].concat()).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let echoed = answer.to_string();
+    for setting in [r#""automap.ci-test":"chi2""#, r#""automap.alpha":"0.01""#, r#""automap.bins":"2""#] {
+        assert!(echoed.contains(setting), "{setting}: {echoed}");
+    }
 }

@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use automap_proto::time::UnixMillis;
+use automap_proto::{settings::CiTest, time::UnixMillis};
 
 use crate::{
     normal_window::{NormalGroup, NormalWindow},
@@ -57,7 +57,8 @@ impl NormalKey {
     }
 }
 
-/// Length and name of the system, then the settings in full: CI test, significance, depth, set of metrics. Written
+/// Length and name of the system, then the settings in full: CI test, significance, depth, set of metrics, and bins
+/// where the test has any. Written
 /// out they are as short as a hash and cannot collide.
 pub(crate) fn group_bytes(group: &NormalGroup) -> Vec<u8> {
     let settings = &group.settings;
@@ -68,6 +69,9 @@ pub(crate) fn group_bytes(group: &NormalGroup) -> Vec<u8> {
     bytes.extend_from_slice(&settings.alpha().to_bits().to_be_bytes());
     bytes.extend_from_slice(&(settings.max_condition() as u64).to_be_bytes());
     bytes.push(metrics);
+    if settings.ci_test() != CiTest::FisherZ {
+        bytes.push(settings.bins().count() as u8);
+    }
     bytes
 }
 
@@ -179,7 +183,7 @@ impl fmt::Display for Entity {
 mod tests {
     use automap_proto::{
         metric::MetricKind,
-        settings::{CiTest, GraphSettings},
+        settings::{Bins, GraphSettings},
     };
 
     use super::*;
@@ -221,12 +225,18 @@ mod tests {
             settings: GraphSettings::new(CiTest::FisherZ, alpha, depth, metrics).unwrap(),
             ..base.clone()
         };
+        let binned = |bins| NormalGroup {
+            settings: GraphSettings::new(CiTest::G2, 0.05, 3, vec![]).unwrap().with_bins(bins),
+            ..base.clone()
+        };
         let groups = [
             base.clone(),
             with(0.01, 3, vec![]),
             with(0.05, 2, vec![]),
             with(0.05, 3, vec![MetricKind::Cpu]),
             NormalGroup { system: "shop2".into(), ..base.clone() },
+            binned(Bins::Two),
+            binned(Bins::Five),
         ];
         let distinct: std::collections::BTreeSet<_> = groups.iter().map(group_bytes).collect();
         assert_eq!(distinct.len(), groups.len());

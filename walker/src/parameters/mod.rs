@@ -8,7 +8,7 @@ mod named;
 
 use std::{fmt, str::FromStr};
 
-use automap_proto::settings::CiTest;
+use automap_proto::settings::{Bins, CiTest};
 use serde::{Deserialize, Serialize};
 
 /// Parameters of the method `evidence`.
@@ -75,8 +75,11 @@ impl FromStr for Solver {
 pub struct AutomapParameters {
     /// The conditional independence test of an edge.
     pub ci_test: CiTest,
-    /// Its significance level, strictly between 0 and 1: independence is accepted when p >= alpha.
-    pub alpha: f64,
+    /// Its significance level, strictly between 0 and 1: independence is accepted when p >= alpha. `None` for that
+    /// of the test: .05 for fisher-z, .01 for chi2 and g2.
+    pub alpha: Option<f64>,
+    /// Bins of equal frequency for chi2 and g2; 2, 3 or 5.
+    pub bins: Bins,
     /// The largest conditioning set, services; 0 or more.
     pub max_condition: usize,
     /// Whether subtraction of normal behaviour keeps only edges of both graphs, as the paper prints it.
@@ -97,7 +100,8 @@ impl Default for AutomapParameters {
     fn default() -> Self {
         Self {
             ci_test: CiTest::FisherZ,
-            alpha: 0.05,
+            alpha: None,
+            bins: Bins::default(),
             max_condition: 3,
             literal_subtraction: false,
             neighbours: 3,
@@ -106,6 +110,13 @@ impl Default for AutomapParameters {
             solver: Solver::Exact,
             steps: 10_000,
         }
+    }
+}
+
+impl AutomapParameters {
+    /// The significance level in force.
+    pub fn significance(&self) -> f64 {
+        self.alpha.unwrap_or(self.ci_test.default_alpha())
     }
 }
 

@@ -19,12 +19,19 @@ struct Named {
 const SHARE: &str = "a number from 0 to 1";
 const RESTART: &str = "a number from 0.001 to 1";
 
-const NAMED: [Named; 14] = [
+const ALPHA: &str = "automap.alpha";
+
+const NAMED: [Named; 15] = [
     Named {
-        name: "automap.alpha",
+        name: ALPHA,
         expected: "a number strictly between 0 and 1",
-        read: |all| text(&all.automap.alpha),
-        write: |all, value| set(&mut all.automap.alpha, value, |alpha| *alpha > 0.0 && *alpha < 1.0),
+        read: |all| text(&all.automap.significance()),
+        write: |all, value| {
+            let mut alpha = 0.0;
+            let is_level = set(&mut alpha, value, |alpha| *alpha > 0.0 && *alpha < 1.0);
+            all.automap.alpha = Some(alpha);
+            is_level
+        },
     },
     Named {
         name: "automap.backward",
@@ -33,8 +40,14 @@ const NAMED: [Named; 14] = [
         write: |all, value| set(&mut all.automap.backward, value, is_share),
     },
     Named {
+        name: "automap.bins",
+        expected: "2, 3 or 5",
+        read: |all| text(&all.automap.bins),
+        write: |all, value| set(&mut all.automap.bins, value, |_| true),
+    },
+    Named {
         name: "automap.ci-test",
-        expected: "fisher-z",
+        expected: "fisher-z, chi2 or g2",
         read: |all| text(&all.automap.ci_test),
         write: |all, value| set(&mut all.automap.ci_test, value, |_| true),
     },
@@ -129,6 +142,10 @@ impl MethodParameters {
                 return Err(Invalid::new(named.name, format!("is {value:?}; must be {}", named.expected)));
             }
         }
+        // The level that nobody set is that of the test, which an override may have changed.
+        if self.automap.alpha.is_none() && !overrides.contains_key(ALPHA) {
+            replaced.automap.alpha = Some(replaced.automap.ci_test.default_alpha());
+        }
         Ok(replaced)
     }
 
@@ -174,10 +191,20 @@ mod tests {
         let pairs =
             [("automap.alpha", "0.01"), ("automap.solver", "monte-carlo"), ("evidence.restart", " 0.5 ")];
         let found = MethodParameters::default().with_overrides(&overrides(&pairs)).unwrap();
-        assert_eq!(found.automap.alpha, 0.01);
+        assert_eq!(found.automap.alpha, Some(0.01));
         assert_eq!(found.automap.solver, Solver::MonteCarlo);
         assert_eq!(found.evidence.restart, 0.5);
         assert_eq!(found.automap.backward, 0.2);
+    }
+
+    #[test]
+    fn the_level_follows_the_test_unless_it_is_set() {
+        let level = |pairs: &[(&str, &str)]| {
+            MethodParameters::default().with_overrides(&overrides(pairs)).unwrap().flattened()[ALPHA].clone()
+        };
+        assert_eq!(level(&[]), "0.05");
+        assert_eq!(level(&[("automap.ci-test", "g2")]), "0.01");
+        assert_eq!(level(&[("automap.ci-test", "chi2"), (ALPHA, "0.2")]), "0.2");
     }
 
     #[test]
@@ -219,6 +246,7 @@ mod tests {
             ("automap.alpha", "1"),
             ("automap.alpha", "NaN"),
             ("automap.backward", "-0.1"),
+            ("automap.bins", "4"),
             ("automap.ci-test", "coin"),
             ("automap.literal-subtraction", "maybe"),
             ("automap.max-condition", "-1"),

@@ -5,9 +5,13 @@
 //! | [`command`] | the command `automap`, run to its end |
 //! | [`processes`] | services on free loopback ports, as one process or as four |
 //! | [`recording`] | incident directories for tests |
+//! | [`skeletons`] | skeletons by the command and by causal-learn |
+//! | [`python`] | scripts around other implementations |
 //! | [`answers`] | JSON answers without what may differ from run to run |
 
 pub mod answers;
 pub mod command;
 pub mod processes;
+pub mod python;
 pub mod recording;
+pub mod skeletons;

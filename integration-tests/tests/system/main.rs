@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod causal_learn;
 mod demo;
 mod deployment;
 mod graph;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use automap_integration_tests::{command, recording};
+use automap_integration_tests::{command, recording, skeletons::SkeletonCase};
 use serde_json::Value;
 
 fn incident(dataset: &str) -> PathBuf {
@@ -52,4 +52,57 @@ fn evidence_ranks_clearly_better_than_the_baselines() {
     assert!(evidence >= 0.23, "evidence {evidence}");
     assert!(evidence >= mean("n-sigma") + 0.08, "evidence {evidence}, n-sigma {}", mean("n-sigma"));
     assert!(evidence >= mean("random") + 0.12, "evidence {evidence}, random {}", mean("random"));
+}
+
+/// The series of one metric type of an incident that vary, have no gap, and are no copy of an earlier one.
+fn series_of(dataset: &str, metric: &str) -> Vec<Vec<f64>> {
+    let text = std::fs::read_to_string(incident(dataset).join("metrics.csv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let rows: Vec<Vec<&str>> = lines.collect();
+    let mut found: Vec<Vec<f64>> = Vec::new();
+    for (column, name) in header.iter().enumerate() {
+        if name.rsplit_once('_').is_none_or(|(_, own)| own != metric) {
+            continue;
+        }
+        let series: Option<Vec<f64>> = rows.iter().map(|row| row[column].parse().ok()).collect();
+        let Some(series) = series.filter(|series| series.iter().any(|value| *value != series[0])) else {
+            continue;
+        };
+        if !found.contains(&series) {
+            found.push(series);
+        }
+    }
+    assert!(found.len() > 5, "{dataset} {metric}: {}", found.len());
+    found
+}
+
+#[test]
+fn skeletons_of_recorded_series_are_those_of_causal_learn() {
+    let mut cases = Vec::new();
+    for (dataset, metric, max_condition) in [
+        ("nezha-ob", "latency", 2),
+        ("nezha-ob", "memory", 2),
+        ("nezha-tt", "cpu", 1),
+        ("petshop", "latency", 1),
+    ] {
+        for (ci_test, alpha, bins) in [("chi2", 0.01, 2), ("g2", 0.01, 3)] {
+            let series = series_of(dataset, metric);
+            cases.push(SkeletonCase { series, ci_test, alpha, max_condition, bins });
+        }
+    }
+    super::causal_learn::compare_with_rule(&cases);
+}
+
+#[test]
+fn fisher_z_skeletons_of_recorded_series_are_those_of_causal_learn() {
+    let case = |dataset, metric| SkeletonCase {
+        series: series_of(dataset, metric),
+        ci_test: "fisher-z",
+        alpha: 0.01,
+        max_condition: 2,
+        bins: 3,
+    };
+    let cases = [case("nezha-ob", "cpu"), case("nezha-ob", "latency"), case("nezha-tt", "memory")];
+    super::causal_learn::assert_same_skeletons(&cases);
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use automap_service_kit::server::ServerConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::class_table::ClassTable;
+use crate::{class_table::ClassTable, store::retention::Retention};
 
 /// Port on which the profiler listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 4313;
@@ -28,6 +28,32 @@ pub struct ProfilerConfig {
     pub max_import_mib: usize,
     /// Page cache of the store, MiB.
     pub cache_mib: u64,
+    /// Changes are refused while less than this is free on the volume of the store, MiB.
+    pub reserve_mib: u64,
+    /// What is removed when.
+    pub retention: Retention,
+    /// What is done without being asked, and how often.
+    pub schedule: ScheduleConfig,
+}
+
+/// What the server does on its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ScheduleConfig {
+    /// Retention and checkpoints, minutes apart; 0 for never.
+    pub housekeeping_minutes: u64,
+    /// Exports of the whole store, hours apart; 0 for never.
+    pub export_hours: u64,
+    /// Where they go; without it the directory `exports` in the store. Another volume is better.
+    pub export_directory: Option<PathBuf>,
+    /// The newest of them that are kept.
+    pub exports_kept: usize,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { housekeeping_minutes: 10, export_hours: 24, export_directory: None, exports_kept: 3 }
+    }
 }
 
 impl Default for ProfilerConfig {
@@ -40,6 +66,9 @@ impl Default for ProfilerConfig {
             classes: ClassTable::default(),
             max_import_mib: 256,
             cache_mib: 64,
+            reserve_mib: 64,
+            retention: Retention::default(),
+            schedule: ScheduleConfig::default(),
         }
     }
 }

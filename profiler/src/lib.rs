@@ -14,6 +14,7 @@
 //! | [`past_incident`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
 //! | [`store`] | the trait `ProfileStore` and its implementation in sled |
 //! | [`service`] | the RPCs of `ProfilerService` |
+//! | [`schedule`] | what the server does on its own |
 //! | [`config`] | configuration |
 //!
 //! The modules up to `record_id` are pure: no clock, no file, no async.
@@ -30,6 +31,7 @@ pub mod precision;
 pub mod record_id;
 #[cfg(test)]
 mod sample;
+pub mod schedule;
 pub mod service;
 pub mod service_profile;
 pub mod similarity;
@@ -50,7 +52,10 @@ use tonic::service::Routes;
 
 pub use config::ProfilerConfig;
 use service::ProfilerRpc;
-use store::{ProfileStore, sled_store::SledStore};
+use store::{
+    ProfileStore,
+    sled_store::{SledStore, StoreOptions},
+};
 
 /// Full name of the service, under which its health is reported.
 pub const SERVICE_NAME: &str = "automap.v1.ProfilerService";
@@ -65,16 +70,24 @@ pub async fn serve(
     config: ProfilerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let (path, cache_mib) = (config.path.clone(), config.cache_mib);
+    let path = config.path.clone();
+    let options = StoreOptions { cache_mib: config.cache_mib, reserve_mib: config.reserve_mib };
     let store: Arc<dyn ProfileStore> =
-        work::run(move |_| Ok(Arc::new(SledStore::open(&path, cache_mib)?))).await.map_err(unusable_store)?;
+        work::run(move |_| Ok(Arc::new(SledStore::open(&path, options)?))).await.map_err(unusable_store)?;
     let server_config = config.server.clone();
+    // Also when the server fails without being told to stop.
+    let shutdown_chores = shutdown.child_token();
+    let chores = tokio::spawn(schedule::run(Arc::clone(&store), config.clone(), shutdown_chores.clone()));
     let rpc = ProfilerServiceServer::new(ProfilerRpc::new(Arc::clone(&store), config))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
     let served = server::serve(listener, &server_config, SERVICE_NAME, Routes::new(rpc), shutdown).await;
+    // It ends with the shutdown; a chore that was begun is finished.
+    shutdown_chores.cancel();
+    let finished = chores.await;
     let closed = work::run(move |_| Ok(store.close()?)).await;
     served?;
+    finished.map_err(|error| unusable_store(ServiceError::internal(error.to_string())))?;
     closed.map_err(unusable_store)
 }
 

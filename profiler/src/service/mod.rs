@@ -26,7 +26,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     config::ProfilerConfig,
-    store::{ProfileStore, listing::ListQuery},
+    store::{ProfileStore, listing::ListQuery, transfer::ImportMode},
 };
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -160,12 +160,15 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         request: Request<Streaming<v1::ImportStoreRequest>>,
     ) -> Answer<v1::ImportStoreResponse> {
         let records = transfer::receive(request.into_inner(), self.config.max_import_mib).await?;
-        self.run(move |store, _| Ok(v1::ImportStoreResponse { records: store.import(records)? })).await
+        self.run(move |store, _| {
+            Ok(v1::ImportStoreResponse { records: store.import(records, ImportMode::Merge)? })
+        })
+        .await
     }
 }
 
 /// The wall clock, for times that a caller left out; nothing is computed from it.
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

@@ -1,9 +1,12 @@
 //! What can go wrong with the store.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use automap_proto::invalid::Invalid;
 use automap_service_kit::error::{ErrorCode, ServiceError};
+
+/// When a caller may try again after the disk was full.
+const FULL_RETRY: Duration = Duration::from_secs(30);
 
 /// An error of the store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +26,9 @@ pub enum StoreError {
         problem: String,
     },
     /// A record is not what was written.
-    #[error("the stored {record} is damaged: {problem}; restore it from an export")]
+    #[error(
+        "the stored {record} is damaged: {problem}; stop the server, and `automap store salvage` reads it from the journal"
+    )]
     Damaged {
         /// Which record.
         record: String,
@@ -39,6 +44,14 @@ pub enum StoreError {
     /// The request contradicts what is kept.
     #[error("{0}")]
     Conflict(String),
+    /// There is no room for the change; nothing of it is kept.
+    #[error("the disk of the store {} is full: {problem}; free space or raise the volume, reading goes on", .path.display())]
+    Full {
+        /// The directory.
+        path: PathBuf,
+        /// What was refused.
+        problem: String,
+    },
     /// The storage engine failed.
     #[error("the store failed: {0}; check the disk and the log")]
     Failed(String),
@@ -58,11 +71,20 @@ impl From<sled::Error> for StoreError {
     }
 }
 
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Invalid(invalid) => return invalid.clone().into(),
             StoreError::InUse(_) | StoreError::Closed | StoreError::Failed(_) => ErrorCode::Unavailable,
+            StoreError::Full { .. } => {
+                return Self::new(ErrorCode::Overloaded, error.to_string()).retry_after(FULL_RETRY);
+            }
             StoreError::Open { .. } => ErrorCode::Internal,
             StoreError::Damaged { .. } => ErrorCode::DataLoss,
             StoreError::NotFound(_) => ErrorCode::NotFound,

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
+use automap_proto::time::UnixMillis;
 use prost::Message;
 
 use crate::{
@@ -22,18 +23,25 @@ pub(crate) struct IncidentRow {
     /// Tells incidents over the same services from others without reading them.
     pub(crate) services_fingerprint: u32,
     pub(crate) verdict: Option<Verdict>,
+    pub(crate) recorded_at: UnixMillis,
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct RowMessage {
     #[prost(string, tag = "1")]
     system: String,
+    /// Version 1: all numbers. Version 2: those that are not zero.
     #[prost(float, repeated, tag = "2")]
     cells: Vec<f32>,
     #[prost(fixed32, tag = "3")]
     services_fingerprint: u32,
     #[prost(message, optional, tag = "4")]
     verdict: Option<VerdictMessage>,
+    /// Version 2: which numbers `cells` holds.
+    #[prost(uint32, repeated, tag = "5")]
+    places: Vec<u32>,
+    #[prost(sint64, tag = "6")]
+    recorded_at: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -54,13 +62,18 @@ impl IncidentRow {
             vector: profile.map_or(SimilarityVector::EMPTY, AnomalyProfile::similarity_vector),
             services_fingerprint: profile.map_or(0, |known| services_fingerprint(known.graph().services())),
             verdict: incident.verdict(),
+            recorded_at: incident.recorded_at,
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
+        let filled = self.vector.cells().iter().zip(0_u32..).filter(|(cell, _)| **cell != 0.0);
+        let (cells, places) = filled.map(|(cell, place)| (*cell, place)).unzip();
         let message = RowMessage {
             system: self.system.clone(),
-            cells: self.vector.cells().to_vec(),
+            cells,
+            places,
+            recorded_at: self.recorded_at.0,
             services_fingerprint: self.services_fingerprint,
             verdict: self.verdict.as_ref().map(|verdict| VerdictMessage {
                 root_causes: verdict.root_causes.clone(),
@@ -71,9 +84,16 @@ impl IncidentRow {
         message.encode_to_vec()
     }
 
-    /// `None` when the bytes are no row.
+    /// `None` when the bytes are no row of format version 2.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let message = RowMessage::decode(bytes).ok()?;
+        let mut cells = [0.0; SIMILARITY_CELLS];
+        if message.system.is_empty() || message.places.len() != message.cells.len() {
+            return None;
+        }
+        for (&place, &cell) in message.places.iter().zip(&message.cells) {
+            *cells.get_mut(place as usize)? = cell;
+        }
         let verdict = match message.verdict {
             None => None,
             Some(verdict) => Some(Verdict {
@@ -83,10 +103,11 @@ impl IncidentRow {
             }),
         };
         Some(Self {
-            vector: SimilarityVector::from_cells(&message.cells)?,
+            vector: SimilarityVector::from_cells(&cells)?,
             system: message.system,
             services_fingerprint: message.services_fingerprint,
             verdict,
+            recorded_at: UnixMillis(message.recorded_at),
         })
     }
 }
@@ -117,12 +138,34 @@ impl Candidate {
     }
 }
 
-/// Vectors of one system, contiguous: row i of `cells` belongs to `rows[i]`.
+/// What the table knows of an incident beside its vector.
+#[derive(Debug)]
+struct Line {
+    id: RecordId,
+    services_fingerprint: u32,
+    /// Boxed: most incidents are never confirmed.
+    verdict: Option<Box<Verdict>>,
+    recorded_at: UnixMillis,
+}
+
+/// Vectors of one system, contiguous: row i of `cells` belongs to `lines[i]`.
 #[derive(Debug, Default)]
 struct SystemIncidents {
     cells: Vec<f32>,
-    rows: Vec<(RecordId, u32, Option<Verdict>)>,
-    places: BTreeMap<RecordId, usize>,
+    lines: Vec<Line>,
+    /// Indices of lines by the CRC32 of their ids; ids of equal sums share an entry.
+    places: BTreeMap<u32, Vec<u32>>,
+}
+
+impl SystemIncidents {
+    fn place(&self, id: &RecordId) -> Option<usize> {
+        let candidates = self.places.get(&id_sum(id))?;
+        candidates.iter().map(|&index| index as usize).find(|&index| self.lines[index].id == *id)
+    }
+}
+
+fn id_sum(id: &RecordId) -> u32 {
+    crc32fast::hash(id.as_str().as_bytes())
 }
 
 /// Vectors of all incidents by system.
@@ -135,20 +178,64 @@ impl IncidentTable {
     /// Adds an incident, or replaces its row.
     pub(crate) fn put(&mut self, id: &RecordId, row: IncidentRow) {
         let system = self.systems.entry(row.system).or_default();
-        let entry = (id.clone(), row.services_fingerprint, row.verdict);
-        match system.places.entry(id.clone()) {
-            Entry::Occupied(place) => {
-                let index = *place.get();
-                system.rows[index] = entry;
-                let first = index * SIMILARITY_CELLS;
-                system.cells[first..first + SIMILARITY_CELLS].copy_from_slice(row.vector.cells());
+        let line = Line {
+            id: id.clone(),
+            services_fingerprint: row.services_fingerprint,
+            verdict: row.verdict.map(Box::new),
+            recorded_at: row.recorded_at,
+        };
+        if let Some(index) = system.place(id) {
+            system.lines[index] = line;
+            let first = index * SIMILARITY_CELLS;
+            system.cells[first..first + SIMILARITY_CELLS].copy_from_slice(row.vector.cells());
+        } else {
+            system.places.entry(id_sum(id)).or_default().push(system.lines.len() as u32);
+            system.lines.push(line);
+            system.cells.extend_from_slice(row.vector.cells());
+        }
+    }
+
+    /// Forgets an incident; the last line takes its place.
+    pub(crate) fn remove(&mut self, name: &str, id: &RecordId) {
+        let Some(system) = self.systems.get_mut(name) else { return };
+        let Some(index) = system.place(id) else { return };
+        let last = system.lines.len() - 1;
+        let moved = id_sum(&system.lines[last].id);
+        if let Some(places) = system.places.get_mut(&moved) {
+            places
+                .iter_mut()
+                .filter(|place| **place as usize == last)
+                .for_each(|place| *place = index as u32);
+        }
+        if let Entry::Occupied(mut places) = system.places.entry(id_sum(id)) {
+            // Where both ids share a sum, two entries now say the same; one of them goes.
+            if let Some(position) = places.get().iter().position(|&place| place as usize == index) {
+                places.get_mut().remove(position);
             }
-            Entry::Vacant(place) => {
-                place.insert(system.rows.len());
-                system.rows.push(entry);
-                system.cells.extend_from_slice(row.vector.cells());
+            if places.get().is_empty() {
+                places.remove();
             }
         }
+        system.lines.swap_remove(index);
+        let (first, from) = (index * SIMILARITY_CELLS, last * SIMILARITY_CELLS);
+        system.cells.copy_within(from..from + SIMILARITY_CELLS, first);
+        system.cells.truncate(from);
+    }
+
+    /// Gives back what growing left over.
+    pub(crate) fn shrink(&mut self) {
+        for system in self.systems.values_mut() {
+            system.cells.shrink_to_fit();
+            system.lines.shrink_to_fit();
+        }
+    }
+
+    /// For each system the incidents with the time of their record and whether they are confirmed.
+    pub(crate) fn ages(&self) -> impl Iterator<Item = Vec<(RecordId, UnixMillis, bool)>> {
+        self.systems.values().map(|system| {
+            let line = |line: &Line| (line.id.clone(), line.recorded_at, line.verdict.is_some());
+            system.lines.iter().map(line).collect()
+        })
     }
 
     /// The [`RERANKED`] incidents of `system` most similar to `vector`, in order; those without similarity are left
@@ -166,16 +253,14 @@ impl IncidentTable {
         let mut found: Vec<(f64, usize)> = known
             .cells
             .chunks_exact(SIMILARITY_CELLS)
-            .zip(&known.rows)
+            .zip(&known.lines)
             .enumerate()
-            .filter(|(_, (_, (id, _, verdict)))| {
-                exclude != Some(id) && (verdict.is_some() || !confirmed_only)
-            })
+            .filter(|(_, (_, line))| exclude != Some(&line.id) && (line.verdict.is_some() || !confirmed_only))
             .map(|(index, (cells, _))| (similarity(vector.cells(), cells), index))
             .filter(|(similarity, _)| *similarity > 0.0)
             .collect();
         let order = |left: &(f64, usize), right: &(f64, usize)| {
-            right.0.total_cmp(&left.0).then_with(|| known.rows[left.1].0.cmp(&known.rows[right.1].0))
+            right.0.total_cmp(&left.0).then_with(|| known.lines[left.1].id.cmp(&known.lines[right.1].id))
         };
         if found.len() > RERANKED {
             found.select_nth_unstable_by(RERANKED, order);
@@ -185,12 +270,12 @@ impl IncidentTable {
         found
             .into_iter()
             .map(|(similarity, index)| {
-                let (id, services_fingerprint, verdict) = &known.rows[index];
+                let line = &known.lines[index];
                 Candidate {
-                    id: id.clone(),
+                    id: line.id.clone(),
                     similarity,
-                    services_fingerprint: *services_fingerprint,
-                    verdict: verdict.clone(),
+                    services_fingerprint: line.services_fingerprint,
+                    verdict: line.verdict.as_deref().cloned(),
                 }
             })
             .collect()
@@ -234,6 +319,24 @@ mod tests {
         assert_eq!(names(&table.nearest("shop", &query, true, None)), ["a", "b", "c"]);
         assert_eq!(names(&table.nearest("shop", &query, true, Some(&id("a")))), ["b", "c"]);
         assert_eq!(names(&table.nearest("bank", &query, false, None)), [""; 0]);
+    }
+
+    #[test]
+    fn a_removed_incident_is_gone_and_the_others_stay() {
+        let mut table = IncidentTable::default();
+        let all: Vec<String> = (0..20).map(|number| format!("i{number:02}")).collect();
+        for name in &all {
+            table.put(&id(name), row(&["db"]));
+        }
+        for gone in ["i00", "i19", "i07", "i07", "none"] {
+            table.remove("shop", &id(gone));
+        }
+        table.put(&id("i05"), row(&[]));
+        let found = table.nearest("shop", &row(&[]).vector, false, None);
+        let left: Vec<&String> =
+            all.iter().filter(|name| !["i00", "i19", "i07"].contains(&name.as_str())).collect();
+        assert_eq!(names(&found), left);
+        assert!(found.iter().all(|candidate| candidate.verdict.is_some() == (candidate.id != id("i05"))));
     }
 
     #[test]

@@ -4,16 +4,17 @@ use std::sync::PoisonError;
 
 use automap_proto::v1;
 use prost::Message;
-use sled::Batch;
 
 use super::{
     SimilarIncident, SimilarityQuery,
+    change::Change,
     error::StoreError,
     incident_table::{Candidate, IncidentRow, services_fingerprint},
-    key::{BODY, Entity, SUMMARY, VECTOR, parse_vector_key, vector_key},
-    listing::{self, Collection, ListQuery, Page},
+    kept::Kept,
+    key::{Entity, VECTOR, parse_vector_key},
+    listing::{Collection, ListQuery, Page},
+    open_store::{OpenStore, damaged},
     sealed,
-    sled_store::{OpenStore, damaged},
 };
 use crate::{
     confirmation::Confirmation, past_incident::PastIncident, record_id::RecordId,
@@ -25,27 +26,28 @@ const MAX_HISTORY_BYTES: usize = 512 << 10;
 
 impl OpenStore {
     pub(super) fn record_incident(&self, incident: &PastIncident) -> Result<(), StoreError> {
-        {
-            let _turn = self.writing();
+        let number = {
+            let mut writer = self.writing()?;
             let entity = Entity::Incident(incident.id.clone());
-            let mut kept = incident.clone();
-            let mut batch = Batch::default();
-            if let Some(before) = self.incident_summary(&entity)? {
-                if before.context.system() != incident.context.system() {
+            let before = self.kept(&entity)?;
+            let mut recorded = incident.clone();
+            if let Some(Kept::Incident(known)) = &before {
+                if known.context.system() != incident.context.system() {
                     return Err(StoreError::Conflict(format!(
                         "{entity} belongs to system {}; choose another incident_id",
-                        before.context.system()
+                        known.context.system()
                     )));
                 }
-                kept.confirmations = before.confirmations.clone();
-                unlist(&mut batch, &before);
+                recorded.confirmations.clone_from(&known.confirmations);
             }
-            let (summary, body) = sections(&kept);
-            self.write(&mut batch, &entity, SUMMARY, Some(&summary))?;
-            self.write(&mut batch, &entity, BODY, Some(&body))?;
-            self.index_and_apply(batch, &kept)?;
-        }
-        self.flush()
+            let after = Kept::Incident(Box::new(recorded));
+            let mut change = Change::default();
+            self.replace(&mut change, before.as_ref(), Some(&after))?;
+            let number = self.commit(&mut writer, change)?;
+            self.tabulate(&after);
+            number
+        };
+        self.settle(number)
     }
 
     pub(super) fn confirm(
@@ -53,42 +55,55 @@ impl OpenStore {
         id: &RecordId,
         confirmation: Confirmation,
     ) -> Result<PastIncident, StoreError> {
-        let incident = {
-            let _turn = self.writing();
-            let entity = Entity::Incident(id.clone());
-            let mut found = self.incident(id)?.ok_or_else(|| {
-                StoreError::NotFound(format!("there is no {entity}; ListIncidents names those there are"))
-            })?;
+        let (incident, number) = {
+            let mut writer = self.writing()?;
+            let mut found = self.known_incident(id)?;
             confirmation.check_services(&found.services())?;
-            let mut batch = Batch::default();
-            unlist(&mut batch, &found);
+            let before = Kept::Incident(Box::new(found.clone()));
             found.confirmations.push(confirmation);
             let history: usize =
                 found.confirmations.iter().map(|known| v1::Confirmation::from(known).encoded_len()).sum();
             if history > MAX_HISTORY_BYTES {
                 return Err(StoreError::Conflict(format!(
-                    "the confirmations of {entity} have reached {MAX_HISTORY_BYTES} bytes; no more are kept"
+                    "the confirmations of incident {id} have reached {MAX_HISTORY_BYTES} bytes; no more are kept"
                 )));
             }
-            let (summary, _) = sections(&found);
-            self.write(&mut batch, &entity, SUMMARY, Some(&summary))?;
-            self.index_and_apply(batch, &found)?;
-            found
+            let after = Kept::Incident(Box::new(found.clone()));
+            let mut change = Change::default();
+            self.replace(&mut change, Some(&before), Some(&after))?;
+            let number = self.commit(&mut writer, change)?;
+            self.tabulate(&after);
+            (found, number)
         };
-        self.flush()?;
+        self.settle(number)?;
         Ok(incident)
     }
 
-    pub(super) fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError> {
-        let entity = Entity::Incident(id.clone());
-        let Some(mut wire) = self.read_message::<v1::Incident>(&entity, SUMMARY)? else {
-            return Ok(None);
+    pub(super) fn delete_incident(&self, id: &RecordId) -> Result<(), StoreError> {
+        let number = {
+            let mut writer = self.writing()?;
+            let found = self.known_incident(id)?;
+            let system = found.context.system().to_owned();
+            let mut change = Change::default();
+            self.replace(&mut change, Some(&Kept::Incident(Box::new(found))), None)?;
+            let number = self.commit(&mut writer, change)?;
+            self.incidents.write().unwrap_or_else(PoisonError::into_inner).remove(&system, id);
+            number
         };
-        let body: v1::Incident =
-            self.read_message(&entity, BODY)?.ok_or_else(|| damaged(&entity, "its body is missing"))?;
-        (wire.anomaly_graph, wire.profiles, wire.correlations) =
-            (body.anomaly_graph, body.profiles, body.correlations);
-        PastIncident::try_from(&wire).map(Some).map_err(|error| damaged(&entity, error))
+        self.settle(number)
+    }
+
+    fn known_incident(&self, id: &RecordId) -> Result<PastIncident, StoreError> {
+        self.incident(id)?.ok_or_else(|| {
+            StoreError::NotFound(format!("there is no incident {id}; ListIncidents names those there are"))
+        })
+    }
+
+    pub(super) fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError> {
+        match self.kept(&Entity::Incident(id.clone()))? {
+            Some(Kept::Incident(incident)) => Ok(Some(*incident)),
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn list_incidents(&self, query: &ListQuery) -> Result<Page<PastIncident>, StoreError> {
@@ -133,84 +148,28 @@ impl OpenStore {
         Ok(similar.collect())
     }
 
-    /// Reads the similarity vectors of all incidents into memory. A damaged one is computed again from its incident.
+    /// Reads the similarity vectors of all incidents into memory.
     pub(super) fn load_incidents(&self) -> Result<(), StoreError> {
         let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
+        let unreadable =
+            |problem: String| StoreError::Damaged { record: "similarity vector".into(), problem };
         for entry in self.tree.scan_prefix([VECTOR]) {
             let (key, value) = entry?;
-            let id = parse_vector_key(&key).ok_or_else(|| StoreError::Damaged {
-                record: "similarity vector".into(),
-                problem: "its key is unreadable".into(),
-            })?;
-            let row = match sealed::unseal(&key, &value).map(IncidentRow::decode) {
-                Ok(Some(row)) => row,
-                _ => {
-                    tracing::warn!(incident = %id, "its similarity vector is damaged; computing it again");
-                    let entity = Entity::Incident(id.clone());
-                    let incident =
-                        self.incident(&id)?.ok_or_else(|| damaged(&entity, "only its vector is left"))?;
-                    let row = IncidentRow::new(&incident);
-                    self.tree.insert(&key, sealed::seal(&key, &row.encode()))?;
-                    row
-                }
-            };
+            let id = parse_vector_key(&key).ok_or_else(|| unreadable("its key is unreadable".into()))?;
+            let payload = sealed::unseal(&key, &value).map_err(|damage| unreadable(damage.to_string()))?;
+            let row = IncidentRow::decode(payload)
+                .ok_or_else(|| unreadable(format!("that of incident {id} is none")))?;
             table.put(&id, row);
         }
+        table.shrink();
         Ok(())
     }
 
-    fn incident_summary(&self, entity: &Entity) -> Result<Option<PastIncident>, StoreError> {
-        let wire: Option<v1::Incident> = self.read_message(entity, SUMMARY)?;
-        let decoded = wire.as_ref().map(PastIncident::try_from).transpose();
-        decoded.map_err(|error| damaged(entity, error))
+    /// Brings the table in memory to where the store is.
+    pub(super) fn tabulate(&self, kept: &Kept) {
+        if let Kept::Incident(incident) = kept {
+            let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
+            table.put(&incident.id, IncidentRow::new(incident));
+        }
     }
-
-    /// Adds what is derived from an incident, applies the batch, and then changes the table in memory.
-    fn index_and_apply(&self, mut batch: Batch, incident: &PastIncident) -> Result<(), StoreError> {
-        let row = index(&mut batch, incident);
-        self.tree.apply_batch(batch)?;
-        self.incidents.write().unwrap_or_else(PoisonError::into_inner).put(&incident.id, row);
-        Ok(())
-    }
-}
-
-/// Adds the vector and the listings of an incident.
-pub(super) fn index(batch: &mut Batch, incident: &PastIncident) -> IncidentRow {
-    let row = IncidentRow::new(incident);
-    let key = vector_key(&incident.id);
-    let value = sealed::seal(&key, &row.encode());
-    batch.insert(key, value);
-    for key in listing_keys(incident) {
-        let value = sealed::seal(&key, &[]);
-        batch.insert(key, value);
-    }
-    row
-}
-
-/// The incident without its bulk, and its bulk alone, encoded.
-pub(super) fn sections(incident: &PastIncident) -> (Vec<u8>, Vec<u8>) {
-    let mut summary = v1::Incident::from(incident);
-    let body = v1::Incident {
-        anomaly_graph: summary.anomaly_graph.take(),
-        profiles: std::mem::take(&mut summary.profiles),
-        correlations: std::mem::take(&mut summary.correlations),
-        ..Default::default()
-    };
-    (summary.encode_to_vec(), body.encode_to_vec())
-}
-
-fn unlist(batch: &mut Batch, incident: &PastIncident) {
-    for key in listing_keys(incident) {
-        batch.remove(key);
-    }
-}
-
-fn listing_keys(incident: &PastIncident) -> Vec<Vec<u8>> {
-    let keys =
-        |collection| listing::keys(collection, incident.context.system(), incident.recorded_at, &incident.id);
-    let mut all = keys(Collection::Incidents).to_vec();
-    if incident.verdict().is_some() {
-        all.extend(keys(Collection::ConfirmedIncidents));
-    }
-    all
 }

@@ -2,11 +2,13 @@
 //!
 //! | first byte | then | what |
 //! |---|---|---|
+//! | 0 | | the state: see `digest` |
 //! | 1 | incident id, 0, section, part | incidents: summary and body |
 //! | 2 | diagnosis id, 0, section, part | diagnoses: summary and graph |
 //! | 3 | system, settings, span, start, section, part | graphs of normal windows |
 //! | 16 | incident id, 0 | similarity vectors; derived |
 //! | 17 | collection, system, inverted time, id | listings, newest first; derived |
+//! | 18 | key of the entity without section and part | the directory: sums of its sections; derived |
 //! | 255 | | ends an export; never stored |
 //!
 //! Numbers are big-endian, so that keys sort as their numbers do. No key is the beginning of another record's.
@@ -27,6 +29,8 @@ const NORMAL_WINDOW: u8 = 3;
 pub(crate) const VECTOR: u8 = 16;
 /// First byte of listings.
 pub(crate) const LISTING: u8 = 17;
+/// First byte of the directory.
+const DIRECTORY: u8 = 18;
 /// The key of the record that ends an export.
 pub(crate) const EXPORT_END: &[u8] = &[255];
 
@@ -89,6 +93,15 @@ pub(crate) const fn time_bytes(time: UnixMillis) -> [u8; 8] {
 }
 
 impl Entity {
+    /// What it is, in the plural.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Incident(_) => "incidents",
+            Self::Diagnosis(_) => "diagnoses",
+            Self::Normal(_) => "normal windows",
+        }
+    }
+
     /// What all keys of the entity begin with.
     pub(crate) fn prefix(&self) -> Vec<u8> {
         match self {
@@ -139,12 +152,34 @@ pub(crate) fn normal_prefix(group: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The last key before those of entities.
+pub(crate) const BEFORE_ENTITIES: &[u8] = super::digest::STATE_KEY;
+
 /// The first key past those of entities: what follows is derived.
 pub(crate) const ENTITIES_END: &[u8] = &[VECTOR];
 
 /// Key of an incident's similarity vector.
 pub(crate) fn vector_key(id: &RecordId) -> Vec<u8> {
     id_prefix(VECTOR, id)
+}
+
+/// Key of an entity's line in the directory.
+pub(crate) fn directory_key(entity: &Entity) -> Vec<u8> {
+    let mut bytes = vec![DIRECTORY];
+    bytes.extend_from_slice(&entity.prefix());
+    bytes
+}
+
+/// What all keys of the directory begin with.
+pub(crate) const fn directory_prefix() -> [u8; 1] {
+    [DIRECTORY]
+}
+
+/// The entity of a line of the directory.
+pub(crate) fn directory_entity(key: &[u8]) -> Option<Entity> {
+    let mut whole = key.strip_prefix(&[DIRECTORY])?.to_vec();
+    whole.extend_from_slice(&[SUMMARY, 0, 0]);
+    Entity::parse(&whole).map(|(entity, ..)| entity)
 }
 
 /// The incident whose similarity vector lies under `key`.
@@ -203,6 +238,7 @@ mod tests {
         for entity in [Entity::Incident(id("inc-1")), Entity::Diagnosis(id("d_2")), normal(-60), normal(60)] {
             let mut key = entity.section(BODY);
             key.extend_from_slice(&7_u16.to_be_bytes());
+            assert_eq!(directory_entity(&directory_key(&entity)), Some(entity.clone()));
             assert_eq!(Entity::parse(&key), Some((entity, BODY, 7)));
         }
         assert_eq!(parse_vector_key(&vector_key(&id("inc-1"))), Some(id("inc-1")));

@@ -92,6 +92,13 @@ pub(crate) fn parse_id(prefix: &[u8], key: &[u8]) -> Option<RecordId> {
     RecordId::new("key", std::str::from_utf8(id).ok()?).ok()
 }
 
+/// The time in a listing's key.
+pub(crate) fn parse_time(prefix: &[u8], key: &[u8]) -> Option<UnixMillis> {
+    let inverted = key.strip_prefix(prefix)?.first_chunk::<8>()?;
+    let bits = u64::from_be_bytes(inverted.map(|byte| !byte)) ^ (1 << 63);
+    Some(UnixMillis(bits.cast_signed()))
+}
+
 /// The token of the page after `key`. Its checksum covers the listing, so that it fits no other.
 pub(crate) fn token(prefix: &[u8], key: &[u8]) -> String {
     let mut bytes = crc32fast::hash(key).to_be_bytes().to_vec();
@@ -121,7 +128,9 @@ mod tests {
         assert!(key(2, "b") < key(1, "a"));
         assert!(key(1, "a") < key(1, "b"));
         assert!(key(1, "a") < key(-1, "a"));
-        assert_eq!(parse_id(&prefix(Collection::Incidents, Some("shop")), &key(2, "b")), Some(id("b")));
+        let listing = prefix(Collection::Incidents, Some("shop"));
+        assert_eq!(parse_id(&listing, &key(2, "b")), Some(id("b")));
+        assert_eq!(parse_time(&listing, &key(-7, "b")), Some(UnixMillis(-7)));
     }
 
     #[test]

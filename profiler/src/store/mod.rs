@@ -4,28 +4,45 @@
 //! |---|---|
 //! | [`error`] | what can go wrong |
 //! | [`listing`] | pages of records, newest first |
-//! | [`transfer`] | export and import |
+//! | [`transfer`], [`export_file`] | export and import, as a stream and as a file |
+//! | [`retention`] | what goes when |
+//! | [`care`] | verify, salvage, compact: what is done to a store that no server has open |
 //! | `key`, `sealed`, `parts` | where records lie, how their bytes are guarded, how long ones are cut |
+//! | `kept`, `entity_rows` | what lies there: entities, their sections, and the rows derived from them |
 //! | `incident_table` | the similarity vectors of all incidents, in memory |
-//! | `recovery` | opening after a crash |
-//! | [`sled_store`] | the store in sled, with `incidents`, `diagnoses` and `normals` |
+//! | `change`, `journal`, `checkpoint`, `digest` | one write, the order of all writes, and what they add up to |
+//! | `recovery`, `migration` | opening after a crash or damage, and what an older build wrote |
+//! | [`sled_store`] | the store in sled; `open_store` with `incidents`, `diagnoses` and `normals` |
 
+pub mod care;
+mod change;
+mod checkpoint;
 mod diagnoses;
+mod digest;
+mod entity_rows;
 pub mod error;
+pub mod export_file;
 mod incident_table;
 mod incidents;
+mod journal;
+mod kept;
 mod key;
 pub mod listing;
+mod migration;
 mod normals;
+mod open_store;
 mod parts;
 mod recovery;
+pub mod retention;
 mod sealed;
 pub mod sled_store;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
+
+use automap_proto::time::UnixMillis;
 
 use crate::{
     anomaly_profile::AnomalyProfile,
@@ -37,7 +54,34 @@ use crate::{
 };
 use error::StoreError;
 use listing::{ListQuery, Page};
-use transfer::{ExportChunk, StoredRecord};
+use retention::Retention;
+use transfer::{ExportChunk, ImportMode, StoredRecord};
+
+/// What housekeeping did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Housekeeping {
+    /// Records that had outlived their time.
+    pub removed: u64,
+    /// Size of the checkpoint that was written, bytes.
+    pub checkpoint_bytes: Option<u64>,
+}
+
+/// What a store holds and what it costs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StoreStatistics {
+    /// Records by kind.
+    pub records: BTreeMap<String, u64>,
+    /// Changes since the store was made.
+    pub changes: u64,
+    /// Size of the engine's files.
+    pub engine_bytes: u64,
+    /// Size of the journal since the last checkpoint.
+    pub journal_bytes: u64,
+    /// The change at which the last checkpoint was written; 0 for none.
+    pub checkpoint: u64,
+    /// Size of the last checkpoint.
+    pub checkpoint_bytes: u64,
+}
 
 /// Whether a normal window was new, and how many there are now of its system, settings and length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +124,7 @@ pub struct SimilarIncident {
 ///
 /// # Errors
 /// Every call fails with [`StoreError::Damaged`], naming the record, when what it reads is not what was written,
-/// with [`StoreError::Failed`] when the engine fails, and with [`StoreError::Closed`] after [`Self::close`].
+/// with [`StoreError::Failed`] when the engine fails, with [`StoreError::Full`] when there is no room for a change, and with [`StoreError::Closed`] after [`Self::close`].
 pub trait ProfileStore: fmt::Debug + Send + Sync {
     /// Keeps the graph of a normal window, unless the same window of the same group is kept already.
     fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError>;
@@ -98,6 +142,9 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError::NotFound`] for an unknown id, [`StoreError::Invalid`] for a root cause that is no service of it.
     fn confirm(&self, id: &RecordId, confirmation: Confirmation) -> Result<PastIncident, StoreError>;
+
+    /// Removes an incident with its confirmations; [`StoreError::NotFound`] for an unknown id.
+    fn delete_incident(&self, id: &RecordId) -> Result<(), StoreError>;
 
     /// An incident in full.
     fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError>;
@@ -129,7 +176,13 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     ///
     /// [`StoreError::Invalid`] names the record that is damaged, incomplete or of another format;
     /// [`StoreError::Conflict`] one that is kept already with another content.
-    fn import(&self, records: Vec<StoredRecord>) -> Result<u64, StoreError>;
+    fn import(&self, records: Vec<StoredRecord>, mode: ImportMode) -> Result<u64, StoreError>;
+
+    /// Removes what has outlived its time at `now`, and writes a checkpoint when the journal has grown enough.
+    fn housekeep(&self, retention: &Retention, now: UnixMillis) -> Result<Housekeeping, StoreError>;
+
+    /// What the store holds. O(records).
+    fn statistics(&self) -> Result<StoreStatistics, StoreError>;
 
     /// Writes everything out and releases the directory, so that it can be opened again at once.
     fn close(&self) -> Result<(), StoreError>;

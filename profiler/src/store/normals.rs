@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
-use automap_proto::v1;
-use prost::Message;
-use sled::Batch;
-
 use super::{
     AddedWindow,
+    change::Change,
     error::StoreError,
-    key::{BODY, Entity, NormalKey, group_bytes, normal_prefix},
-    sled_store::{OpenStore, damaged},
+    kept::Kept,
+    key::{Entity, group_bytes, normal_prefix},
+    open_store::{OpenStore, damaged},
 };
 use crate::normal_window::{NormalSelector, NormalSum, NormalWindow};
 
@@ -41,25 +39,24 @@ impl KeptNormals {
 
 impl OpenStore {
     pub(super) fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError> {
-        let entity = Entity::Normal(NormalKey::new(window));
-        let added = {
-            let _turn = self.writing();
+        let (added, number) = {
+            let mut writer = self.writing()?;
             let mut kept = self.normals.lock().unwrap_or_else(PoisonError::into_inner);
             let sum = kept.group(self, &group_bytes(window.group()))?.entry(window.window_ms()).or_default();
             let mut larger = sum.clone();
             if larger.add(window)? {
-                let mut batch = Batch::default();
-                let payload = v1::NormalGraph::from(window).encode_to_vec();
-                self.write(&mut batch, &entity, BODY, Some(&payload))?;
-                self.tree.apply_batch(batch)?;
+                let after = Kept::Normal(Box::new(window.clone()));
+                let mut change = Change::default();
+                self.replace(&mut change, None, Some(&after))?;
+                let number = self.commit(&mut writer, change)?;
                 *sum = larger;
-                AddedWindow { added: true, windows: sum.windows() }
+                (AddedWindow { added: true, windows: sum.windows() }, number)
             } else {
-                AddedWindow { added: false, windows: sum.windows() }
+                // Whoever put it there may not have been answered yet: all changes so far are waited for.
+                (AddedWindow { added: false, windows: sum.windows() }, writer.state.changes)
             }
         };
-        // Also when it was there: whoever put it there may not have been answered yet.
-        self.flush()?;
+        self.settle(number)?;
         Ok(added)
     }
 
@@ -92,9 +89,9 @@ impl OpenStore {
             if last.as_ref() == Some(&entity) {
                 continue;
             }
-            let wire: v1::NormalGraph =
-                self.read_message(&entity, BODY)?.ok_or_else(|| damaged(&entity, "it has no graph"))?;
-            let window = NormalWindow::try_from(&wire).map_err(|error| damaged(&entity, error))?;
+            let Some(Kept::Normal(window)) = self.kept(&entity)? else {
+                return Err(damaged(&entity, "it has no graph"));
+            };
             sums.entry(window.window_ms()).or_default().add(&window)?;
             last = Some(entity);
         }

@@ -2,8 +2,16 @@
 
 use std::fmt;
 
-/// Format version of the values that this build writes and reads.
-pub(crate) const FORMAT_VERSION: u16 = 1;
+/// Format version of the values that this build writes.
+///
+/// | version | what is different |
+/// |---|---|
+/// | 1 | all 180 numbers of a similarity vector are written out; no directory, no state, no journal |
+/// | 2 | a similarity vector names its non-zero numbers, and its row the time of the record |
+pub(crate) const FORMAT_VERSION: u16 = 2;
+
+/// The oldest format version that this build reads.
+const OLDEST_VERSION: u16 = 1;
 
 const HEADER_BYTES: usize = 6;
 
@@ -22,7 +30,7 @@ impl fmt::Display for Damage {
             Self::Checksum => formatter.write_str("its checksum does not match"),
             Self::Version(version) => write!(
                 formatter,
-                "it has format version {version} and this build reads version {FORMAT_VERSION}"
+                "it has format version {version} and this build reads {OLDEST_VERSION} to {FORMAT_VERSION}: use a newer build"
             ),
         }
     }
@@ -41,13 +49,21 @@ pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
 
 /// The payload of a value.
 pub(crate) fn unseal<'value>(key: &[u8], value: &'value [u8]) -> Result<&'value [u8], Damage> {
+    unseal_versioned(key, value).map(|(_, payload)| payload)
+}
+
+/// The format version and the payload of a value.
+pub(crate) fn unseal_versioned<'value>(
+    key: &[u8],
+    value: &'value [u8],
+) -> Result<(u16, &'value [u8]), Damage> {
     let (version, rest) = value.split_first_chunk::<2>().ok_or(Damage::Truncated)?;
     let (sum, payload) = rest.split_first_chunk::<4>().ok_or(Damage::Truncated)?;
     if u32::from_be_bytes(*sum) != checksum(key, *version, payload) {
         return Err(Damage::Checksum);
     }
     match u16::from_be_bytes(*version) {
-        FORMAT_VERSION => Ok(payload),
+        known @ OLDEST_VERSION..=FORMAT_VERSION => Ok((known, payload)),
         other => Err(Damage::Version(other)),
     }
 }
@@ -84,11 +100,11 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_told_from_damage() {
-        let version = 2_u16.to_be_bytes();
+        let version = 3_u16.to_be_bytes();
         let mut value = version.to_vec();
         value.extend_from_slice(&checksum(b"key", version, b"x").to_be_bytes());
         value.push(b'x');
-        assert_eq!(unseal(b"key", &value), Err(Damage::Version(2)));
-        assert!(Damage::Version(2).to_string().contains("version 2"));
+        assert_eq!(unseal(b"key", &value), Err(Damage::Version(3)));
+        assert!(Damage::Version(3).to_string().contains("version 3"));
     }
 }

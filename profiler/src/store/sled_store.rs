@@ -2,23 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
-use prost::Message;
-use sled::{Batch, Tree};
-
 use super::{
-    AddedWindow, ProfileStore, SimilarIncident, SimilarityQuery,
+    AddedWindow, Housekeeping, ProfileStore, SimilarIncident, SimilarityQuery, StoreStatistics,
     error::StoreError,
-    incident_table::IncidentTable,
-    key::{Entity, SUMMARY},
-    listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, Page},
-    normals::KeptNormals,
-    parts, recovery,
-    transfer::{ExportChunk, StoredRecord},
+    listing::{ListQuery, Page},
+    open_store::OpenStore,
+    recovery,
+    retention::Retention,
+    transfer::{ExportChunk, ImportMode, StoredRecord},
 };
 use crate::{
     confirmation::Confirmation,
@@ -28,66 +23,98 @@ use crate::{
     record_id::RecordId,
 };
 
-const TREE: &str = "records";
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Page cache, MiB.
+    pub cache_mib: u64,
+    /// Writes are refused while less than this is free on the disk, MiB: the engine must never run into its end.
+    pub reserve_mib: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cache_mib: 64, reserve_mib: 64 }
+    }
+}
 
 /// A [`ProfileStore`] in a directory. One process at a time may open it.
 #[derive(Debug)]
 pub struct SledStore {
     path: PathBuf,
-    open: RwLock<Option<OpenStore>>,
+    options: StoreOptions,
+    slot: RwLock<Slot>,
 }
 
-/// The parts of a store that is open.
-pub(super) struct OpenStore {
-    database: sled::Db,
-    pub(super) tree: Tree,
-    /// sled's own file, opened again: its flush hands pages to the disk without waiting for an fsync.
-    log: File,
-    /// Held from reading a record to writing what follows from it.
-    writer: Mutex<()>,
-    pub(super) incidents: RwLock<IncidentTable>,
-    pub(super) normals: Mutex<KeptNormals>,
-}
-
-impl std::fmt::Debug for OpenStore {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("OpenStore").finish_non_exhaustive()
-    }
+#[derive(Debug)]
+enum Slot {
+    Open(OpenStore),
+    /// It failed and could not be opened again yet.
+    Failed,
+    Closed,
 }
 
 impl SledStore {
-    /// Opens the store in the directory `path`, made when it is not there, with a page cache of `cache_mib` MiB, and
-    /// reads the similarity vectors of all incidents.
+    /// Opens the store in the directory `path`, made when it is not there, and reads the similarity vectors of all
+    /// incidents. After a crash it recovers, see the module `recovery`.
     ///
     /// # Errors
-    /// Another process holds it, its log is damaged, or an incident is.
-    pub fn open(path: &Path, cache_mib: u64) -> Result<Self, StoreError> {
-        recovery::refuse_foreign_directory(path)?;
-        let database = recovery::open_database(path, cache_mib.max(1) << 20)?;
-        let tree = database.open_tree(TREE)?;
-        let log = File::open(recovery::log_file(path))
-            .map_err(|error| StoreError::Open { path: path.to_owned(), problem: error.to_string() })?;
-        let store = OpenStore {
-            database,
-            tree,
-            log,
-            writer: Mutex::default(),
-            incidents: RwLock::default(),
-            normals: Mutex::default(),
-        };
-        store.load_incidents()?;
-        Ok(Self { path: path.to_owned(), open: RwLock::new(Some(store)) })
+    /// Another process holds it, or it is damaged and cannot be rebuilt.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let open = OpenStore::open(path, options)?;
+        Ok(Self { path: path.to_owned(), options, slot: RwLock::new(Slot::Open(open)) })
     }
 
+    fn slot(&self) -> RwLockReadGuard<'_, Slot> {
+        self.slot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads go on as long as there is something to read from.
     fn with<T>(&self, work: impl FnOnce(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        work(open.as_ref().ok_or(StoreError::Closed)?)
+        match &*self.slot() {
+            Slot::Open(open) => work(open),
+            Slot::Closed => Err(StoreError::Closed),
+            Slot::Failed => Err(self.unavailable()),
+        }
+    }
+
+    /// A write after a failed one begins by opening the store again: what the engine has in memory may differ from what
+    /// is on disk.
+    fn changing<T>(&self, work: impl FnOnce(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let healthy = match &*self.slot() {
+            Slot::Open(open) => open.healthy(),
+            Slot::Closed => return Err(StoreError::Closed),
+            Slot::Failed => false,
+        };
+        if !healthy {
+            self.reopen()?;
+        }
+        self.with(work)
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        recovery::require_room(&self.path, self.options.reserve_mib)?;
+        let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
+        match &*slot {
+            Slot::Closed => return Err(StoreError::Closed),
+            Slot::Open(open) if open.healthy() => return Ok(()),
+            Slot::Open(_) | Slot::Failed => {}
+        }
+        tracing::warn!(store = %self.path.display(), "the store failed before and is opened again");
+        *slot = Slot::Failed;
+        recovery::await_release(&self.path)?;
+        *slot = Slot::Open(OpenStore::open(&self.path, self.options)?);
+        Ok(())
+    }
+
+    fn unavailable(&self) -> StoreError {
+        StoreError::Failed(format!("{} cannot be opened again after a failure", self.path.display()))
     }
 }
 
 impl ProfileStore for SledStore {
     fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError> {
-        self.with(|open| open.add_normal_window(window))
+        self.changing(|open| open.add_normal_window(window))
     }
 
     fn normal_sum(
@@ -99,11 +126,15 @@ impl ProfileStore for SledStore {
     }
 
     fn record_incident(&self, incident: &PastIncident) -> Result<(), StoreError> {
-        self.with(|open| open.record_incident(incident))
+        self.changing(|open| open.record_incident(incident))
     }
 
     fn confirm(&self, id: &RecordId, confirmation: Confirmation) -> Result<PastIncident, StoreError> {
-        self.with(|open| open.confirm(id, confirmation))
+        self.changing(|open| open.confirm(id, confirmation))
+    }
+
+    fn delete_incident(&self, id: &RecordId) -> Result<(), StoreError> {
+        self.changing(|open| open.delete_incident(id))
     }
 
     fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError> {
@@ -119,7 +150,7 @@ impl ProfileStore for SledStore {
     }
 
     fn put_diagnosis(&self, diagnosis: &DiagnosisRecord) -> Result<(), StoreError> {
-        self.with(|open| open.put_diagnosis(diagnosis))
+        self.changing(|open| open.put_diagnosis(diagnosis))
     }
 
     fn diagnosis(&self, id: &RecordId) -> Result<Option<DiagnosisRecord>, StoreError> {
@@ -134,126 +165,35 @@ impl ProfileStore for SledStore {
         self.with(|open| open.export(after))
     }
 
-    fn import(&self, records: Vec<StoredRecord>) -> Result<u64, StoreError> {
-        self.with(|open| open.import(records))
+    fn import(&self, records: Vec<StoredRecord>, mode: ImportMode) -> Result<u64, StoreError> {
+        self.changing(|open| open.import(records, mode))
+    }
+
+    fn housekeep(
+        &self,
+        retention: &Retention,
+        now: automap_proto::time::UnixMillis,
+    ) -> Result<Housekeeping, StoreError> {
+        self.changing(|open| open.housekeep(retention, now))
+    }
+
+    fn statistics(&self) -> Result<StoreStatistics, StoreError> {
+        self.with(OpenStore::statistics)
     }
 
     fn close(&self) -> Result<(), StoreError> {
         // Waits for calls under way; those that come later find nothing.
-        let taken = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(open) = taken else {
+        let taken =
+            std::mem::replace(&mut *self.slot.write().unwrap_or_else(PoisonError::into_inner), Slot::Closed);
+        let Slot::Open(open) = taken else {
             return Ok(());
         };
-        open.flush()?;
-        drop(open);
-        recovery::await_release(&self.path)
-    }
-}
-
-impl OpenStore {
-    /// Keeps other writers out until the guard goes.
-    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until everything applied is on disk.
-    pub(super) fn flush(&self) -> Result<(), StoreError> {
-        self.database.flush()?;
-        self.log.sync_data().map_err(|error| StoreError::Failed(error.to_string()))
-    }
-
-    /// The payload of a section, if there is one.
-    pub(super) fn read(&self, entity: &Entity, section: u8) -> Result<Option<Vec<u8>>, StoreError> {
-        let prefix = entity.section(section);
-        let mut found = BTreeMap::new();
-        for entry in self.tree.scan_prefix(&prefix) {
-            let (key, value) = entry?;
-            let (_, _, part) = Entity::parse(&key).ok_or_else(|| damaged(entity, "a key is unreadable"))?;
-            found.insert(part, value);
-        }
-        if found.is_empty() {
-            return Ok(None);
-        }
-        parts::join(&entity.to_string(), &prefix, &found).map(Some)
-    }
-
-    /// A section decoded, if there is one.
-    pub(super) fn read_message<M: Message + Default>(
-        &self,
-        entity: &Entity,
-        section: u8,
-    ) -> Result<Option<M>, StoreError> {
-        let payload = self.read(entity, section)?;
-        let decoded = payload.map(|bytes| M::decode(bytes.as_slice())).transpose();
-        decoded.map_err(|error| damaged(entity, error))
-    }
-
-    /// Replaces a section in `batch`: a payload of `None` removes it.
-    pub(super) fn write(
-        &self,
-        batch: &mut Batch,
-        entity: &Entity,
-        section: u8,
-        payload: Option<&[u8]>,
-    ) -> Result<(), StoreError> {
-        let prefix = entity.section(section);
-        let cut = match payload {
-            Some(bytes) => parts::cut(&prefix, bytes)?,
-            None => Vec::new(),
-        };
-        for key in self.tree.scan_prefix(&prefix).keys() {
-            let old = key?;
-            if !cut.iter().any(|(new, _)| new.as_slice() == &old[..]) {
-                batch.remove(old);
-            }
-        }
-        for (key, value) in cut {
-            batch.insert(key, value);
-        }
+        let lock = open.finish()?;
+        recovery::await_release(&self.path)?;
+        drop(lock);
         Ok(())
     }
-
-    /// One page of a listing: the entities, in order, with their decoded summaries.
-    pub(super) fn page<M: Message + Default>(
-        &self,
-        collection: Collection,
-        query: &ListQuery,
-        entity_of: impl Fn(RecordId) -> Entity,
-    ) -> Result<Page<(Entity, M)>, StoreError> {
-        let size = query.size()?;
-        let prefix = listing::prefix(collection, query.system.as_deref());
-        let mut position = query.position(&prefix)?;
-        let mut page = Page { records: Vec::new(), next_page_token: String::new() };
-        let mut bytes = 0;
-        loop {
-            let next = match &position {
-                Some(key) => self.tree.get_gt(key)?,
-                None => self.tree.get_gt(&prefix)?,
-            };
-            let Some((key, _)) = next.filter(|(key, _)| key.starts_with(&prefix)) else {
-                return Ok(page);
-            };
-            let id = listing::parse_id(&prefix, &key).ok_or_else(|| StoreError::Damaged {
-                record: "listing".into(),
-                problem: "a key is unreadable".into(),
-            })?;
-            let entity = entity_of(id);
-            let payload =
-                self.read(&entity, SUMMARY)?.ok_or_else(|| damaged(&entity, "it is listed and not there"))?;
-            bytes += payload.len();
-            if page.records.len() == size || (bytes > MAX_PAGE_BYTES && !page.records.is_empty()) {
-                page.next_page_token =
-                    position.map_or_else(String::new, |last| listing::token(&prefix, &last));
-                return Ok(page);
-            }
-            let summary = M::decode(payload.as_slice()).map_err(|error| damaged(&entity, error))?;
-            page.records.push((entity, summary));
-            position = Some(key.to_vec());
-        }
-    }
 }
 
-/// The error of an entity that is not what was written.
-pub(super) fn damaged(entity: &Entity, problem: impl ToString) -> StoreError {
-    StoreError::Damaged { record: entity.to_string(), problem: problem.to_string() }
-}
+/// How many of each kind are kept.
+pub(super) type Counts = BTreeMap<&'static str, u64>;

@@ -6,13 +6,16 @@ use automap_proto::{settings::GraphSettings, time::UnixMillis, v1};
 use tempfile::TempDir;
 
 use super::{
-    AddedWindow, ProfileStore, SimilarityQuery,
+    AddedWindow, ProfileStore, SimilarityQuery, care,
     error::StoreError,
+    export_file::{export_to, read_export},
     key::{BODY, Entity, NormalKey, SUMMARY, vector_key},
     listing::ListQuery,
-    recovery, sealed,
-    sled_store::SledStore,
-    transfer::{ExportTally, StoredRecord},
+    recovery,
+    retention::Retention,
+    sealed,
+    sled_store::{SledStore, StoreOptions},
+    transfer::{ExportTally, ImportMode, StoredRecord},
 };
 use crate::{
     confirmation::Confirmation,
@@ -24,7 +27,7 @@ use crate::{
 };
 
 fn open(directory: &TempDir) -> SledStore {
-    SledStore::open(directory.path(), 8).unwrap()
+    SledStore::open(directory.path(), StoreOptions { cache_mib: 8, ..StoreOptions::default() }).unwrap()
 }
 
 fn id(text: &str) -> RecordId {
@@ -79,20 +82,39 @@ fn list(store: &SledStore, query: &ListQuery) -> (Vec<String>, String) {
 
 /// Changes stored values behind the store's back.
 fn tamper(path: &Path, prefix: &[u8], change: impl Fn(&mut Vec<u8>)) {
+    tamper_rows(path, |tree| {
+        let mut changed = 0;
+        for entry in tree.scan_prefix(prefix) {
+            let (key, value) = entry.unwrap();
+            let mut bytes = value.to_vec();
+            change(&mut bytes);
+            tree.insert(key, bytes).unwrap();
+            changed += 1;
+        }
+        assert!(changed > 0, "nothing lies under that prefix");
+    });
+}
+
+fn tamper_rows(path: &Path, change: impl Fn(&sled::Tree)) {
     let database = recovery::open_database(path, 1 << 20).unwrap();
     let tree = database.open_tree("records").unwrap();
-    let mut changed = 0;
-    for entry in tree.scan_prefix(prefix) {
-        let (key, value) = entry.unwrap();
-        let mut bytes = value.to_vec();
-        change(&mut bytes);
-        tree.insert(key, bytes).unwrap();
-        changed += 1;
-    }
-    assert!(changed > 0, "nothing lies under that prefix");
+    change(&tree);
     database.flush().unwrap();
     drop((tree, database));
     recovery::await_release(path).unwrap();
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 fn export(store: &SledStore) -> Vec<StoredRecord> {
@@ -151,7 +173,8 @@ fn a_closed_store_answers_that_it_is_closed() {
 fn a_second_opener_is_refused_while_the_first_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let store = filled(&directory);
-    let error = SledStore::open(directory.path(), 8).unwrap_err();
+    let error = SledStore::open(directory.path(), StoreOptions { cache_mib: 8, ..StoreOptions::default() })
+        .unwrap_err();
     assert!(matches!(error, StoreError::InUse(_)), "{error}");
     assert!(store.incident(&id("inc-1")).unwrap().is_some());
 }
@@ -199,18 +222,223 @@ fn a_torn_value_is_an_error_and_a_damaged_summary_fails_its_listing() {
 }
 
 #[test]
-fn a_damaged_vector_is_computed_again_from_its_incident() {
+fn a_damaged_index_row_is_noticed_on_opening_and_the_store_rebuilt_from_its_journal() {
     let directory = tempfile::tempdir().unwrap();
     filled(&directory).close().unwrap();
-    tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[40] ^= 4);
+    let before = export(&open(&directory));
+    tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[20] ^= 4);
     let store = open(&directory);
     assert_eq!(similar(&store, true, None), ["inc-1"]);
+    assert_eq!(export(&store), before);
+    assert!(directory.path().join("moved-aside/damaged-1/db").is_file(), "what was damaged stays for a look");
     store.close().unwrap();
-    let body = Entity::Incident(id("inc-1")).section(BODY);
-    tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[40] ^= 4);
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[20] ^= 4);
+    let error = SledStore::open(directory.path(), StoreOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("automap store salvage"), "{error}");
+    assert!(matches!(error, StoreError::Open { .. }), "{error}");
+}
+
+#[test]
+fn changes_that_only_the_journal_has_are_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory);
+    store.record_incident(&incident("inc-1", 100)).unwrap();
+    store.close().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    copy_all(directory.path(), copy.path());
+    let store = open(&directory);
+    store.record_incident(&incident("inc-2", 100)).unwrap();
+    store.confirm(&id("inc-1"), confirmation(&["db"])).unwrap();
+    let wanted = export(&store);
+    store.close().unwrap();
+    // An engine of yesterday with a journal of today.
+    std::fs::remove_dir_all(copy.path().join("journal")).unwrap();
+    copy_all(&directory.path().join("journal"), &copy.path().join("journal"));
+    let store = open(&copy);
+    assert_eq!(export(&store), wanted);
+    assert_eq!(similar(&store, true, None), ["inc-1"]);
+}
+
+#[test]
+fn a_store_without_a_journal_gets_one_that_can_rebuild_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    let wanted = export(&store);
+    store.close().unwrap();
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    open(&directory).close().unwrap();
+    for name in ["conf", "db"] {
+        std::fs::write(directory.path().join(name), "").unwrap();
+    }
+    let store = open(&directory);
+    assert_eq!(export(&store), wanted);
+}
+
+#[test]
+fn a_deleted_incident_is_gone_from_everywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    store.delete_incident(&id("inc-1")).unwrap();
+    assert!(matches!(store.delete_incident(&id("inc-1")), Err(StoreError::NotFound(_))));
+    store.close().unwrap();
+    let store = open(&directory);
+    assert_eq!(store.incident(&id("inc-1")).unwrap(), None);
+    assert_eq!(similar(&store, false, None), ["inc-2"]);
+    assert_eq!(list(&store, &ListQuery::default()).0, ["inc-2"]);
+    assert_eq!(store.statistics().unwrap().records["incidents"], 1);
+}
+
+#[test]
+fn housekeeping_removes_what_outlived_its_time_and_keeps_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    let day = 86_400_000;
+    let rules = Retention { unconfirmed_days: 10, confirmed_days: 100, ..Retention::default() };
+    assert_eq!(store.housekeep(&rules, UnixMillis(9 * day)).unwrap().removed, 0);
+    // The diagnosis and the incident that nobody confirmed.
+    assert_eq!(store.housekeep(&rules, UnixMillis(20 * day)).unwrap().removed, 2);
+    assert_eq!(list(&store, &ListQuery::default()).0, ["inc-1"]);
+    assert_eq!(store.housekeep(&rules, UnixMillis(200 * day)).unwrap().removed, 1);
+    assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 2);
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_lets_reads_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let options = StoreOptions { reserve_mib: u64::MAX, ..StoreOptions::default() };
+    let store = SledStore::open(directory.path(), options).unwrap();
+    let error = store.record_incident(&incident("inc-3", 300)).unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    assert!(error.to_string().contains("reserve-mib"), "{error}");
+    assert_eq!(similar(&store, false, None), ["inc-1", "inc-2"]);
+    assert_eq!(store.incident(&id("inc-3")).unwrap(), None);
+}
+
+/// Rows as a build of format version 1 wrote them.
+const VERSION_1_ROWS: &str = include_str!("../../tests/formats/version-1.rows");
+
+fn version_1_store(path: &Path) {
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    };
+    let database = recovery::open_database(path, 1 << 20).unwrap();
+    let tree = database.open_tree("records").unwrap();
+    for line in VERSION_1_ROWS.lines() {
+        let (key, value) = line.split_once(' ').unwrap();
+        tree.insert(bytes(key), bytes(value)).unwrap();
+    }
+    database.flush().unwrap();
+    drop((tree, database));
+    recovery::await_release(path).unwrap();
+}
+
+#[test]
+fn a_store_of_format_version_1_is_migrated_with_everything_in_it() {
+    let (directory, today) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    version_1_store(directory.path());
+    let store = open(&directory);
+    let wanted = filled(&today);
+    for name in ["inc-1", "inc-2"] {
+        assert_eq!(store.incident(&id(name)).unwrap(), wanted.incident(&id(name)).unwrap());
+    }
+    assert_eq!(store.diagnosis(&id("d-1")).unwrap(), wanted.diagnosis(&id("d-1")).unwrap());
+    assert_eq!(store.normal_sum(&selector(), &[]).unwrap(), wanted.normal_sum(&selector(), &[]).unwrap());
+    assert_eq!(similar(&store, true, None), ["inc-1"]);
+    assert_eq!(list(&store, &ListQuery::default()).0, ["inc-2", "inc-1"]);
+    store.confirm(&id("inc-2"), confirmation(&["cart"])).unwrap();
+    store.close().unwrap();
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
+    assert_eq!(similar(&open(&directory), true, None), ["inc-1", "inc-2"]);
+    // An export of version 1 is taken, too.
+    let old = tempfile::tempdir().unwrap();
+    version_1_store(old.path());
+    let records = export(&open(&old));
+    assert_eq!(records[0].value[..2], [0, 1], "entities keep the version they were written in");
+    let target = tempfile::tempdir().unwrap();
+    assert_eq!(open(&target).import(records, ImportMode::EmptyOnly).unwrap(), 8);
+}
+
+#[test]
+fn an_interrupted_migration_begins_again() {
+    let directory = tempfile::tempdir().unwrap();
+    version_1_store(directory.path());
+    let store = open(&directory);
+    let wanted = export(&store);
+    store.close().unwrap();
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    tamper_rows(directory.path(), |tree| {
+        tree.remove([0]).unwrap();
+        let (key, _) = tree.scan_prefix([18]).next().unwrap().unwrap();
+        tree.remove(key).unwrap();
+    });
+    assert_eq!(export(&open(&directory)), wanted);
+}
+
+#[test]
+fn a_sound_store_verifies_and_each_damage_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
+    assert_eq!(report.records["incidents"], 2);
+    assert_eq!(report.records["normal windows"], 2);
+    let body = Entity::Incident(id("inc-2")).section(BODY);
     tamper(directory.path(), &body, |bytes| bytes[20] ^= 4);
-    let error = SledStore::open(directory.path(), 8).unwrap_err();
-    assert!(error.to_string().contains("incident inc-1"), "{error}");
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!(report.engine_problems.len(), 1, "{report:?}");
+    assert!(report.engine_problems[0].contains("incident inc-2"), "{report:?}");
+    let file = directory.path().join("out.export");
+    let salvage = care::salvage(directory.path(), &file).unwrap();
+    assert_eq!((salvage.missing, salvage.doubtful), (vec![], vec![]), "the journal has it");
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    let salvage = care::salvage(directory.path(), &file).unwrap();
+    assert!(salvage.missing.iter().any(|problem| problem.contains("incident inc-2")), "{salvage:?}");
+    assert_eq!(salvage.records["incidents"], 1);
+    let target = tempfile::tempdir().unwrap();
+    open(&target).import(read_export(&file).unwrap(), ImportMode::EmptyOnly).unwrap();
+    assert!(care::verify(target.path()).unwrap().engine_problems.is_empty());
+    assert!(care::verify(&directory.path().join("nowhere")).is_err());
+}
+
+#[test]
+fn compacting_keeps_every_record_and_frees_what_was_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    for services in [10_000, 1] {
+        for number in 0..20 {
+            store.put_diagnosis(&diagnosis(&format!("d-{number}"), number, services)).unwrap();
+        }
+    }
+    let wanted = export(&store);
+    assert!(care::compact(directory.path(), StoreOptions::default()).is_err(), "it is in use");
+    store.close().unwrap();
+    let (before, after) = care::compact(directory.path(), StoreOptions::default()).unwrap();
+    assert!(after < before, "{before} to {after} bytes");
+    assert_eq!(export(&open(&directory)), wanted);
+}
+
+#[test]
+fn an_export_file_brings_everything_back_and_a_damaged_one_is_refused() {
+    let (from, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = filled(&from);
+    let file = from.path().join("store.export");
+    let count = export_to(&source, &file).unwrap();
+    let records = read_export(&file).unwrap();
+    assert_eq!(records, export(&source));
+    let target = open(&into);
+    assert_eq!(target.import(records.clone(), ImportMode::EmptyOnly).unwrap(), count);
+    let again = target.import(records, ImportMode::EmptyOnly).unwrap_err();
+    assert!(matches!(again, StoreError::Conflict(_)), "{again}");
+    let bytes = std::fs::read(&file).unwrap();
+    for cut in [1, 100, bytes.len() - 3] {
+        std::fs::write(&file, &bytes[..bytes.len() - cut]).unwrap();
+        assert!(read_export(&file).is_err(), "{cut} bytes short");
+    }
+    std::fs::write(&file, [&bytes[..], b"x"].concat()).unwrap();
+    assert!(read_export(&file).unwrap_err().to_string().contains("follows its end"));
 }
 
 #[test]
@@ -392,8 +620,12 @@ fn an_export_imported_into_an_empty_store_gives_the_same_store() {
     let target = open(&into);
     // The windows are asked for before the import, so that a stale sum would show.
     assert_eq!(target.normal_sum(&selector(), &[]).unwrap().windows(), 0);
-    assert_eq!(target.import(records.clone()).unwrap(), records.len() as u64 - 1);
-    assert_eq!(target.import(records.clone()).unwrap(), records.len() as u64 - 1, "again changes nothing");
+    assert_eq!(target.import(records.clone(), ImportMode::Merge).unwrap(), records.len() as u64 - 1);
+    assert_eq!(
+        target.import(records.clone(), ImportMode::Merge).unwrap(),
+        records.len() as u64 - 1,
+        "again changes nothing"
+    );
     assert_eq!(export(&target), records);
     assert_eq!(similar(&target, true, None), ["inc-1"]);
     assert_eq!(target.normal_sum(&selector(), &[]).unwrap().windows(), 2);
@@ -445,7 +677,7 @@ fn an_import_with_anything_wrong_changes_nothing() {
         ("no end", body(&good)),
         ("nothing at all", Vec::new()),
     ] {
-        let error = target.import(records).unwrap_err();
+        let error = target.import(records, ImportMode::Merge).unwrap_err();
         assert!(matches!(error, StoreError::Invalid(_)), "{what}: {error}");
         assert_eq!(export(&target).len(), 1, "{what}");
         assert_eq!(similar(&target, false, None), [""; 0], "{what}");
@@ -459,7 +691,7 @@ fn an_import_that_contradicts_what_is_kept_is_refused_as_a_whole() {
     let target = open(&into);
     target.record_incident(&incident("inc-2", 777)).unwrap();
     let before = export(&target);
-    let error = target.import(records).unwrap_err();
+    let error = target.import(records, ImportMode::Merge).unwrap_err();
     assert!(matches!(&error, StoreError::Conflict(text) if text.contains("incident inc-2")), "{error}");
     assert_eq!(export(&target), before);
     assert!(target.incident(&id("inc-1")).unwrap().is_none());
@@ -483,7 +715,7 @@ fn an_export_under_writes_holds_every_record_whole() {
         });
         for _ in 0..10 {
             let into = tempfile::tempdir().unwrap();
-            open(&into).import(export(&source)).unwrap();
+            open(&into).import(export(&source), ImportMode::Merge).unwrap();
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
@@ -507,7 +739,9 @@ fn a_directory_of_other_files_is_refused_and_left_as_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let notes = directory.path().join("db");
     std::fs::write(&notes, "notes").unwrap();
-    let error = SledStore::open(directory.path(), 8).unwrap_err().to_string();
+    let error = SledStore::open(directory.path(), StoreOptions { cache_mib: 8, ..StoreOptions::default() })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("other files"), "{error}");
     assert_eq!(std::fs::read_to_string(notes).unwrap(), "notes");
 }

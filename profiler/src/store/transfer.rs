@@ -6,22 +6,15 @@ use std::{
     sync::PoisonError,
 };
 
-use automap_proto::{invalid::Invalid, v1};
-use prost::Message;
-use sled::Batch;
+use automap_proto::invalid::Invalid;
 
 use super::{
-    diagnoses,
+    change::Change,
     error::StoreError,
-    incident_table::IncidentRow,
-    incidents,
-    key::{BODY, ENTITIES_END, EXPORT_END, Entity, NormalKey, SUMMARY},
+    kept::{Kept, Sections},
+    key::{BEFORE_ENTITIES, ENTITIES_END, EXPORT_END, Entity},
+    open_store::{OpenStore, damaged},
     parts, sealed,
-    sled_store::{OpenStore, damaged},
-};
-use crate::{
-    diagnosis_record::DiagnosisRecord, normal_window::NormalWindow, past_incident::PastIncident,
-    record_id::RecordId,
 };
 
 /// A chunk of an export ends with the entity that passes this size, bytes.
@@ -67,6 +60,11 @@ impl ExportTally {
         }
     }
 
+    /// Records so far.
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+
     /// The record that ends the export.
     pub fn end(&self) -> StoredRecord {
         let mut payload = self.records.to_be_bytes().to_vec();
@@ -75,21 +73,24 @@ impl ExportTally {
     }
 }
 
-/// An entity that an import brings, checked.
-enum Arrival {
-    Incident(Box<PastIncident>),
-    Diagnosis(Box<DiagnosisRecord>),
-    Normal,
+/// What an import into a store that holds something does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImportMode {
+    /// Adds what is not kept yet; a record kept with another content is a conflict.
+    #[default]
+    Merge,
+    /// Refuses a store that holds anything.
+    EmptyOnly,
 }
 
 impl OpenStore {
     pub(super) fn export(&self, after: Option<&[u8]>) -> Result<ExportChunk, StoreError> {
         // Without writers no entity is read half before and half after a change.
-        let _turn = self.writing();
+        let _turn = self.standstill();
         let mut records: Vec<StoredRecord> = Vec::new();
         let mut bytes = 0;
         let mut current: Option<Entity> = None;
-        let mut position = after.unwrap_or_default().to_vec();
+        let mut position = after.unwrap_or(BEFORE_ENTITIES).to_vec();
         while let Some((key, value)) = self.tree.get_gt(&position)?.filter(|(key, _)| &key[..] < ENTITIES_END)
         {
             let (entity, _, part) = Entity::parse(&key).ok_or_else(|| StoreError::Damaged {
@@ -109,66 +110,52 @@ impl OpenStore {
         Ok(ExportChunk { records })
     }
 
-    pub(super) fn import(&self, records: Vec<StoredRecord>) -> Result<u64, StoreError> {
+    pub(super) fn import(&self, records: Vec<StoredRecord>, mode: ImportMode) -> Result<u64, StoreError> {
         let entities = gather(records)?;
         let mut arrivals = Vec::new();
         for (entity, sections) in entities.sections {
-            let arrival = check(&entity, &sections)?;
-            arrivals.push((entity, sections, arrival));
+            let arrival = Kept::decode(&entity, &sections)
+                .map_err(|problem| Invalid::new("records", format!("{entity}: {problem}")))?;
+            arrivals.push((entity, arrival));
         }
-        {
-            let _turn = self.writing();
-            let mut batch = Batch::default();
-            let mut rows: Vec<(RecordId, IncidentRow)> = Vec::new();
-            for (entity, brought, arrival) in arrivals {
-                if self.is_kept(&entity, &brought)? {
-                    continue;
-                }
-                for (section, payload) in &brought {
-                    self.write(&mut batch, &entity, *section, Some(payload))?;
-                }
-                match arrival {
-                    Arrival::Incident(incident) => {
-                        let row = incidents::index(&mut batch, &incident);
-                        rows.push((incident.id, row));
+        let number = {
+            let mut writer = self.writing()?;
+            if mode == ImportMode::EmptyOnly
+                && self.tree.get_gt(BEFORE_ENTITIES)?.is_some_and(|(key, _)| &key[..] < ENTITIES_END)
+            {
+                return Err(StoreError::Conflict(
+                    "the store holds records already; merge the import or import into an empty store".into(),
+                ));
+            }
+            let mut change = Change::default();
+            let mut new = Vec::new();
+            for (entity, arrival) in arrivals {
+                match self.kept(&entity)? {
+                    Some(kept) if kept == arrival => continue,
+                    Some(_) => {
+                        return Err(StoreError::Conflict(format!(
+                            "{entity} is kept already with another content; import into an empty store"
+                        )));
                     }
-                    Arrival::Diagnosis(diagnosis) => diagnoses::index(&mut batch, &diagnosis),
-                    Arrival::Normal => {}
+                    None => {}
                 }
+                self.replace(&mut change, None, Some(&arrival))?;
+                new.push(arrival);
             }
-            self.tree.apply_batch(batch)?;
-            let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
-            for (id, row) in rows {
-                table.put(&id, row);
-            }
+            let number = self.commit(&mut writer, change)?;
+            new.iter().for_each(|arrival| self.tabulate(arrival));
             self.normals.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
-        self.flush()?;
+            number
+        };
+        self.settle(number)?;
         Ok(entities.records)
-    }
-
-    /// Whether exactly these sections of the entity are kept; a conflict when others are.
-    fn is_kept(&self, entity: &Entity, brought: &BTreeMap<u8, Vec<u8>>) -> Result<bool, StoreError> {
-        let mut kept = BTreeMap::new();
-        for section in [SUMMARY, BODY] {
-            if let Some(payload) = self.read(entity, section)? {
-                kept.insert(section, payload);
-            }
-        }
-        match kept.is_empty() {
-            true => Ok(false),
-            false if kept == *brought => Ok(true),
-            false => Err(StoreError::Conflict(format!(
-                "{entity} is kept already with another content; import into an empty store"
-            ))),
-        }
     }
 }
 
 /// What an import brings: payloads by section of each entity.
 struct Gathered {
     records: u64,
-    sections: BTreeMap<Entity, BTreeMap<u8, Vec<u8>>>,
+    sections: BTreeMap<Entity, Sections>,
 }
 
 fn gather(mut records: Vec<StoredRecord>) -> Result<Gathered, StoreError> {
@@ -208,49 +195,4 @@ fn gather(mut records: Vec<StoredRecord>) -> Result<Gathered, StoreError> {
         sections.insert(entity, payloads);
     }
     Ok(Gathered { records: tally.records, sections })
-}
-
-/// Decodes an entity from its sections.
-fn check(entity: &Entity, sections: &BTreeMap<u8, Vec<u8>>) -> Result<Arrival, StoreError> {
-    let refuse = |problem: &dyn std::fmt::Display| Invalid::new("records", format!("{entity}: {problem}"));
-    let section = |number: u8| sections.get(&number).map(Vec::as_slice);
-    if let Some(unknown) = sections.keys().find(|&&number| number > BODY) {
-        return Err(refuse(&format!("section {unknown} is unknown")).into());
-    }
-    match entity {
-        Entity::Incident(id) => {
-            let (Some(summary), Some(body)) = (section(SUMMARY), section(BODY)) else {
-                return Err(refuse(&"half of it is missing").into());
-            };
-            let mut wire = v1::Incident::decode(summary).map_err(|error| refuse(&error))?;
-            let bulk = v1::Incident::decode(body).map_err(|error| refuse(&error))?;
-            (wire.anomaly_graph, wire.profiles, wire.correlations) =
-                (bulk.anomaly_graph, bulk.profiles, bulk.correlations);
-            let incident = PastIncident::try_from(&wire).map_err(|error| refuse(&error))?;
-            if incident.id != *id {
-                return Err(refuse(&"it lies under another id").into());
-            }
-            Ok(Arrival::Incident(Box::new(incident)))
-        }
-        Entity::Diagnosis(id) => {
-            let summary = section(SUMMARY).ok_or_else(|| refuse(&"half of it is missing"))?;
-            let mut wire = v1::Diagnosis::decode(summary).map_err(|error| refuse(&error))?;
-            wire.behavior_graph =
-                section(BODY).map(v1::ExplainedGraph::decode).transpose().map_err(|error| refuse(&error))?;
-            let diagnosis = DiagnosisRecord::new(wire).map_err(|error| refuse(&error))?;
-            if diagnosis.id() != id {
-                return Err(refuse(&"it lies under another id").into());
-            }
-            Ok(Arrival::Diagnosis(Box::new(diagnosis)))
-        }
-        Entity::Normal(key) => {
-            let body = section(BODY).ok_or_else(|| refuse(&"its graph is missing"))?;
-            let wire = v1::NormalGraph::decode(body).map_err(|error| refuse(&error))?;
-            let window = NormalWindow::try_from(&wire).map_err(|error| refuse(&error))?;
-            if sections.len() > 1 || NormalKey::new(&window) != *key {
-                return Err(refuse(&"it lies under another key").into());
-            }
-            Ok(Arrival::Normal)
-        }
-    }
 }

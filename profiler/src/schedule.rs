@@ -1,0 +1,118 @@
+//! What the server does on its own: retention, checkpoints, exports.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use automap_proto::time::UnixMillis;
+use automap_service_kit::{error::ServiceError, work};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::ProfilerConfig,
+    service::now,
+    store::{ProfileStore, export_file::export_to},
+};
+
+/// What scheduled exports end in.
+const EXTENSION: &str = "export";
+
+/// Runs the chores until `shutdown`. One that fails is logged and tried again at its next time.
+pub async fn run(store: Arc<dyn ProfileStore>, config: ProfilerConfig, shutdown: CancellationToken) {
+    let every = |length: u64, unit: Duration| {
+        let period = unit.saturating_mul(u32::try_from(length.max(1)).unwrap_or(u32::MAX));
+        let mut ticks = interval_at(Instant::now() + period, period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    };
+    let schedule = &config.schedule;
+    let mut housekeeping = every(schedule.housekeeping_minutes, Duration::from_secs(60));
+    let mut exports = every(schedule.export_hours, Duration::from_secs(3600));
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = housekeeping.tick(), if schedule.housekeeping_minutes > 0 => {
+                let (store, rules) = (Arc::clone(&store), config.retention);
+                let done = work::run(move |_| Ok(store.housekeep(&rules, now())?)).await;
+                match done {
+                    Ok(done) if done.removed > 0 => tracing::info!(removed = done.removed, "records outlived their time"),
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "housekeeping failed"),
+                }
+            }
+            _ = exports.tick(), if schedule.export_hours > 0 => {
+                let store = Arc::clone(&store);
+                let directory = schedule.export_directory.clone().unwrap_or_else(|| config.path.join("exports"));
+                let kept = schedule.exports_kept;
+                let done = work::run(move |_| export_and_prune(store.as_ref(), &directory, kept, now())).await;
+                match done {
+                    Ok(file) => tracing::info!(file = %file.display(), "the store was exported"),
+                    Err(error) => tracing::error!(%error, "the scheduled export failed"),
+                }
+            }
+        }
+    }
+}
+
+/// Exports the store into a file of `directory` named for the time, and removes all but the newest `kept` exports.
+///
+/// # Errors
+/// A record is damaged, or the file system refused.
+pub fn export_and_prune(
+    store: &dyn ProfileStore,
+    directory: &Path,
+    kept: usize,
+    at: UnixMillis,
+) -> Result<PathBuf, ServiceError> {
+    let refused = |error: io::Error| ServiceError::internal(format!("{}: {error}", directory.display()));
+    fs::create_dir_all(directory).map_err(refused)?;
+    let file = directory.join(format!("{:015}.{EXTENSION}", at.0.max(0)));
+    export_to(store, &file)?;
+    let mut exports: Vec<PathBuf> = fs::read_dir(directory)
+        .map_err(refused)?
+        .filter_map(|entry| entry.ok().map(|found| found.path()))
+        .filter(|path| is_scheduled(path))
+        .collect();
+    exports.sort();
+    let surplus = exports.len().saturating_sub(kept.max(1));
+    for old in &exports[..surplus] {
+        fs::remove_file(old).map_err(refused)?;
+    }
+    Ok(file)
+}
+
+/// Whether a file is one that the schedule wrote: others are nobody's to remove.
+fn is_scheduled(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    path.extension().is_some_and(|found| found == EXTENSION)
+        && stem.len() == 15
+        && stem.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sled_store::{SledStore, StoreOptions};
+
+    #[test]
+    fn the_newest_exports_are_kept_and_foreign_files_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(&directory.path().join("store"), StoreOptions::default()).unwrap();
+        let exports = directory.path().join("exports");
+        fs::create_dir(&exports).unwrap();
+        fs::write(exports.join("mine.export"), "x").unwrap();
+        for time in 1..=5 {
+            export_and_prune(&store, &exports, 2, UnixMillis(time)).unwrap();
+        }
+        let mut names: Vec<String> = fs::read_dir(&exports)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["000000000000004.export", "000000000000005.export", "mine.export"]);
+    }
+}

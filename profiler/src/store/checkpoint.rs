@@ -1,0 +1,182 @@
+//! A checkpoint: all rows of the store in one file, so that the journal before it can go.
+//!
+//! It is written while the store goes on: a row may be newer than the checkpoint's number, and the journal after that
+//! number brings every row to where it belongs.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    change::Change,
+    journal::{encode_frame, frames, numbered},
+};
+
+const EXTENSION: &str = "checkpoint";
+/// Rows are grouped into frames of about this size.
+const FRAME_BYTES: usize = 1 << 20;
+
+/// Writes a checkpoint; it counts once [`Self::finish`] returned.
+#[derive(Debug)]
+pub(super) struct CheckpointWriter {
+    number: u64,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+    pending: Change,
+    pending_bytes: usize,
+    rows: u64,
+}
+
+impl CheckpointWriter {
+    /// Of the state after change `number`.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn new(directory: &Path, number: u64) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let temporary = directory.join(format!("{number:020}.{EXTENSION}.unfinished"));
+        let file = BufWriter::new(File::create(&temporary)?);
+        Ok(Self { number, temporary, file, pending: Change::default(), pending_bytes: 0, rows: 0 })
+    }
+
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        self.pending.insert(key.to_vec(), value.to_vec());
+        self.pending_bytes += key.len() + value.len();
+        self.rows += 1;
+        if self.pending_bytes < FRAME_BYTES { Ok(()) } else { self.write_pending() }
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
+        let change = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        if change.is_empty() {
+            return Ok(());
+        }
+        self.file.write_all(&encode_frame(self.number, &change.encode()))
+    }
+
+    /// Syncs the file, gives it its name, and removes older checkpoints. Answers its size, bytes.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn finish(mut self, directory: &Path) -> io::Result<u64> {
+        self.write_pending()?;
+        // A frame of another number ends the file and counts the rows.
+        self.file.write_all(&encode_frame(u64::MAX, &self.rows.to_be_bytes()))?;
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        let path = directory.join(format!("{:020}.{EXTENSION}", self.number));
+        fs::rename(&self.temporary, &path)?;
+        File::open(directory)?.sync_all()?;
+        for (number, older) in numbered(directory, EXTENSION)? {
+            if number < self.number {
+                fs::remove_file(older)?;
+            }
+        }
+        Ok(fs::metadata(path)?.len())
+    }
+}
+
+/// What reading a checkpoint found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CheckpointRead {
+    /// The change whose state it holds.
+    pub(crate) number: u64,
+    /// Whether all of it was readable.
+    pub(crate) whole: bool,
+}
+
+/// Hands the rows of the newest checkpoint in `directory` to `apply`; `None` when there is none.
+///
+/// # Errors
+/// The file cannot be read, or `apply` failed.
+pub(crate) fn read_newest<E: From<io::Error>>(
+    directory: &Path,
+    mut apply: impl FnMut(&Change) -> Result<(), E>,
+) -> Result<Option<CheckpointRead>, E> {
+    let Some((number, path)) = numbered(directory, EXTENSION)?.pop() else {
+        return Ok(None);
+    };
+    let bytes = fs::read(path)?;
+    let (found, mut whole) = frames(&bytes);
+    let (mut rows, mut promised) = (0, None);
+    for frame in found {
+        match (frame.number == number, Change::decode(frame.payload)) {
+            (true, Some(change)) => {
+                rows += change.len() as u64;
+                apply(&change)?;
+            }
+            (false, _) if frame.number == u64::MAX => promised = frame.payload.try_into().ok(),
+            _ => whole = false,
+        }
+    }
+    whole &= promised.map(u64::from_be_bytes) == Some(rows);
+    Ok(Some(CheckpointRead { number, whole }))
+}
+
+/// Number and size in bytes of the newest checkpoint; zeros without one.
+pub(super) fn newest(directory: &Path) -> io::Result<(u64, u64)> {
+    match numbered(directory, EXTENSION)?.pop() {
+        Some((number, path)) => Ok((number, fs::metadata(path)?.len())),
+        None => Ok((0, 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(directory: &Path, number: u64, rows: u8) {
+        let mut writer = CheckpointWriter::new(directory, number).unwrap();
+        for row in 0..rows {
+            writer.add(&[row], &vec![row; 100_000]).unwrap();
+        }
+        writer.finish(directory).unwrap();
+    }
+
+    fn read(directory: &Path) -> (usize, Option<CheckpointRead>) {
+        let mut rows = 0;
+        let outcome = read_newest::<io::Error>(directory, |change| {
+            rows += change.len();
+            Ok(())
+        });
+        (rows, outcome.unwrap())
+    }
+
+    #[test]
+    fn the_newest_whole_checkpoint_counts_and_replaces_the_older() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(read(directory.path()), (0, None));
+        write(directory.path(), 3, 30);
+        assert_eq!(read(directory.path()), (30, Some(CheckpointRead { number: 3, whole: true })));
+        write(directory.path(), 9, 2);
+        assert_eq!(read(directory.path()), (2, Some(CheckpointRead { number: 9, whole: true })));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        CheckpointWriter::new(directory.path(), 12).unwrap();
+        assert_eq!(read(directory.path()).1.unwrap().number, 9, "an unfinished one does not count");
+    }
+
+    #[test]
+    fn a_cut_or_flipped_checkpoint_is_not_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), 3, 30);
+        let path = directory.path().join(format!("{:020}.checkpoint", 3));
+        let bytes = fs::read(&path).unwrap();
+        for cut in [1, 10, 1_000_000, bytes.len()] {
+            fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
+            assert!(!read(directory.path()).1.unwrap().whole, "{cut} bytes");
+        }
+        for at in [0, 30, bytes.len() / 2, bytes.len() - 1] {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 8;
+            fs::write(&path, &flipped).unwrap();
+            assert!(!read(directory.path()).1.unwrap().whole, "byte {at}");
+        }
+    }
+}

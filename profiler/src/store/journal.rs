@@ -1,0 +1,344 @@
+//! The journal: every change in order, in files that only grow. It is written and synced before a write is
+//! acknowledged, and together with the last checkpoint it rebuilds the store when the engine's files are damaged.
+//!
+//! A segment is named for the number of its first change and holds frames:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | the letters `AMJ1` |
+//! | 4 | length of the payload |
+//! | 4 | CRC32 of number and payload |
+//! | 8 | number of the change |
+//! | | the change |
+//!
+//! Numbers are big-endian. After a damaged frame reading goes on at the next whole one, so that damage costs what it
+//! hits and is known by its number.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::change::Change;
+
+const MAGIC: [u8; 4] = *b"AMJ1";
+const HEADER_BYTES: usize = 20;
+const EXTENSION: &str = "journal";
+/// A segment that reached this size is followed by another.
+const SEGMENT_BYTES: u64 = 32 << 20;
+
+/// One numbered payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame<'bytes> {
+    pub(super) number: u64,
+    pub(super) payload: &'bytes [u8],
+}
+
+/// The bytes of a frame.
+pub(super) fn encode_frame(number: u64, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER_BYTES + payload.len());
+    frame.extend_from_slice(&MAGIC);
+    frame.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&checksum(number, payload).to_be_bytes());
+    frame.extend_from_slice(&number.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+fn checksum(number: u64, payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&number.to_be_bytes());
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// The frame at the beginning of `bytes` and what follows it; `None` when there is no whole one.
+fn first_frame(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
+    let rest = bytes.strip_prefix(&MAGIC)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let (number, rest) = rest.split_first_chunk::<8>()?;
+    let number = u64::from_be_bytes(*number);
+    let (payload, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    (checksum(number, payload) == u32::from_be_bytes(*sum)).then_some((Frame { number, payload }, rest))
+}
+
+/// All whole frames of `bytes` in order, and whether every byte belonged to one.
+pub(super) fn frames(bytes: &[u8]) -> (Vec<Frame<'_>>, bool) {
+    let (mut found, mut whole, mut rest) = (Vec::new(), true, bytes);
+    while !rest.is_empty() {
+        if let Some((frame, after)) = first_frame(rest) {
+            found.push(frame);
+            rest = after;
+        } else {
+            whole = false;
+            let next = rest.get(1..).and_then(|tail| tail.windows(MAGIC.len()).position(|at| at == MAGIC));
+            rest = next.map_or(&[][..], |position| &rest[1 + position..]);
+        }
+    }
+    (found, whole)
+}
+
+/// A file of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Segment {
+    first: u64,
+    path: PathBuf,
+}
+
+/// The numbers at the beginning of the names of all files in `directory` with this extension, rising.
+pub(super) fn numbered(directory: &Path, extension: &str) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        listed => listed?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let stem = path.file_stem().and_then(|name| name.to_str());
+        let number = stem.and_then(|name| name.parse().ok());
+        if let (Some(number), true) = (number, path.extension().is_some_and(|known| known == extension)) {
+            found.push((number, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn segments(directory: &Path) -> io::Result<Vec<Segment>> {
+    let listed = numbered(directory, EXTENSION)?;
+    Ok(listed.into_iter().map(|(first, path)| Segment { first, path }).collect())
+}
+
+/// What reading a journal found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// Number of the last whole change, or the one that was asked for as the beginning.
+    pub(crate) last: u64,
+    /// Number of the newest change that the files speak of, also when it is not above the beginning.
+    pub(crate) newest: u64,
+    /// Changes that are unreadable or not there: first and last number.
+    pub(crate) gaps: Vec<(u64, u64)>,
+    /// Whether the newest segment ends in something that is no change: a write that a crash cut short, or damage.
+    pub(crate) torn_end: bool,
+}
+
+/// Hands every change with a number above `after` to `apply`, in order.
+///
+/// # Errors
+/// A file cannot be read, or `apply` failed.
+pub(crate) fn replay<E: From<io::Error>>(
+    directory: &Path,
+    after: u64,
+    mut apply: impl FnMut(u64, &Change) -> Result<(), E>,
+) -> Result<Replayed, E> {
+    let mut outcome = Replayed { last: after, ..Replayed::default() };
+    let all = segments(directory)?;
+    for (index, segment) in all.iter().enumerate() {
+        // All changes of a segment are older than the first of the next.
+        if all.get(index + 1).is_some_and(|next| next.first <= after + 1) {
+            continue;
+        }
+        let bytes = fs::read(&segment.path)?;
+        let (found, whole) = frames(&bytes);
+        outcome.torn_end = !whole;
+        outcome.newest = outcome.newest.max(segment.first.saturating_sub(1));
+        for frame in found {
+            outcome.newest = outcome.newest.max(frame.number);
+            if frame.number <= outcome.last {
+                continue;
+            }
+            let Some(change) = Change::decode(frame.payload) else {
+                outcome.torn_end = true;
+                continue;
+            };
+            if frame.number > outcome.last + 1 {
+                outcome.gaps.push((outcome.last + 1, frame.number - 1));
+            }
+            apply(frame.number, &change)?;
+            outcome.last = frame.number;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Whether the files begin early enough to rebuild what the checkpoint `number` (0 for none) does not hold.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub(super) fn begins_by(directory: &Path, number: u64) -> io::Result<bool> {
+    Ok(segments(directory)?.first().is_some_and(|oldest| oldest.first <= number + 1))
+}
+
+/// The journal of an open store.
+#[derive(Debug)]
+pub(super) struct Journal {
+    directory: PathBuf,
+    file: Arc<File>,
+    length: u64,
+    /// Bytes of all segments since the last checkpoint.
+    total: u64,
+}
+
+impl Journal {
+    /// Begins a segment whose first change has the number `next`, in `directory`, made when it is not there.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn begin(directory: &Path, next: u64) -> io::Result<Self> {
+        fs::create_dir_all(directory)?;
+        let mut total = 0;
+        for segment in segments(directory)? {
+            total += fs::metadata(&segment.path)?.len();
+        }
+        let file = Arc::new(create(directory, next)?);
+        Ok(Self { directory: directory.to_owned(), file, length: 0, total })
+    }
+
+    /// Writes a change; it is on disk once [`Self::file`] is synced. What a failed write left is cut off again.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn append(&mut self, number: u64, change: &Change) -> io::Result<()> {
+        if self.length >= SEGMENT_BYTES {
+            self.turn(number)?;
+        }
+        let frame = encode_frame(number, &change.encode());
+        if let Err(error) = (&*self.file).write_all(&frame) {
+            self.file.set_len(self.length).ok();
+            return Err(error);
+        }
+        self.length += frame.len() as u64;
+        self.total += frame.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the segment and begins one at `next`; everything written so far is synced.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn turn(&mut self, next: u64) -> io::Result<()> {
+        self.file.sync_data()?;
+        self.file = Arc::new(create(&self.directory, next)?);
+        self.length = 0;
+        Ok(())
+    }
+
+    /// The file that must be synced.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
+    /// Bytes of all segments.
+    pub(super) const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Removes the segments that hold no change after `number`: a checkpoint has them.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn forget_through(&mut self, number: u64) -> io::Result<()> {
+        let all = segments(&self.directory)?;
+        self.total = 0;
+        for (index, segment) in all.iter().enumerate() {
+            if all.get(index + 1).is_some_and(|next| next.first <= number + 1) {
+                fs::remove_file(&segment.path)?;
+            } else {
+                self.total += fs::metadata(&segment.path)?.len();
+            }
+        }
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+/// A segment of that name can only hold what was never acknowledged.
+fn create(directory: &Path, first: u64) -> io::Result<File> {
+    let path = directory.join(format!("{first:020}.{EXTENSION}"));
+    let file = File::options().create(true).write(true).truncate(true).open(path)?;
+    file.sync_all()?;
+    File::open(directory)?.sync_all()?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(number: u64) -> Change {
+        let mut change = Change::default();
+        change.insert(number.to_be_bytes().to_vec(), vec![7; number as usize]);
+        change
+    }
+
+    fn written(directory: &Path, numbers: std::ops::RangeInclusive<u64>) -> Journal {
+        let mut journal = Journal::begin(directory, *numbers.start()).unwrap();
+        for number in numbers {
+            journal.append(number, &change(number)).unwrap();
+        }
+        journal
+    }
+
+    fn read(directory: &Path, after: u64) -> (Vec<u64>, Replayed) {
+        let mut seen = Vec::new();
+        let outcome = replay::<io::Error>(directory, after, |number, found| {
+            assert_eq!(found, &change(number));
+            seen.push(number);
+            Ok(())
+        });
+        (seen, outcome.unwrap())
+    }
+
+    #[test]
+    fn changes_come_back_in_order_across_segments() {
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), 1..=3);
+        let mut journal = written(directory.path(), 4..=6);
+        assert_eq!(read(directory.path(), 0).0, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(read(directory.path(), 4).0, [5, 6]);
+        journal.turn(7).unwrap();
+        journal.forget_through(6).unwrap();
+        assert_eq!(journal.total(), 0);
+        let (seen, outcome) = read(directory.path(), 6);
+        assert_eq!((seen, outcome.last, outcome.gaps), (vec![], 6, vec![]));
+        assert_eq!(read(&directory.path().join("none"), 9).1.last, 9);
+    }
+
+    #[test]
+    fn a_torn_end_is_told_and_costs_nothing_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), 1..=5);
+        let path = directory.path().join(format!("{:020}.journal", 1));
+        let bytes = fs::read(&path).unwrap();
+        let last = HEADER_BYTES + change(5).encode().len();
+        for cut in 1..last {
+            fs::write(&path, &bytes[..bytes.len() - cut]).unwrap();
+            let (seen, outcome) = read(directory.path(), 0);
+            assert_eq!(seen, [1, 2, 3, 4]);
+            assert!(outcome.torn_end && outcome.gaps.is_empty());
+        }
+        // The same number again, as after a restart.
+        written(directory.path(), 5..=6);
+        let (seen, outcome) = read(directory.path(), 0);
+        assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(outcome.gaps, []);
+    }
+
+    #[test]
+    fn a_flipped_bit_costs_one_change_and_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), 1..=5);
+        let path = directory.path().join(format!("{:020}.journal", 1));
+        let bytes = fs::read(&path).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &flipped).unwrap();
+            let (seen, outcome) = read(directory.path(), 0);
+            assert_eq!(seen.len(), 4, "bit {bit}");
+            assert!(outcome.torn_end || outcome.gaps.len() == 1, "bit {bit}");
+        }
+    }
+}

@@ -82,6 +82,14 @@ pub(super) fn get(
     Ok(v1::GetIncidentResponse { incident: Some((&incident).into()) })
 }
 
+pub(super) fn delete(
+    store: &dyn ProfileStore,
+    request: &v1::DeleteIncidentRequest,
+) -> Result<v1::DeleteIncidentResponse, ServiceError> {
+    store.delete_incident(&RecordId::new("incident_id", &request.incident_id)?)?;
+    Ok(v1::DeleteIncidentResponse {})
+}
+
 pub(super) fn list(
     store: &dyn ProfileStore,
     request: v1::ListIncidentsRequest,

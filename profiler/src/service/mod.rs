@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `normals` | AddNormalGraph, GetNormalGraph |
 //! | `weighing` | WeighMetrics |
-//! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents |
+//! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
 //! | `diagnoses` | PutDiagnosis, GetDiagnosis, ListDiagnoses |
 //! | `transfer` | ExportStore, ImportStore |
 
@@ -26,7 +26,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
     config::ProfilerConfig,
-    store::{ProfileStore, listing::ListQuery, transfer::ImportMode},
+    store::{ProfileStore, listing::ListQuery},
 };
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -124,6 +124,14 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         self.run(move |store, _| incidents::list(store, message)).await
     }
 
+    async fn delete_incident(
+        &self,
+        request: Request<v1::DeleteIncidentRequest>,
+    ) -> Answer<v1::DeleteIncidentResponse> {
+        let message = request.into_inner();
+        self.run(move |store, _| incidents::delete(store, &message)).await
+    }
+
     async fn put_diagnosis(
         &self,
         request: Request<v1::PutDiagnosisRequest>,
@@ -159,11 +167,8 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         &self,
         request: Request<Streaming<v1::ImportStoreRequest>>,
     ) -> Answer<v1::ImportStoreResponse> {
-        let records = transfer::receive(request.into_inner(), self.config.max_import_mib).await?;
-        self.run(move |store, _| {
-            Ok(v1::ImportStoreResponse { records: store.import(records, ImportMode::Merge)? })
-        })
-        .await
+        let (records, mode) = transfer::receive(request.into_inner(), self.config.max_import_mib).await?;
+        self.run(move |store, _| Ok(v1::ImportStoreResponse { records: store.import(records, mode)? })).await
     }
 }
 

@@ -369,7 +369,7 @@ async fn import(
     client: &mut ProfilerServiceClient<Channel>,
     records: Vec<v1::StoreRecord>,
 ) -> Result<u64, Status> {
-    let requests = records.into_iter().map(|record| v1::ImportStoreRequest { record: Some(record) });
+    let requests = records.into_iter().map(|record| v1::ImportStoreRequest { record: Some(record), mode: 0 });
     let requests = futures::stream::iter(requests.collect::<Vec<_>>());
     client.import_store(requests).await.map(|answer| answer.into_inner().records)
 }

@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 
 use crate::store::{
     ProfileStore,
-    transfer::{ExportTally, StoredRecord},
+    transfer::{ExportTally, ImportMode, StoredRecord},
 };
 
 /// Records that wait for a slow caller; each has at most a few KiB.
@@ -60,15 +60,25 @@ fn send_all(store: &dyn ProfileStore, caller: &mpsc::Sender<Result<StoredRecord,
     }
 }
 
-/// Takes the records of an import into memory.
+/// Takes the records of an import into memory, and how it is meant.
 pub(super) async fn receive(
     mut stream: Streaming<v1::ImportStoreRequest>,
     max_mib: usize,
-) -> Result<Vec<StoredRecord>, ServiceError> {
+) -> Result<(Vec<StoredRecord>, ImportMode), ServiceError> {
     let limit = max_mib.saturating_mul(1 << 20);
     let mut bytes = 0_usize;
     let mut records = Vec::new();
+    let mut mode = ImportMode::default();
     while let Some(message) = stream.message().await.map_err(ServiceError::from)? {
+        if records.is_empty() {
+            mode = match v1::ImportMode::try_from(message.mode) {
+                Ok(v1::ImportMode::Unspecified | v1::ImportMode::Merge) => ImportMode::Merge,
+                Ok(v1::ImportMode::EmptyOnly) => ImportMode::EmptyOnly,
+                Err(_) => {
+                    return Err(Invalid::new("mode", format!("{} is none; send 1 or 2", message.mode)).into());
+                }
+            };
+        }
         let record =
             message.record.ok_or_else(|| Invalid::missing(format!("records[{}].record", records.len())))?;
         bytes = bytes.saturating_add(record.key.len() + record.value.len() + RECORD_OVERHEAD_BYTES);
@@ -80,5 +90,5 @@ pub(super) async fn receive(
         }
         records.push(StoredRecord { key: record.key, value: record.value });
     }
-    Ok(records)
+    Ok((records, mode))
 }

@@ -243,10 +243,11 @@ pub fn verify(path: &Path) -> Result<Verification, StoreError> {
         Ok(copy) => {
             report.journal_problems.clone_from(&copy.problems);
             // A journal behind the engine is no copy at all; one that is ahead is what a crash leaves.
-            if let (Ok(engine), true) = (&engine, copy.problems.is_empty()) {
-                if copy.changes == engine.changes && !same_rows(&copy.tree, &engine.tree) {
-                    report.journal_problems.push("it does not say what the engine says".into());
-                }
+            if let (Ok(engine), true) = (&engine, copy.problems.is_empty())
+                && copy.changes == engine.changes
+                && !same_rows(&copy.tree, &engine.tree)
+            {
+                report.journal_problems.push("it does not say what the engine says".into());
             }
         }
     }

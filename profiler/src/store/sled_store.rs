@@ -48,7 +48,7 @@ pub struct SledStore {
 
 #[derive(Debug)]
 enum Slot {
-    Open(OpenStore),
+    Open(Box<OpenStore>),
     /// It failed and could not be opened again yet.
     Failed,
     Closed,
@@ -62,7 +62,7 @@ impl SledStore {
     /// Another process holds it, or it is damaged and cannot be rebuilt.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let open = OpenStore::open(path, options)?;
-        Ok(Self { path: path.to_owned(), options, slot: RwLock::new(Slot::Open(open)) })
+        Ok(Self { path: path.to_owned(), options, slot: RwLock::new(Slot::Open(Box::new(open))) })
     }
 
     fn slot(&self) -> RwLockReadGuard<'_, Slot> {
@@ -103,7 +103,7 @@ impl SledStore {
         tracing::warn!(store = %self.path.display(), "the store failed before and is opened again");
         *slot = Slot::Failed;
         recovery::await_release(&self.path)?;
-        *slot = Slot::Open(OpenStore::open(&self.path, self.options)?);
+        *slot = Slot::Open(Box::new(OpenStore::open(&self.path, self.options)?));
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl ProfileStore for SledStore {
     }
 
     fn statistics(&self) -> Result<StoreStatistics, StoreError> {
-        self.with(OpenStore::statistics)
+        self.with(|open| open.statistics())
     }
 
     fn close(&self) -> Result<(), StoreError> {

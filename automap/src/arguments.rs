@@ -8,7 +8,7 @@ use automap_proto::{
     settings::{Bins, CiTest},
 };
 use automap_service_kit::logging::LogFormat;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -24,6 +24,20 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// How much is told.
+    #[command(flatten)]
+    pub verbosity: VerbosityArgs,
+}
+
+/// How much is told on standard error; results go to standard output.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct VerbosityArgs {
+    /// Tell nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell what is being done; twice for details. The variable AUTOMAP_LOG sets a finer filter.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// Subcommands.
@@ -57,6 +71,19 @@ Examples:
   automap serve walker --config automap.toml
   AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
     Serve(ServeArgs),
+}
+
+impl Command {
+    /// The subcommand as it is typed.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Demo(_) => "demo",
+            Self::Diagnose(_) => "diagnose",
+            Self::Evaluate(_) => "evaluate",
+            Self::Graph(_) => "graph",
+            Self::Serve(_) => "serve",
+        }
+    }
 }
 
 const DIAGNOSE_EXAMPLES: &str = "\
@@ -244,6 +271,19 @@ pub enum Role {
     Walker,
     /// All four in one process.
     All,
+}
+
+impl Role {
+    /// The name of one service; `None` for all of them.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Collector => Some("collector"),
+            Self::GraphBuilder => Some("graph-builder"),
+            Self::Profiler => Some("profiler"),
+            Self::Walker => Some("walker"),
+            Self::All => None,
+        }
+    }
 }
 
 /// How an answer is printed.

@@ -46,7 +46,7 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
             let answer = ask(&walker, request, settings).await;
             // The answer stands without the memory; who is on call must not go without it.
             if let Err(error) = services.stop().await {
-                stdout::note(&format!("warning: {error:#}"));
+                stdout::warning(&format!("{error:#}"));
             }
             answer
         }

@@ -72,7 +72,7 @@ async fn build(
     let divided = WindowRows::divide(&frame, request.context())?;
     request.context().check_front_end(&frame)?;
     if let Some(warning) = divided.warning() {
-        stdout::note(&format!("warning: {warning}"));
+        stdout::warning(&warning);
     }
     let rows = match window {
         GraphWindow::Incident => divided.incident,
@@ -122,7 +122,7 @@ async fn collect(collector: &str, request: &IncidentRequest) -> Result<MetricFra
     }
     let (frame, summary) = assembler.finish().context(WRONG_ANSWER)?;
     for warning in summary.warnings {
-        stdout::note(&format!("warning: {warning}"));
+        stdout::warning(&warning);
     }
     Ok(frame)
 }

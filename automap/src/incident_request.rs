@@ -29,7 +29,7 @@ impl IncidentRequest {
         let mut files = recording::describe(path)?;
         apply_flags(&mut files, args)?;
         for warning in &files.warnings {
-            stdout::note(&format!("warning: {warning}"));
+            stdout::warning(warning);
         }
         let description = files.description()?;
         let known = files.context.clone();

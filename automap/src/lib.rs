@@ -10,7 +10,7 @@
 //! | [`answer`] | a diagnosis, checked |
 //! | [`output`], [`drawing`] | how answers and graphs look |
 //! | [`simulated_incident`], [`recording_writer`] | what the demo replays, and its files |
-//! | [`progress`], [`stdout`], [`failure`] | manners of a command |
+//! | [`progress`], [`stdout`], [`verbosity`], [`failure`] | manners of a command |
 
 pub mod answer;
 pub mod arguments;
@@ -28,20 +28,57 @@ pub mod recording_writer;
 pub mod services;
 pub mod simulated_incident;
 pub mod stdout;
+pub mod verbosity;
 pub mod walker_client;
 
-use arguments::Command;
-use automap_service_kit::logging::{self, LogFormat};
-use failure::Failure;
+use std::process::ExitCode;
 
-/// Runs a subcommand to its end.
-///
-/// # Errors
-/// Why there is no answer; it knows its exit code.
-pub async fn run(command: Command) -> Result<(), Failure> {
-    if !matches!(command, Command::Serve(_)) {
-        logging::init(LogFormat::Human, "error");
+use arguments::{Cli, Command};
+use automap_service_kit::telemetry::{self, Process, Telemetry};
+use failure::Failure;
+use tracing::Instrument as _;
+use verbosity::Verbosity;
+
+/// Runs a command to its end, tells why there is no answer where there is none, and answers the exit code of the
+/// process.
+pub async fn run(cli: Cli) -> ExitCode {
+    let verbosity = Verbosity::from(cli.verbosity);
+    verbosity.choose();
+    let telemetry = match telemetry::install(&process(&cli.command, verbosity)) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return tell(&Failure::Usage(error.to_string())),
+    };
+    let ended = match cli.command {
+        Command::Serve(args) => services::serve(args).await,
+        command => traced(command).await,
+    };
+    // The answer is out, and so is the error: nobody waits for the last spans but the process itself.
+    let code = ended.map_or_else(|failure| tell(&failure), |()| ExitCode::SUCCESS);
+    Telemetry::end(telemetry).await;
+    code
+}
+
+fn process(command: &Command, verbosity: Verbosity) -> Process {
+    let (process, filter) = match command {
+        Command::Serve(args) => {
+            (Process::service(args.role.name(), args.log_format), verbosity.service_filter())
+        }
+        _ => (Process::command(), verbosity.command_filter()),
+    };
+    Process { filter: filter.map(str::to_owned), ..process }
+}
+
+/// Runs a command within a span of its own, above those of its calls.
+async fn traced(command: Command) -> Result<(), Failure> {
+    let span = telemetry::command_span(&format!("automap {}", command.name()));
+    let ended = answer(command).instrument(span.clone()).await;
+    if let Err(failure) = &ended {
+        telemetry::mark_failed(&span, failure);
     }
+    ended
+}
+
+async fn answer(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Diagnose(args) => diagnose::run(args).await,
@@ -49,4 +86,11 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Graph(args) => graph::run(args).await,
         Command::Serve(args) => services::serve(args).await,
     }
+}
+
+fn tell(failure: &Failure) -> ExitCode {
+    if !matches!(failure, Failure::OutputClosed) {
+        stdout::error(&failure.to_string());
+    }
+    failure.exit_code()
 }

@@ -1,9 +1,11 @@
-//! Progress on standard error, where a person watches.
+//! Progress on standard error, where a person watches and wants neither quiet nor log lines.
 
 use std::time::Duration;
 
 use automap_proto::v1;
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::verbosity::Verbosity;
 
 /// A line that says what is being done; hidden when standard error is no terminal.
 #[derive(Debug)]
@@ -12,6 +14,9 @@ pub struct Spinner(ProgressBar);
 impl Spinner {
     /// Begins with `text`.
     pub fn new(text: &str) -> Self {
+        if Verbosity::chosen() != Verbosity::Normal {
+            return Self(ProgressBar::hidden());
+        }
         let bar = ProgressBar::new_spinner().with_message(text.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         Self(bar)
@@ -31,6 +36,9 @@ impl Drop for Spinner {
 
 /// A bar that counts `total` of `what`, with the time left; hidden when standard error is no terminal.
 pub fn counting_bar(total: usize, what: &'static str) -> ProgressBar {
+    if Verbosity::chosen() != Verbosity::Normal {
+        return ProgressBar::hidden();
+    }
     let bar = ProgressBar::new(total as u64).with_message(what);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}, {eta} left") {
         bar.set_style(style);

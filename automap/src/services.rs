@@ -4,7 +4,7 @@ use automap_collector::CollectorConfig;
 use automap_graph_builder::GraphBuilderConfig;
 use automap_profiler::ProfilerConfig;
 use automap_service_kit::{
-    config, logging,
+    config,
     server::{self, ServeError},
     shutdown,
 };
@@ -49,7 +49,6 @@ fn ended(error: ServeError) -> Failure {
 /// # Errors
 /// The configuration is wrong, a port is taken, or a service failed.
 pub async fn serve(args: ServeArgs) -> Result<(), Failure> {
-    logging::init(args.log_format, "info");
     let config: ServicesConfig =
         config::load(&ServicesConfig::default(), args.config.as_deref(), ENVIRONMENT_PREFIX)
             .map_err(|error| Failure::Usage(error.to_string()))?;

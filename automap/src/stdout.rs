@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, verbosity::Verbosity};
 
 /// Prints a result.
 ///
@@ -27,8 +27,24 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
-/// Tells the person something that is no result.
+/// Tells the person something that is no result, unless only errors are wanted.
 pub fn note(text: &str) {
+    if Verbosity::chosen() > Verbosity::Quiet {
+        write_to_stderr(text);
+    }
+}
+
+/// Tells the person what an answer rests on, unless only errors are wanted.
+pub fn warning(text: &str) {
+    note(&format!("warning: {text}"));
+}
+
+/// Tells the person why there is no answer.
+pub fn error(text: &str) {
+    write_to_stderr(&format!("error: {text}"));
+}
+
+fn write_to_stderr(text: &str) {
     // Nobody is left to tell when standard error is closed.
     writeln!(std::io::stderr(), "{text}").ok();
 }

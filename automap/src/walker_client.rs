@@ -11,13 +11,12 @@ use automap_proto::{
     },
 };
 use automap_service_kit::{
-    client,
+    client::{self, Channel},
     error::{ErrorCode, ServiceError},
 };
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use crate::{answer::Answer, failure::Failure, stdout};
 
@@ -58,6 +57,8 @@ impl WalkerClient {
             match message.part {
                 Some(diagnose_recording_response::Part::Progress(progress)) => on_progress(&progress),
                 Some(diagnose_recording_response::Part::Diagnosis(diagnosis)) => {
+                    // Nothing follows but the end of the call, without which it would count as cut off by its caller.
+                    answer.trailers().await.ok();
                     return Ok(Answer::try_from(diagnosis).context("the walker's answer is not valid")?);
                 }
                 None => {}
@@ -89,7 +90,7 @@ pub(crate) fn read_in_chunks(path: &Path) -> anyhow::Result<mpsc::Receiver<Optio
             let mut chunk = Vec::new();
             let read = file.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
             if let Err(error) = &read {
-                stdout::note(&format!("cannot read {name}: {error}"));
+                stdout::error(&format!("cannot read {name}: {error}"));
             }
             let broken = read.is_err();
             let ended = matches!(read, Ok(0));

@@ -1,7 +1,7 @@
 //! A frame on its way to a caller.
 
 use automap_proto::{frame::MetricFrame, frame_stream, incident::IncidentContext, v1};
-use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES};
+use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES, telemetry::sizes};
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,6 +20,7 @@ pub(crate) fn stream<Response: Send + 'static>(
     collected: SourceFrame,
     wrap: fn(v1::FramePart) -> Response,
 ) -> Result<ReceiverStream<Result<Response, Status>>, ServiceError> {
+    sizes::record_frame(&collected.frame);
     let header = header_within_limit(&collected.frame)?;
     let summary = v1::FrameSummary {
         warnings: collected.warnings,

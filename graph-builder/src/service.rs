@@ -14,11 +14,12 @@ use automap_proto::{
     incident::rows_from_wire,
     v1::{self, graph_builder_service_server::GraphBuilderService as Rpc},
 };
-use automap_service_kit::{error::ServiceError, work};
+use automap_service_kit::{error::ServiceError, telemetry::sizes, work};
 use futures::{StreamExt as _, future::ready, stream, stream::BoxStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 use self::{
     admission::Admission, answer::Answer, description::GraphTask, input_cache::InputCache, shard::Shard,
@@ -69,10 +70,11 @@ impl GraphBuilderService {
         let task =
             work::run(move |_| Ok(GraphTask::new(outline, &description, assembler.finish()?)?)).await?;
 
+        sizes::record_frame(&task.frame);
         let (sender, receiver) = mpsc::channel(ANSWER_MESSAGES);
         let answer =
             Answer { task: Arc::new(task), workers: self.workers.clone(), patience: self.patience, sender };
-        let running = tokio::spawn(answer.run(place));
+        let running = tokio::spawn(answer.run(place).in_current_span());
         // An answer that breaks off ends with its error: a stream that just ends looks complete.
         let ending = stream::once(running).filter_map(|outcome| {
             ready(match outcome {

@@ -34,14 +34,13 @@ use automap_proto::{
     },
 };
 use automap_service_kit::{
-    client,
+    client::{self, Channel},
     error::{ErrorCode, ServiceError},
 };
 use linear_gaussian::shared_load;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::transport::Channel;
 
 type Client = GraphBuilderServiceClient<Channel>;
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`command`] | the command `automap`, run to its end |
 //! | [`processes`] | services on free loopback ports, as one process or as four |
+//! | [`otlp_receiver`] | a receiver of spans |
+//! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
 //! | [`skeletons`] | skeletons by the command and by causal-learn |
 //! | [`python`] | scripts around other implementations |
@@ -11,6 +13,8 @@
 
 pub mod answers;
 pub mod command;
+pub mod http;
+pub mod otlp_receiver;
 pub mod processes;
 pub mod python;
 pub mod recording;

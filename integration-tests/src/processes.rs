@@ -1,14 +1,17 @@
 //! Services on free loopback ports, as one process or as four.
 
 use std::{
+    cell::RefCell,
+    collections::VecDeque,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
 
 use crate::command;
 
@@ -21,6 +24,9 @@ pub struct Service {
     child: Child,
     /// Where it listens, `http://127.0.0.1:port`.
     pub address: String,
+    lines: Receiver<String>,
+    /// Lines that nobody has asked for yet.
+    unasked: RefCell<VecDeque<String>>,
 }
 
 impl Service {
@@ -30,10 +36,24 @@ impl Service {
     /// # Errors
     /// The process ended, or did not listen in time; its log is in the error.
     pub fn start(home: &Path, role: &str, configuration: &str) -> anyhow::Result<Self> {
+        Self::start_in(&[], home, role, configuration)
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Errors
+    /// The process ended, or did not listen in time; its log is in the error.
+    pub fn start_in(
+        environment: &[(&str, &str)],
+        home: &Path,
+        role: &str,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
         let file = home.join(format!("{role}.toml"));
         std::fs::write(&file, configuration)?;
         let mut command = command::automap(home)?;
         command.args(["serve", role, "--log-format", "json", "--config"]).arg(&file);
+        command.envs(environment.iter().copied());
         Self::spawn(command)
     }
 
@@ -48,17 +68,52 @@ impl Service {
             }
         });
         let deadline = Instant::now() + PATIENCE;
-        let mut log = String::new();
+        let mut unasked = VecDeque::new();
         while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            if let Some(address) = listening_address(&line) {
-                return Ok(Self { child, address });
+            let address = listening_address(&line);
+            unasked.push_back(line);
+            if let Some(address) = address {
+                return Ok(Self { child, address, lines, unasked: RefCell::new(unasked) });
             }
-            log.push_str(&line);
-            log.push('\n');
         }
         child.kill().ok();
         child.wait().ok();
-        bail!("the service did not listen; its log: {log}")
+        bail!("the service did not listen; its log: {unasked:#?}")
+    }
+
+    /// The next log line with this message; each is answered once.
+    ///
+    /// # Errors
+    /// None came in time.
+    pub fn log_line(&self, message: &str) -> anyhow::Result<Value> {
+        let wanted = |line: &String| {
+            let line: Option<Value> = serde_json::from_str(line).ok();
+            line.filter(|line| line["fields"]["message"] == message)
+        };
+        let mut unasked = self.unasked.borrow_mut();
+        if let Some((place, line)) =
+            unasked.iter().enumerate().find_map(|(place, line)| Some((place, wanted(line)?)))
+        {
+            unasked.remove(place);
+            return Ok(line);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match wanted(&line) {
+                Some(line) => return Ok(line),
+                None => unasked.push_back(line),
+            }
+        }
+        bail!("no log line says {message:?}: {unasked:#?}")
+    }
+
+    /// Where the admin port of a role listens, `127.0.0.1:port`.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn admin_address(&self) -> anyhow::Result<String> {
+        let line = self.log_line("admin port listens")?;
+        Ok(line["fields"]["address"].as_str().context("the line has no address")?.to_owned())
     }
 
     /// The process id.
@@ -109,7 +164,7 @@ impl Drop for Service {
 
 /// The address in a log line that says that a service listens.
 fn listening_address(line: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    let value: Value = serde_json::from_str(line).ok()?;
     let fields = value.get("fields")?;
     (fields.get("message")?.as_str()? == "listening")
         .then(|| fields.get("address")?.as_str().map(|address| format!("http://{address}")))
@@ -135,24 +190,30 @@ impl FourProcesses {
     /// # Errors
     /// A service did not listen in time.
     pub fn start(home: &Path, recordings: &Path) -> anyhow::Result<Self> {
-        let collector = Service::start(
-            home,
+        Self::start_in(&[], home, recordings)
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Errors
+    /// A service did not listen in time.
+    pub fn start_in(environment: &[(&str, &str)], home: &Path, recordings: &Path) -> anyhow::Result<Self> {
+        let start =
+            |role: &str, configuration: &str| Service::start_in(environment, home, role, configuration);
+        let collector = start(
             "collector",
             &format!(
                 "[collector]\nrecordings-root = {:?}\n[collector.server]\nlisten = \"127.0.0.1:0\"\n",
                 recordings
             ),
         )?;
-        let graph_builder =
-            Service::start(home, "graph-builder", "[graph-builder.server]\nlisten = \"127.0.0.1:0\"\n")?;
+        let graph_builder = start("graph-builder", "[graph-builder.server]\nlisten = \"127.0.0.1:0\"\n")?;
         let store = home.join("store");
-        let profiler = Service::start(
-            home,
+        let profiler = start(
             "profiler",
             &format!("[profiler]\npath = {store:?}\n[profiler.server]\nlisten = \"127.0.0.1:0\"\n"),
         )?;
-        let walker = Service::start(
-            home,
+        let walker = start(
             "walker",
             &format!(
                 "[walker]\ncollector = {:?}\ngraph-builder = {:?}\nprofiler = {:?}\n\

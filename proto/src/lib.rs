@@ -43,5 +43,8 @@ pub mod v1 {
     tonic::include_proto!("automap.v1");
 }
 
+/// The package of the contract.
+pub const PACKAGE: &str = "automap.v1";
+
 /// The encoded `FileDescriptorSet` of the contract, for server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/automap.v1.descriptors"));

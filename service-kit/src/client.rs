@@ -3,9 +3,15 @@
 use std::time::Duration;
 
 use automap_proto::invalid::Invalid;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
-use crate::server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
+use crate::{
+    server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES},
+    telemetry::client_calls::ObservedClient,
+};
+
+/// What generated clients call through: a connection whose calls are traced.
+pub type Channel = ObservedClient<tonic::transport::Channel>;
 
 /// A peer that answers no ping for this long has hung, and its calls fail.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -21,15 +27,15 @@ pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
         .ok_or_else(|| {
             Invalid::new(field, format!("{url} is no address of a service; use http://host:port"))
         })?;
-    Ok(endpoint
+    let endpoint = endpoint
         .connect_timeout(Duration::from_secs(5))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true)
-        .connect_lazy())
+        .keep_alive_while_idle(true);
+    Ok(ObservedClient::new(endpoint.connect_lazy()))
 }
 
 #[cfg(test)]

@@ -9,13 +9,19 @@
 //! | [`shutdown`] | SIGTERM and SIGINT as a token |
 //! | [`work`] | computation off the async threads that stops when its caller is gone |
 //! | [`graph_upload`] | a frame on its way to the graph-builder |
-//! | [`logging`] | logs on standard error |
+//! | [`logging`], `log_fields` | log lines on standard error |
+//! | [`telemetry`] | traces and metrics of calls |
+//! | [`admin`], [`process_metrics`] | the port for Prometheus and probes, and what a process takes |
 
+pub mod admin;
 pub mod client;
 pub mod config;
 pub mod error;
 pub mod graph_upload;
+mod log_fields;
 pub mod logging;
+pub mod process_metrics;
 pub mod server;
 pub mod shutdown;
+pub mod telemetry;
 pub mod work;

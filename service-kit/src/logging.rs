@@ -1,9 +1,18 @@
-//! Logs on standard error; standard output belongs to results.
+//! Log lines on standard error; standard output belongs to results.
 
 use std::io::IsTerminal as _;
 
+use automap_proto::invalid::did_you_mean;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
+
+use crate::log_fields::HumanFields;
+
+/// The variable that sets the filter of log lines.
+pub const FILTER_VARIABLE: &str = "AUTOMAP_LOG";
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -16,19 +25,87 @@ pub enum LogFormat {
     Json,
 }
 
-/// Installs the subscriber. The variable `AUTOMAP_LOG` overrides `default_filter` (`warn`, `automap_walker=debug`).
-/// A second call changes nothing.
-pub fn init(format: LogFormat, default_filter: &str) {
-    let filter = EnvFilter::try_from_env("AUTOMAP_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let installed = match format {
-        LogFormat::Human => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    if let Err(error) = installed {
-        tracing::debug!(%error, "logs were set up before");
+/// A filter of log lines that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{FILTER_VARIABLE} {problem}; use a level such as info, or targets with levels such as warn,automap_walker=debug"
+)]
+pub struct FilterError {
+    problem: String,
+}
+
+/// Reads a filter: directives separated by commas, each a level or `target=level`.
+///
+/// A word that is no level is refused, although the library takes it for a target: `AUTOMAP_LOG=inof` would silence
+/// everything without a word.
+///
+/// # Errors
+/// A directive cannot be read.
+pub fn parse_filter(text: &str) -> Result<EnvFilter, FilterError> {
+    let mut directives = vec![text];
+    // A filter on fields of spans may hold commas of its own.
+    if !text.contains('[') {
+        directives = text.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+        for word in directives.iter().filter(|directive| !directive.contains('=')) {
+            if !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) {
+                let hint = did_you_mean(word, LEVELS)
+                    .map_or_else(String::new, |near| format!(", did you mean {near}?"));
+                return Err(FilterError { problem: format!("has {word}, which is no level{hint}") });
+            }
+        }
+    }
+    EnvFilter::builder()
+        .parse(directives.join(","))
+        .map_err(|error| FilterError { problem: format!("cannot be read: {error}") })
+}
+
+/// Writes log lines that pass `filter` to standard error. Colours appear on a terminal unless the variable `NO_COLOR` is
+/// set.
+pub(crate) fn layer<S>(format: LogFormat, filter: EnvFilter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours());
+    match format {
+        LogFormat::Human => layer.fmt_fields(HumanFields).with_filter(filter).boxed(),
+        LogFormat::Json => layer.json().with_span_list(false).with_filter(filter).boxed(),
+    }
+}
+
+fn colours() -> bool {
+    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !forbidden && std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_targets_are_read() {
+        for text in [
+            "",
+            "info",
+            "WARN",
+            "warn,automap_walker=debug",
+            "off, automap=trace",
+            "[call{role=walker}]=info",
+        ] {
+            assert!(parse_filter(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused_with_the_way_out() {
+        for (text, part) in [
+            ("inof", "did you mean info?"),
+            ("automap_walker", "no level"),
+            ("automap_walker=loud", "cannot be read"),
+            ("a=b=c", "cannot be read"),
+        ] {
+            let error = parse_filter(text).unwrap_err().to_string();
+            assert!(error.starts_with("AUTOMAP_LOG "), "{error}");
+            assert!(error.contains(part) && error.contains("use a level such as info"), "{text}: {error}");
+        }
     }
 }

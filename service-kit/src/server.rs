@@ -1,7 +1,8 @@
 //! A gRPC server with health, reflection, limits and a graceful end.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -10,12 +11,20 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
+use crate::{
+    admin::Admin,
+    process_metrics,
+    telemetry::{call_metrics::CallMetrics, methods, server_calls::ServerCalls},
+};
+
 /// How a service listens and what it bears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ServerConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where `/metrics`, `/healthz` and `/readyz` are answered over HTTP; nowhere unless set.
+    pub admin_listen: Option<SocketAddr>,
     /// How long running calls may go on after SIGTERM, seconds.
     pub drain_seconds: u64,
     /// Calls that one connection may have under way.
@@ -40,6 +49,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin_listen: None,
             drain_seconds: 20,
             concurrent_streams: 256,
             max_frame_mib: 1024,
@@ -63,6 +73,14 @@ pub enum ServeError {
     /// The listening socket failed.
     #[error("cannot listen on {address}; choose another server.listen")]
     Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The admin port failed.
+    #[error("cannot listen on {address}; choose another server.admin-listen")]
+    Admin {
         /// Where.
         address: SocketAddr,
         /// Why.
@@ -102,6 +120,7 @@ pub async fn serve(
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    let (calls, _admin) = observe(config, service_name, &shutdown).await?;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status(service_name, tonic_health::ServingStatus::Serving).await;
     let reflection = || {
@@ -114,6 +133,7 @@ pub async fn serve(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let stopping = shutdown.clone();
     let server = Server::builder()
+        .layer(calls)
         .max_concurrent_streams(config.concurrent_streams)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -134,4 +154,24 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// Observes the calls of a server, and opens its admin port where one is wanted.
+async fn observe(
+    config: &ServerConfig,
+    service_name: &str,
+    shutdown: &CancellationToken,
+) -> Result<(ServerCalls, Option<Admin>), ServeError> {
+    let role = methods::role(service_name);
+    let mut registry = Registry::default();
+    process_metrics::register(&mut registry, &role);
+    let calls = ServerCalls::new(service_name, Arc::new(CallMetrics::new(service_name, &mut registry)));
+    let Some(address) = config.admin_listen else {
+        return Ok((calls, None));
+    };
+    let admin = Admin::open(address, Arc::new(registry), shutdown.clone())
+        .await
+        .map_err(|source| ServeError::Admin { address, source })?;
+    tracing::info!(role, address = %admin.address(), "admin port listens");
+    Ok((calls, Some(admin)))
 }

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use tracing::Span;
+
 use crate::error::{ErrorCode, ServiceError};
 
 /// Sets the flag when dropped: hold it where the caller's presence is known.
@@ -35,7 +37,8 @@ where
 {
     let stop = StopOnDrop::default();
     let flag = stop.flag();
-    match tokio::task::spawn_blocking(move || compute(&flag)).await {
+    let call = Span::current();
+    match tokio::task::spawn_blocking(move || call.in_scope(|| compute(&flag))).await {
         Ok(answer) => answer,
         Err(error) if error.is_cancelled() => {
             Err(ServiceError::new(ErrorCode::Cancelled, "the server is stopping"))

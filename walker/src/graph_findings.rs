@@ -14,6 +14,7 @@ use automap_proto::{
 use automap_service_kit::{
     error::{ErrorCode, ServiceError},
     server::MAX_MESSAGE_BYTES,
+    telemetry::sizes,
 };
 use prost::Message as _;
 
@@ -66,6 +67,7 @@ pub(crate) async fn graph_findings(
     let built = graphs
         .remove(INCIDENT_GRAPH)
         .ok_or_else(|| ServiceError::internal("the graph-builder left out the incident graph"))?;
+    sizes::record_graphs(selections.len(), built.graph.edges().len(), built.tests);
     stages.end("graph");
 
     let normal_graphs: Vec<v1::NormalGraph> = plan

@@ -16,13 +16,12 @@ use automap_proto::{
     },
 };
 use automap_service_kit::{
-    client,
+    client::{self, Channel},
     error::{ErrorCode, ServiceError},
     graph_upload,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use crate::{config::WalkerConfig, listener::Listener};
 

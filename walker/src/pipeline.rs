@@ -9,8 +9,9 @@ use automap_proto::{
     method::Method,
     v1::{self, DiagnosisStage},
 };
-use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES, work};
+use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES, telemetry::sizes, work};
 use prost::Message as _;
+use tracing::Instrument as _;
 
 use crate::{
     graph_findings::{GraphFindings, graph_findings},
@@ -57,6 +58,7 @@ pub(crate) async fn diagnose(
     stages.end("collect");
     let context = known_context(context, &collected)?;
     let Collected { frame, mut warnings, .. } = collected;
+    sizes::record_frame(&frame);
     let rows = WindowRows::divide(&frame, &context)?;
     context.check_front_end(&frame)?;
     warnings.extend(context_warnings(&frame, &context, &rows));
@@ -100,6 +102,7 @@ pub(crate) async fn diagnose(
             Ok((ranker::rank_services(&input)?, graph, rows))
         }
     })
+    .instrument(tracing::info_span!("rank"))
     .await?;
     stages.end("rank");
 

@@ -119,7 +119,7 @@ async fn score(
         // An incident may be refused; a service that fails says nothing about the method.
         Err(failure) if failure.is_of_service() => Err(failure),
         Err(failure) => {
-            stdout::note(&format!("{method} gave no answer to {}: {failure}", case.id));
+            stdout::warning(&format!("{method} gave no answer to {}: {failure}", case.id));
             Ok(Outcome { precision: [0.0; precision::MAX_K], seconds, refused: true })
         }
     }

@@ -8,12 +8,16 @@ use automap_proto::{
     frame_stream::PartAssembler,
     v1::{self, collect_recording_request::Part, collector_service_client::CollectorServiceClient},
 };
-use automap_service_kit::{client, error::ServiceError, server::ServeError};
+use automap_service_kit::{
+    client::{self, Channel},
+    error::ServiceError,
+    server::ServeError,
+};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 const INCIDENT: &str = r#"{"system": "shop", "front_end": "web", "anomaly_start": 300, "step_seconds": 60}"#;
 

@@ -9,9 +9,11 @@ use automap_proto::{
 };
 use automap_service_kit::{
     error::{ErrorCode, ServiceError},
+    telemetry::sizes,
     work,
 };
 use tokio::sync::mpsc::Sender;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     admission::Place,
@@ -53,10 +55,21 @@ impl Answer {
     }
 
     async fn send_all(&self, place: &Place) -> Result<(), ServiceError> {
+        let (mut edges, mut tests) = (0, 0);
         for (index, selection) in self.task.selections.iter().enumerate() {
-            let built = self.compute_graph(place, index).await?;
+            let span = tracing::info_span!(
+                "build",
+                automap.rows = selection.rows.count(),
+                automap.edges = Empty,
+                automap.tests = Empty
+            );
+            let built = self.compute_graph(place, index).instrument(span.clone()).await?;
+            span.in_scope(|| sizes::record_graphs(1, built.graph.edges().len(), built.tests));
+            edges += built.graph.edges().len();
+            tests += built.tests;
             self.send_graph(selection, &built).await?;
         }
+        sizes::record_graphs(self.task.selections.len(), edges, tests);
         if self.task.throughput_rows.is_some() {
             let fit = self.compute_throughput(place).await?;
             self.send_throughput(&fit).await?;

@@ -7,6 +7,7 @@
     reason = "a failed unwrap is a failed test, also in the functions that tests share"
 )]
 
+mod admin_port;
 mod bad_input;
 mod causal_learn;
 mod demo;
@@ -15,6 +16,8 @@ mod graph;
 mod hostile_messages;
 mod large_input;
 mod lifecycle;
+mod logs;
 mod memory;
 #[cfg(feature = "recorded-incidents")]
 mod recorded_incidents;
+mod traces;

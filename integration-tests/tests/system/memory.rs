@@ -6,9 +6,9 @@ use automap_integration_tests::{
     recording,
 };
 use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
-use automap_service_kit::client;
+use automap_service_kit::client::{self, Channel};
 use serde_json::Value;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 fn diagnose(home: &std::path::Path, server: &str, more: &[&str]) -> Value {
     let mut arguments = vec!["diagnose", "incident", "--output", "json", "--server", server];

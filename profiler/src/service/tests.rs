@@ -8,13 +8,14 @@ use automap_proto::{
     v1::{self, profiler_service_client::ProfilerServiceClient},
 };
 use automap_service_kit::{
+    client::Channel,
     error::{ErrorCode, ServiceError},
     server::{ServeError, ServerConfig},
 };
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use crate::{ProfilerConfig, sample, serve};
 

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
@@ -224,7 +225,7 @@ impl WalkerRpc {
     ) -> ResponseStream<T> {
         let (sender, receiver) = mpsc::channel(CALLER_BACKLOG);
         let walker = self.clone();
-        tokio::spawn(async move {
+        let diagnosing = async move {
             // Progress is for people: what a slow reader has no room for is left out, never waited for.
             let tell = |progress| drop(sender.try_send(Ok(wrap_progress(progress))));
             let answer = tokio::select! {
@@ -233,7 +234,8 @@ impl WalkerRpc {
             };
             // The caller may have gone with the answer on its way.
             sender.send(answer.map(wrap_diagnosis).map_err(Status::from)).await.ok();
-        });
+        };
+        tokio::spawn(diagnosing.in_current_span());
         Box::pin(ReceiverStream::new(receiver))
     }
 }

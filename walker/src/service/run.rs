@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use automap_proto::v1::{self, DiagnosisState};
-use automap_service_kit::error::{ErrorCode, ServiceError};
+use automap_service_kit::{
+    error::{ErrorCode, ServiceError},
+    telemetry,
+};
+use tracing::{Instrument as _, field::Empty};
 
 use super::{
     WalkerRpc,
@@ -38,7 +42,9 @@ impl WalkerRpc {
             self.keep(begun.clone()).await?;
         }
         let walker = self.clone();
-        self.started.spawn(async move {
+        // The call ends now, and the diagnosis goes on.
+        let span = telemetry::continue_trace(tracing::info_span!(parent: None, "started"));
+        let diagnosing = async move {
             let Err(error) = walker.run_entered(order, &entry, None).await else {
                 return;
             };
@@ -48,7 +54,8 @@ impl WalkerRpc {
             if let Err(error) = walker.keep(ended).await {
                 tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
             }
-        });
+        };
+        self.started.spawn(diagnosing.instrument(span));
         Ok(())
     }
 
@@ -66,12 +73,28 @@ impl WalkerRpc {
         to_caller: Option<ToCaller<'_>>,
     ) -> Result<v1::Diagnosis, ServiceError> {
         let reporter = Reporter { entry, to_caller };
+        let span = tracing::info_span!(
+            "diagnosis",
+            automap.diagnosis_id = order.diagnosis_id,
+            automap.method = order.method.name(),
+            automap.services = Empty,
+            automap.series = Empty,
+            automap.rows = Empty,
+            automap.frame_bytes = Empty,
+            automap.graphs = Empty,
+            automap.edges = Empty,
+            automap.tests = Empty,
+        );
         let answer = tokio::select! {
-            answer = self.in_turn(order, &reporter) => answer,
+            answer = self.in_turn(order, &reporter).instrument(span.clone()) => answer,
             () = entry.cancel.cancelled() => {
                 Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
             }
         };
+        match &answer {
+            Ok(_) => tracing::info!(parent: &span, "diagnosed"),
+            Err(error) => telemetry::mark_failed(&span, error),
+        }
         entry.end(answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done));
         answer
     }

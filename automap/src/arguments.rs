@@ -9,6 +9,9 @@ use automap_proto::{
 };
 use automap_service_kit::logging::LogFormat;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::named_value::NamedValue;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -71,6 +74,19 @@ Examples:
   automap serve walker --config automap.toml
   AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
     Serve(ServeArgs),
+    /// Print the completion script of a shell.
+    #[command(after_help = "\
+Examples:
+  automap completions bash > ~/.local/share/bash-completion/completions/automap
+  automap completions zsh > ~/.zfunc/_automap
+  automap completions fish > ~/.config/fish/completions/automap.fish")]
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    #[command(after_help = "\
+Examples:
+  automap man | man -l -
+  automap man --directory ~/.local/share/man/man1   # with the pages of the subcommands")]
+    Man(ManArgs),
 }
 
 impl Command {
@@ -82,6 +98,8 @@ impl Command {
             Self::Evaluate(_) => "evaluate",
             Self::Graph(_) => "graph",
             Self::Serve(_) => "serve",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
         }
     }
 }
@@ -123,9 +141,8 @@ pub struct DiagnoseArgs {
     /// What is known of the incident.
     #[command(flatten)]
     pub incident: IncidentArgs,
-    /// How services are ranked: evidence, automap, or a baseline: n-sigma, baro, monitor-rank, cloud-ranger,
-    /// epsilon-diagnosis, naive or random.
-    #[arg(long, default_value = "evidence")]
+    /// How services are ranked: evidence, automap, or a baseline.
+    #[arg(long, default_value = "evidence", value_parser = NamedValue::<Method>::of(Method::ALL.map(Method::name)))]
     pub method: Method,
     /// Print only the first N services of the ranking table; JSON always has all.
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -191,7 +208,11 @@ pub struct EvaluateArgs {
     #[arg(required = true, value_name = "DIR")]
     pub directories: Vec<PathBuf>,
     /// Methods to compare; without it all of them.
-    #[arg(long = "method", value_name = "METHOD")]
+    #[arg(
+        long = "method",
+        value_name = "METHOD",
+        value_parser = NamedValue::<Method>::of(Method::ALL.map(Method::name))
+    )]
     pub methods: Vec<Method>,
     /// Seeds every random choice.
     #[arg(long, default_value_t = 0)]
@@ -237,7 +258,12 @@ pub struct GraphArgs {
     #[arg(long, value_enum, default_value_t)]
     pub window: GraphWindow,
     /// Metric types to test, separated by commas; without it all seven.
-    #[arg(long, value_delimiter = ',', value_name = "METRIC")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "METRIC",
+        value_parser = NamedValue::<MetricKind>::of(MetricKind::ALL.map(MetricKind::name))
+    )]
     pub metrics: Vec<MetricKind>,
     /// How the graph is printed.
     #[arg(long, value_enum, default_value_t)]
@@ -256,6 +282,22 @@ pub struct ServeArgs {
     /// How log lines look.
     #[arg(long, value_parser = parse_log_format, default_value = "human")]
     pub log_format: LogFormat,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write the page, and one for each subcommand, into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
 }
 
 /// Services.

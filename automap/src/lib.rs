@@ -10,7 +10,8 @@
 //! | [`answer`] | a diagnosis, checked |
 //! | [`output`], [`drawing`] | how answers and graphs look |
 //! | [`simulated_incident`], [`recording_writer`] | what the demo replays, and its files |
-//! | [`progress`], [`stdout`], [`verbosity`], [`failure`] | manners of a command |
+//! | [`shell`] | completions and manual pages |
+//! | [`progress`], [`stdout`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
 
 pub mod answer;
 pub mod arguments;
@@ -22,10 +23,12 @@ pub mod evaluate;
 pub mod failure;
 pub mod graph;
 pub mod incident_request;
+mod named_value;
 pub mod output;
 pub mod progress;
 pub mod recording_writer;
 pub mod services;
+pub mod shell;
 pub mod simulated_incident;
 pub mod stdout;
 pub mod verbosity;
@@ -85,6 +88,8 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(args).await,
         Command::Graph(args) => graph::run(args).await,
         Command::Serve(args) => services::serve(args).await,
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
 

@@ -17,6 +17,7 @@ mod hostile_messages;
 mod large_input;
 mod lifecycle;
 mod logs;
+mod manners;
 mod memory;
 #[cfg(feature = "recorded-incidents")]
 mod recorded_incidents;

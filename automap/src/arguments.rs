@@ -72,8 +72,12 @@ Examples:
 Examples:
   automap serve all
   automap serve walker --config automap.toml
+  automap serve walker --set walker.server.listen=0.0.0.0:4310
   AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
     Serve(ServeArgs),
+    /// Show what services are configured with, and what can be configured.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the completion script of a shell.
     #[command(after_help = "\
 Examples:
@@ -98,6 +102,7 @@ impl Command {
             Self::Evaluate(_) => "evaluate",
             Self::Graph(_) => "graph",
             Self::Serve(_) => "serve",
+            Self::Config(_) => "config",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }
@@ -111,6 +116,7 @@ Examples:
   automap diagnose metrics.csv --front-end web --anomaly-start 2026-03-01T10:20:00Z
   automap diagnose incident --method automap --set automap.alpha=0.01
   automap diagnose incident --server http://walker.automap:4310
+  automap diagnose incident --server https://walker.automap:4310 --ca ca.pem --cert me.pem --key me.key
 
 A directory holds metrics.csv (`timestamp`, then one column per series named <service>_<metric>, split at the last
 underscore; metrics are latency, throughput, cpu, io, memory, availability and variants such as latency-p99 or io-read),
@@ -159,9 +165,9 @@ pub struct DiagnoseArgs {
     /// Draw the behaviour graph with the walked paths; the name ends in .svg or .dot.
     #[arg(long, value_name = "FILE")]
     pub graph: Option<PathBuf>,
-    /// Ask this walker; without it the services run inside this process.
-    #[arg(long, value_name = "URL", env = "AUTOMAP_SERVER")]
-    pub server: Option<String>,
+    /// The walker that is asked.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     /// What is remembered.
     #[command(flatten)]
     pub memory: MemoryArgs,
@@ -188,6 +194,26 @@ pub struct IncidentArgs {
     /// File with the call graph (caller,callee).
     #[arg(long, value_name = "FILE")]
     pub call_graph: Option<PathBuf>,
+}
+
+/// A walker in another process.
+#[derive(Debug, Default, Args)]
+pub struct RemoteArgs {
+    /// Ask this walker, http://host:port or https://host:port; without it the services run inside this process.
+    #[arg(long, value_name = "URL", env = "AUTOMAP_SERVER")]
+    pub server: Option<String>,
+    /// Authorities that are trusted, PEM; without it those of the system.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_CA", requires = "server")]
+    pub ca: Option<PathBuf>,
+    /// Certificate to show, PEM.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_CERT", requires = "server")]
+    pub cert: Option<PathBuf>,
+    /// Key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_KEY", requires = "server")]
+    pub key: Option<PathBuf>,
+    /// Name that the walker must prove, where it is not the host of its address.
+    #[arg(long, value_name = "NAME", requires = "server")]
+    pub server_name: Option<String>,
 }
 
 /// Where the embedded profiler keeps its memory.
@@ -276,9 +302,9 @@ pub struct ServeArgs {
     /// Which service.
     #[arg(value_enum)]
     pub role: Role,
-    /// Configuration, TOML: a table per role.
-    #[arg(long, value_name = "FILE", env = "AUTOMAP_CONFIG")]
-    pub config: Option<PathBuf>,
+    /// Where settings come from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// How log lines look.
     #[arg(long, value_parser = parse_log_format, default_value = "human")]
     pub log_format: LogFormat,
@@ -298,6 +324,56 @@ pub struct ManArgs {
     /// Write the page, and one for each subcommand, into this directory.
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
+}
+
+/// Where the settings of services come from; environment variables stand between the file and the flags.
+#[derive(Debug, Default, Args)]
+pub struct ConfigArgs {
+    /// Configuration, TOML: a table per role.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Sets a setting, such as walker.server.listen=0.0.0.0:4310; may be given many times.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub settings: Vec<(String, String)>,
+}
+
+/// Subcommands of `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting with its value and where it was set, after checking them all.
+    #[command(after_help = "\
+Examples:
+  automap config show walker --config automap.toml
+  automap config show --output json")]
+    Show(ShowArgs),
+    /// Show which settings there are, with their types, defaults and meaning; JSON is a JSON schema.
+    #[command(after_help = "\
+Examples:
+  automap config schema
+  automap config schema --output json > automap.schema.json   # for editors that complete and check TOML")]
+    Schema(SchemaArgs),
+}
+
+/// Arguments of `config show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Whose settings.
+    #[arg(value_enum, default_value = "all")]
+    pub role: Role,
+    /// Where settings come from.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How they are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
+/// Arguments of `config schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
 }
 
 /// Services.

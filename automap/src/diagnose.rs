@@ -37,8 +37,8 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         want_graph: args.graph.is_some(),
         record: !args.memory.no_record,
     };
-    let answer = match &args.server {
-        Some(url) => ask(&WalkerClient::new(url)?, request, settings).await,
+    let answer = match &args.remote.server {
+        Some(url) => ask(&WalkerClient::remote(url, &args.remote)?, request, settings).await,
         None => {
             let memory = Memory::open(&args.memory)?;
             let services = Embedded::start(memory.path()).await?;

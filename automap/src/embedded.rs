@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use automap_service_kit::server;
+use automap_service_kit::server::{self, ServerConfig};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::services::ServicesConfig;
+use crate::services_config::{ServicesConfig, scheme};
 
 /// The running services; [`Embedded::stop`] ends them.
 #[derive(Debug)]
@@ -53,16 +53,16 @@ impl Embedded {
     /// # Errors
     /// A port cannot be bound.
     pub async fn start_configured(config: ServicesConfig) -> anyhow::Result<Self> {
-        let ServicesConfig { collector, graph_builder, profiler, mut walker, .. } = config;
+        let ServicesConfig { collector, graph_builder, profiler, mut walker } = config;
         let collector_listener = server::bind(&collector.server).await?;
         let graph_builder_listener = server::bind(&graph_builder.server).await?;
         let profiler_listener = server::bind(&profiler.server).await?;
         let walker_listener = server::bind(&walker.server).await?;
         let addresses = Addresses {
-            collector: address(&collector_listener)?,
-            graph_builder: address(&graph_builder_listener)?,
-            profiler: address(&profiler_listener)?,
-            walker: address(&walker_listener)?,
+            collector: address(&collector_listener, &collector.server)?,
+            graph_builder: address(&graph_builder_listener, &graph_builder.server)?,
+            profiler: address(&profiler_listener, &profiler.server)?,
+            walker: address(&walker_listener, &walker.server)?,
         };
         walker.collector.clone_from(&addresses.collector);
         walker.graph_builder.clone_from(&addresses.graph_builder);
@@ -127,10 +127,10 @@ fn flatten(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) ->
     }
 }
 
-fn address(listener: &TcpListener) -> std::io::Result<String> {
+fn address(listener: &TcpListener, server: &ServerConfig) -> std::io::Result<String> {
     let mut address = listener.local_addr()?;
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    Ok(format!("http://{address}"))
+    Ok(format!("{}://{address}", scheme(server)))
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | the command line and its help |
 //! | [`demo`], [`diagnose`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
+//! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
 //! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
 //! | [`embedded`] | the four services in this process |
 //! | [`walker_client`] | upload, progress, answer |
@@ -15,6 +16,7 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod config;
 pub mod demo;
 pub mod diagnose;
 pub mod drawing;
@@ -28,6 +30,7 @@ pub mod output;
 pub mod progress;
 pub mod recording_writer;
 pub mod services;
+pub mod services_config;
 pub mod shell;
 pub mod simulated_incident;
 pub mod stdout;
@@ -88,6 +91,7 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(args).await,
         Command::Graph(args) => graph::run(args).await,
         Command::Serve(args) => services::serve(args).await,
+        Command::Config(command) => config::run(command),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
     }

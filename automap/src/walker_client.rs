@@ -11,14 +11,15 @@ use automap_proto::{
     },
 };
 use automap_service_kit::{
-    client::{self, Channel},
+    client::{self, Channel, ClientConfig, Dialer},
     error::{ErrorCode, ServiceError},
+    tls::ClientTlsConfig,
 };
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{answer::Answer, failure::Failure, stdout};
+use crate::{answer::Answer, arguments::RemoteArgs, failure::Failure, stdout};
 
 /// A walker, local or remote.
 #[derive(Debug, Clone)]
@@ -28,10 +29,31 @@ pub struct WalkerClient {
 }
 
 impl WalkerClient {
+    /// A walker of this process, in clear.
+    ///
     /// # Errors
     /// `url` is no address of a service.
     pub fn new(url: &str) -> Result<Self, Failure> {
         Ok(Self { client: WalkerServiceClient::new(client::channel("server", url)?), url: url.into() })
+    }
+
+    /// A walker elsewhere, reached as flags say.
+    ///
+    /// # Errors
+    /// `url` is no address of a service, or a certificate cannot be used.
+    pub fn remote(url: &str, args: &RemoteArgs) -> Result<Self, Failure> {
+        let tls = ClientTlsConfig {
+            ca: args.ca.clone(),
+            certificate: args.cert.clone(),
+            key: args.key.clone(),
+            server_name: args.server_name.clone(),
+            ..ClientTlsConfig::default()
+        };
+        let config = ClientConfig { tls, ..ClientConfig::default() };
+        let channel = Dialer::new("client", &config, &[url])
+            .and_then(|dialer| dialer.channel("--server", url))
+            .map_err(|invalid| Failure::Usage(format!("{}: {}", flag(invalid.field()), invalid.problem())))?;
+        Ok(Self { client: WalkerServiceClient::new(channel), url: url.into() })
     }
 
     /// Uploads the metrics file of an incident and waits for its diagnosis.
@@ -76,6 +98,17 @@ impl WalkerClient {
             }
             _ => error,
         }
+    }
+}
+
+/// The flag that sets a field of the client's configuration.
+fn flag(field: &str) -> &str {
+    match field {
+        "client.tls.ca" => "--ca",
+        "client.tls.certificate" => "--cert",
+        "client.tls.key" => "--key",
+        "client.tls.server-name" => "--server-name",
+        other => other,
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use automap_proto::invalid::Invalid;
 use automap_service_kit::server::ServerConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Port of the collector unless configured.
 pub const DEFAULT_PORT: u16 = 4311;
 
 /// Configuration of the collector.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct CollectorConfig {
     /// How the service listens and what it bears; `max-frame-mib` bounds the samples of a recording as well.
@@ -21,6 +23,14 @@ pub struct CollectorConfig {
 impl Default for CollectorConfig {
     fn default() -> Self {
         Self { server: ServerConfig::on_port(DEFAULT_PORT), recordings_root: None }
+    }
+}
+
+impl CollectorConfig {
+    /// # Errors
+    /// A setting cannot be used; `collector` is the table that holds it.
+    pub fn check(&self) -> Result<(), Invalid> {
+        self.server.check("collector.server")
     }
 }
 

@@ -59,7 +59,7 @@ pub const SERVICE_NAME: &str = "automap.v1.CollectorService";
 /// Serves the collector on `listener` until `shutdown`.
 ///
 /// # Errors
-/// The transport failed.
+/// A setting is wrong, or the transport failed.
 pub async fn serve(
     listener: TcpListener,
     config: CollectorConfig,
@@ -67,5 +67,6 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let server = config.server.clone();
     let routes = Routes::new(CollectorServiceServer::new(Collector::new(config)));
-    server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await
+    let served = server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await;
+    served.map_err(|error| error.within("collector"))
 }

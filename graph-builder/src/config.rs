@@ -2,14 +2,16 @@
 
 use std::{num::NonZero, thread::available_parallelism, time::Duration};
 
+use automap_proto::invalid::Invalid;
 use automap_service_kit::server::ServerConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Port of the graph-builder unless configured.
 pub const DEFAULT_PORT: u16 = 4312;
 
 /// Configuration of the graph-builder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct GraphBuilderConfig {
     /// How the service listens and what it bears.
@@ -35,6 +37,20 @@ impl GraphBuilderConfig {
             0 => available_parallelism().map_or(1, NonZero::get),
             builds => builds,
         }
+    }
+
+    /// # Errors
+    /// A setting cannot be used; `graph-builder` is the table that holds it.
+    pub fn check(&self) -> Result<(), Invalid> {
+        for (name, zero) in [
+            ("graph-builder.max-services", self.max_services == 0),
+            ("graph-builder.patience-seconds", self.patience_seconds == 0),
+        ] {
+            if zero {
+                return Err(Invalid::new(name, "is 0, with which no graph can be built; set at least 1"));
+            }
+        }
+        self.server.check("graph-builder.server")
     }
 
     /// Memory for the inputs of peers, bytes.

@@ -63,12 +63,13 @@ pub const SERVICE_NAME: &str = "automap.v1.GraphBuilderService";
 /// Serves the graph-builder on `listener` until `shutdown`.
 ///
 /// # Errors
-/// Reflection or the transport failed.
+/// A setting is wrong, or reflection or the transport failed.
 pub async fn serve(
     listener: TcpListener,
     config: GraphBuilderConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let service = GraphBuilderServiceServer::new(GraphBuilderService::new(&config));
-    server::serve(listener, &config.server, SERVICE_NAME, Routes::new(service), shutdown).await
+    let served = server::serve(listener, &config.server, SERVICE_NAME, Routes::new(service), shutdown).await;
+    served.map_err(|error| error.within("graph-builder"))
 }

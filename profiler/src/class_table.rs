@@ -4,10 +4,11 @@ use automap_proto::{
     metric::{METRIC_COUNT, MetricKind},
     profile::ServiceClass,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Metric to class, so that an expert can change it. Classes are written as the paper's letters R, C, N, S, E.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ClassTable {
     /// Default R.

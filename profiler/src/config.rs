@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use automap_proto::invalid::Invalid;
 use automap_service_kit::server::ServerConfig;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{class_table::ClassTable, store::retention::Retention};
@@ -11,7 +13,7 @@ use crate::{class_table::ClassTable, store::retention::Retention};
 pub const DEFAULT_PORT: u16 = 4313;
 
 /// Configuration of the profiler.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ProfilerConfig {
     /// How it listens.
@@ -37,7 +39,7 @@ pub struct ProfilerConfig {
 }
 
 /// What the server does on its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ScheduleConfig {
     /// Retention and checkpoints, minutes apart; 0 for never.
@@ -73,29 +75,63 @@ impl Default for ProfilerConfig {
     }
 }
 
+impl ProfilerConfig {
+    /// # Errors
+    /// A setting cannot be used; `profiler` is the table that holds it.
+    pub fn check(&self) -> Result<(), Invalid> {
+        if !(1..=100).contains(&self.neighbours) {
+            return Err(Invalid::new(
+                "profiler.neighbours",
+                format!("is {}; it must be from 1 to 100", self.neighbours),
+            ));
+        }
+        if self.min_normal_windows == 0 {
+            return Err(Invalid::new(
+                "profiler.min-normal-windows",
+                "is 0; normal behaviour needs at least 1 window",
+            ));
+        }
+        self.server.check("profiler.server")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use automap_service_kit::config::load;
+    use automap_service_kit::config::{ConfigError, Loaded, Sources, load};
 
     use super::*;
 
-    #[test]
-    fn a_file_changes_what_it_names_and_a_mistyped_key_is_refused() {
+    fn read(text: &str) -> Result<Loaded<ProfilerConfig>, ConfigError> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("profiler.toml");
-        std::fs::write(&file, "min-normal-windows = 7\n[classes]\nmemory = \"S\"\n").unwrap();
-        let read = || load(&ProfilerConfig::default(), Some(&file), "AUTOMAP_PROFILER_TEST_");
-        let config = read().unwrap();
+        std::fs::write(&file, text).unwrap();
+        load(&Sources { file: Some(&file), ..Sources::default() })
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names_and_a_mistyped_key_is_refused() {
+        let config = read("min-normal-windows = 7\n[classes]\nmemory = \"S\"\n").unwrap().config;
         assert_eq!(config.min_normal_windows, 7);
         assert_eq!(config.classes.memory.letter(), 'S');
         assert_eq!(config.classes.latency.letter(), 'R');
         assert_eq!(config.server.listen.port(), DEFAULT_PORT);
-        for (text, named) in
-            [("neighbors = 3\n", "neighbors"), ("[classes]\nmemory = \"X\"\n", "classes.memory")]
-        {
-            std::fs::write(&file, text).unwrap();
-            let error = read().unwrap_err().to_string();
+        assert!(config.check().is_ok());
+        for (text, named) in [
+            ("neighbors = 3\n", "did you mean neighbours?"),
+            ("[classes]\nmemory = \"X\"\n", "classes.memory"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        for (text, named) in
+            [("neighbours = 0", "neighbours"), ("min-normal-windows = 0", "min-normal-windows")]
+        {
+            let error = read(text).unwrap().config.check().unwrap_err();
+            assert_eq!(error.field(), format!("profiler.{named}"));
         }
     }
 }

@@ -86,7 +86,7 @@ pub async fn serve(
     shutdown_chores.cancel();
     let finished = chores.await;
     let closed = work::run(move |_| Ok(store.close()?)).await;
-    served?;
+    served.map_err(|error| error.within("profiler"))?;
     finished.map_err(|error| unusable_store(ServiceError::internal(error.to_string())))?;
     closed.map_err(unusable_store)
 }

@@ -1,11 +1,12 @@
 //! Service profiles and the class that follows from them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{frame::check_name, invalid::Invalid, metric::METRIC_COUNT, v1};
 
 /// The class of a service: which kind of metric dominates its profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ServiceClass {
     /// Latency dominates.
     #[serde(rename = "R")]

@@ -2,12 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{invalid::Invalid, metric::MetricKind, v1};
 
 /// The conditional independence test of an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CiTest {
     /// Fisher's z of the partial correlation.
@@ -78,7 +79,9 @@ impl FromStr for CiTest {
 }
 
 /// How many bins of equal frequency a series is put into for χ² and G².
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "usize", into = "usize")]
 pub enum Bins {
     /// Below and above the median: the fewest samples needed.

@@ -6,6 +6,8 @@ use automap_proto::{incident::TooLittleData, invalid::Invalid};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::client::fault::root_cause;
+
 /// `ErrorInfo.domain` of every error.
 pub const ERROR_DOMAIN: &str = "automap.v1";
 
@@ -108,6 +110,11 @@ impl ServiceError {
         &self.message
     }
 
+    /// When another try makes sense, where the service said so.
+    pub const fn retry_delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The field of the request that is wrong, where one is.
     pub fn field(&self) -> Option<&str> {
         self.field.as_deref()
@@ -170,10 +177,11 @@ impl From<Status> for ServiceError {
             .map(|violation| violation.field.clone());
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         // Some answers, such as that of a server without the service, come without a word.
-        let message = if status.message().is_empty() {
-            status.code().description().to_owned()
-        } else {
-            status.message().to_owned()
+        let message = match std::error::Error::source(&status) {
+            // The transport's own words hide why a connection broke.
+            Some(cause) => root_cause(cause),
+            None if status.message().is_empty() => status.code().description().to_owned(),
+            None => status.message().to_owned(),
         };
         Self { code, message, field, retry_after }
     }

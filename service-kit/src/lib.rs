@@ -2,10 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`config`] | typed configuration from defaults, file and environment |
+//! | [`config`] | typed configuration in layers, with the origin of every setting |
 //! | [`error`] | the one mapping of errors to gRPC status |
-//! | [`server`] | a gRPC server with health, reflection, limits and a graceful end |
+//! | [`server`] | a gRPC server with health, reflection, TLS, limits and a graceful end |
 //! | [`client`] | channels to other services |
+//! | [`tls`] | certificates from files, followed when they change |
+//! | [`deadline`] | the deadline of a call on its way over every hop |
+//! | [`retry`] | another try of calls that may be repeated |
 //! | [`shutdown`] | SIGTERM and SIGINT as a token |
 //! | [`work`] | computation off the async threads that stops when its caller is gone |
 //! | [`graph_upload`] | a frame on its way to the graph-builder |
@@ -16,12 +19,15 @@
 pub mod admin;
 pub mod client;
 pub mod config;
+pub mod deadline;
 pub mod error;
 pub mod graph_upload;
 mod log_fields;
 pub mod logging;
 pub mod process_metrics;
+pub mod retry;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 pub mod work;

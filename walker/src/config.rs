@@ -1,12 +1,19 @@
 //! Configuration of the walker.
 
-use automap_service_kit::server::ServerConfig;
+use std::collections::BTreeMap;
+
+use automap_proto::invalid::Invalid;
+use automap_service_kit::{
+    client::{self, ClientConfig},
+    server::ServerConfig,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::parameters::MethodParameters;
 
 /// Configuration of the walker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct WalkerConfig {
     /// Where it listens.
@@ -17,6 +24,8 @@ pub struct WalkerConfig {
     pub graph_builder: String,
     /// Address of the profiler.
     pub profiler: String,
+    /// How these are reached.
+    pub client: ClientConfig,
     /// Diagnoses that run at once; 0 means twice the number of cores.
     pub concurrent_diagnoses: usize,
     /// Diagnoses that may wait for their turn; more are refused with a hint when to come back.
@@ -32,9 +41,34 @@ impl Default for WalkerConfig {
             collector: "http://127.0.0.1:4311".into(),
             graph_builder: "http://127.0.0.1:4312".into(),
             profiler: "http://127.0.0.1:4313".into(),
+            client: ClientConfig::default(),
             concurrent_diagnoses: 0,
             queued_diagnoses: 256,
             parameters: MethodParameters::default(),
         }
+    }
+}
+
+impl WalkerConfig {
+    /// # Errors
+    /// A setting cannot be used, or two contradict each other; `walker` is the table that holds them.
+    pub fn check(&self) -> Result<(), Invalid> {
+        self.server.check("walker.server")?;
+        let addresses = self.addresses();
+        for (field, url) in addresses {
+            client::check_url(field, url)?;
+        }
+        self.client.check("walker.client", &addresses.map(|(_, url)| url))?;
+        self.parameters.with_overrides(&BTreeMap::new()).map_err(|invalid| invalid.within("walker"))?;
+        Ok(())
+    }
+
+    /// The services that are called, by the setting that names them.
+    pub(crate) fn addresses(&self) -> [(&'static str, &str); 3] {
+        [
+            ("walker.collector", &self.collector),
+            ("walker.graph-builder", &self.graph_builder),
+            ("walker.profiler", &self.profiler),
+        ]
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     listener::Listener,
     memory::incident_id,
     parameters::AutomapParameters,
-    peers::{Peers, failed},
+    peers::Peers,
     ranker::GraphInput,
     stages::Stages,
 };
@@ -116,10 +116,11 @@ pub(crate) async fn graph_findings(
         warnings: plan.warning.into_iter().collect(),
     };
     findings.warnings.extend(shrink(&mut request));
-    match peers.profiler.clone().weigh_metrics(request).await {
-        Ok(answer) => findings.learn(answer.into_inner())?,
-        Err(status) => {
-            let error = failed("profiler", status);
+    let answer = peers
+        .ask_profiler(request, |mut profiler, request| async move { profiler.weigh_metrics(request).await });
+    match answer.await {
+        Ok(answer) => findings.learn(answer)?,
+        Err(error) => {
             findings.memory_answers =
                 !matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded);
             findings.warnings.push(format!(

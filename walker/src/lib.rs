@@ -89,5 +89,5 @@ pub async fn serve(
     if tokio::time::timeout(drain, started.wait()).await.is_err() {
         tracing::warn!(running = started.len(), "drain time is over, dropping started diagnoses");
     }
-    served
+    served.map_err(|error| error.within("walker"))
 }

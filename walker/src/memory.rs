@@ -4,12 +4,7 @@ use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
 use automap_service_kit::error::ServiceError;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    graph_plan::graph_settings,
-    parameters::AutomapParameters,
-    peers::{Peers, failed},
-    ranker::GraphInput,
-};
+use crate::{graph_plan::graph_settings, parameters::AutomapParameters, peers::Peers, ranker::GraphInput};
 
 /// The id of an incident: the same whenever the same front end of the same system alerts at the same time.
 pub(crate) fn incident_id(context: &IncidentContext) -> String {
@@ -39,10 +34,14 @@ pub(crate) async fn record_incident(
     parameters: &AutomapParameters,
     normal_graphs: Vec<v1::NormalGraph>,
 ) -> Result<String, ServiceError> {
-    let mut profiler = peers.profiler.clone();
     for normal_graph in normal_graphs {
         let request = v1::AddNormalGraphRequest { normal_graph: Some(normal_graph) };
-        profiler.add_normal_graph(request).await.map_err(|status| failed("profiler", status))?;
+        peers
+            .ask_profiler(
+                request,
+                |mut profiler, request| async move { profiler.add_normal_graph(request).await },
+            )
+            .await?;
     }
     let incident_id = incident_id(context);
     let incident = v1::Incident {
@@ -57,7 +56,9 @@ pub(crate) async fn record_incident(
         confirmations: Vec::new(),
     };
     let request = v1::RecordIncidentRequest { incident: Some(incident) };
-    profiler.record_incident(request).await.map_err(|status| failed("profiler", status))?;
+    peers
+        .ask_profiler(request, |mut profiler, request| async move { profiler.record_incident(request).await })
+        .await?;
     Ok(incident_id)
 }
 

@@ -16,21 +16,23 @@ use automap_proto::{
     },
 };
 use automap_service_kit::{
-    client::{self, Channel},
+    client::{Channel, Dialer},
     error::{ErrorCode, ServiceError},
-    graph_upload,
+    graph_upload, retry,
 };
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Response, Status};
 
 use crate::{config::WalkerConfig, listener::Listener};
 
 /// Clients of the three services that the walker calls.
 #[derive(Debug, Clone)]
 pub(crate) struct Peers {
-    pub(crate) collector: CollectorServiceClient<Channel>,
-    pub(crate) graph_builder: GraphBuilderServiceClient<Channel>,
-    pub(crate) profiler: ProfilerServiceClient<Channel>,
+    collector: CollectorServiceClient<Channel>,
+    graph_builder: GraphBuilderServiceClient<Channel>,
+    profiler: ProfilerServiceClient<Channel>,
+    attempts: usize,
 }
 
 /// A frame with what its source said about it.
@@ -43,16 +45,43 @@ pub(crate) struct Collected {
 
 impl Peers {
     /// # Errors
-    /// An address cannot be parsed.
+    /// An address cannot be parsed, or a certificate cannot be used.
     pub(crate) fn connect(config: &WalkerConfig) -> Result<Self, Invalid> {
+        let addresses = config.addresses();
+        let dialer = Dialer::new("walker.client", &config.client, &addresses.map(|(_, url)| url))?;
+        let [collector, graph_builder, profiler] = addresses.map(|(field, url)| dialer.channel(field, url));
         Ok(Self {
-            collector: CollectorServiceClient::new(client::channel("walker.collector", &config.collector)?),
-            graph_builder: GraphBuilderServiceClient::new(client::channel(
-                "walker.graph-builder",
-                &config.graph_builder,
-            )?),
-            profiler: ProfilerServiceClient::new(client::channel("walker.profiler", &config.profiler)?),
+            collector: CollectorServiceClient::new(collector?),
+            graph_builder: GraphBuilderServiceClient::new(graph_builder?),
+            profiler: ProfilerServiceClient::new(profiler?),
+            attempts: config.client.attempts,
         })
+    }
+
+    /// Asks the profiler something that may be asked twice without harm.
+    pub(crate) async fn ask_profiler<Q, A, Call>(
+        &self,
+        request: Q,
+        ask: impl Fn(ProfilerServiceClient<Channel>, Q) -> Call,
+    ) -> Result<A, ServiceError>
+    where
+        Q: Clone,
+        Call: Future<Output = Result<Response<A>, Status>>,
+    {
+        retry::idempotent(self.attempts, || {
+            let call = ask(self.profiler.clone(), request.clone());
+            async { call.await.map(Response::into_inner).map_err(|status| failed("profiler", status)) }
+        })
+        .await
+    }
+
+    /// Hands a confirmation to the profiler, once: one that arrived and whose answer was lost must not count twice.
+    pub(crate) async fn confirm(
+        &self,
+        request: v1::ConfirmRootCauseRequest,
+    ) -> Result<v1::ConfirmRootCauseResponse, ServiceError> {
+        let answer = self.profiler.clone().confirm_root_cause(request).await;
+        answer.map(Response::into_inner).map_err(|status| failed("profiler", status))
     }
 
     /// Collects the frame of a source.
@@ -62,14 +91,13 @@ impl Peers {
         max_frame_bytes: usize,
     ) -> Result<Collected, ServiceError> {
         let request = v1::CollectFrameRequest { source: Some(source), start: None, end: None };
-        let answer = self
-            .collector
-            .clone()
-            .collect_frame(request)
-            .await
-            .map_err(|status| failed("collector", status))?;
-        let parts = answer.into_inner().map(|part| part.map(|response| response.part));
-        assemble(parts.boxed(), max_frame_bytes).await
+        retry::idempotent(self.attempts, || async {
+            let answer = self.collector.clone().collect_frame(request.clone()).await;
+            let parts = answer.map_err(|status| failed("collector", status))?.into_inner();
+            let parts = parts.map(|part| part.map(|response| response.part));
+            assemble(parts.boxed(), max_frame_bytes).await
+        })
+        .await
     }
 
     /// Has an uploaded recording parsed.
@@ -107,6 +135,18 @@ impl Peers {
             front_end: front_end.into(),
             ..v1::GraphDescription::default()
         };
+        retry::idempotent(self.attempts, || {
+            self.build_once(Arc::clone(&frame), description.clone(), listener)
+        })
+        .await
+    }
+
+    async fn build_once(
+        &self,
+        frame: Arc<MetricFrame>,
+        description: v1::GraphDescription,
+        listener: &dyn Listener,
+    ) -> Result<BTreeMap<String, BuiltGraph>, ServiceError> {
         let requests = graph_upload::requests(frame, description);
         let answer = self
             .graph_builder
@@ -126,7 +166,7 @@ impl Peers {
 }
 
 /// Names the service that failed; its own code and field stay.
-pub(crate) fn failed(service: &str, status: tonic::Status) -> ServiceError {
+pub(crate) fn failed(service: &str, status: Status) -> ServiceError {
     let error = ServiceError::from(status);
     match error.code() {
         ErrorCode::InvalidInput | ErrorCode::TooLittleData | ErrorCode::NotFound => error,
@@ -139,7 +179,7 @@ pub(crate) fn failed(service: &str, status: tonic::Status) -> ServiceError {
 }
 
 async fn assemble(
-    mut parts: BoxStream<'static, Result<Option<v1::FramePart>, tonic::Status>>,
+    mut parts: BoxStream<'static, Result<Option<v1::FramePart>, Status>>,
     max_frame_bytes: usize,
 ) -> Result<Collected, ServiceError> {
     let mut assembler = PartAssembler::new(max_frame_bytes);

@@ -8,7 +8,7 @@ use automap_proto::{
     v1::{self, profiler_service_client::ProfilerServiceClient},
 };
 use automap_service_kit::{
-    client::Channel,
+    client::{self, Channel},
     error::{ErrorCode, ServiceError},
     server::{ServeError, ServerConfig},
 };
@@ -36,7 +36,7 @@ async fn start(path: &Path) -> Running {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(serve(listener, config, shutdown.clone()));
-    let channel = automap_service_kit::client::channel("profiler", &url).unwrap();
+    let channel = client::channel("profiler", &url).unwrap();
     Running { client: ProfilerServiceClient::new(channel), shutdown, task }
 }
 

@@ -1,6 +1,7 @@
 //! How long what is kept: by age and by number, confirmed incidents longest.
 
 use automap_proto::time::UnixMillis;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,7 +19,7 @@ const DAY_MS: i64 = 86_400_000;
 const SWEEP: usize = 200;
 
 /// What goes when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Retention {
     /// Diagnoses, and incidents that nobody confirmed, go at this age, days.

@@ -5,7 +5,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::{HeaderMap, Request, Response};
@@ -22,6 +21,7 @@ use super::{
     methods::{Method, role},
     trace_context,
 };
+use crate::deadline;
 
 /// Observes every call of a server; the outermost layer, so that refused calls count as well.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let metrics = self.calls.metrics.of(request.uri().path());
         let span = span(&self.calls.role, &metrics.method, request.headers());
-        let side = Side::Server { metrics, allowed: allowed(request.headers()) };
+        let side = Side::Server { metrics, allowed: deadline::from_headers(request.headers()) };
         let mut call = Call::begin(span, side);
         let bytes = Arc::clone(&call.received);
         let request = request.map(|body| Body::new(Counted { body, bytes }));
@@ -121,42 +121,4 @@ fn span(role: &str, method: &Method, headers: &HeaderMap) -> Span {
     span.set_attribute("rpc.service", method.service.clone());
     span.set_attribute("rpc.method", method.name.clone());
     span
-}
-
-/// The time that a caller gives, from `grpc-timeout`: at most eight digits and a unit.
-fn allowed(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count: u32 = digits.parse().ok()?;
-    let unit = match unit {
-        "H" => Duration::from_secs(3600),
-        "M" => Duration::from_secs(60),
-        "S" => Duration::from_secs(1),
-        "m" => Duration::from_millis(1),
-        "u" => Duration::from_micros(1),
-        "n" => Duration::from_nanos(1),
-        _ => return None,
-    };
-    Some(unit.saturating_mul(count))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_that_a_caller_gives_is_read() {
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("grpc-timeout", text.parse().unwrap());
-            allowed(&headers)
-        };
-        assert_eq!(read("50m"), Some(Duration::from_millis(50)));
-        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(read("99999999H"), Some(Duration::from_secs(3600 * 99_999_999)));
-        for text in ["", "m", "5", "5x", "-1S"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-        assert_eq!(allowed(&HeaderMap::new()), None);
-    }
 }

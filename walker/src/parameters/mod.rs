@@ -9,10 +9,11 @@ mod named;
 use std::{fmt, str::FromStr};
 
 use automap_proto::settings::{Bins, CiTest};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Parameters of the method `evidence`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct EvidenceParameters {
     /// Probability per step that the walk starts anew at a service drawn by its evidence; .001 to 1.
@@ -30,7 +31,7 @@ impl Default for EvidenceParameters {
 }
 
 /// How the visits of the published walk are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Solver {
     /// The stationary distribution.
@@ -70,7 +71,7 @@ impl FromStr for Solver {
 }
 
 /// Parameters of the method `automap`, and of the behaviour graph whichever method asks for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct AutomapParameters {
     /// The conditional independence test of an edge.
@@ -121,7 +122,7 @@ impl AutomapParameters {
 }
 
 /// Parameters of the simulated walks that explain a ranking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct PathParameters {
     /// Walks from the front end; 1 to 10,000.
@@ -137,7 +138,7 @@ impl Default for PathParameters {
 }
 
 /// Parameters of all methods.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct MethodParameters {
     /// Of the method `evidence`.

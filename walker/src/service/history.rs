@@ -8,16 +8,19 @@ use automap_proto::{
 use automap_service_kit::error::{ErrorCode, ServiceError};
 
 use super::WalkerRpc;
-use crate::{explain, peers::failed};
+use crate::explain;
 
 impl WalkerRpc {
     /// A diagnosis that the profiler keeps, if it does.
     pub(super) async fn stored(&self, id: &str) -> Result<Option<v1::Diagnosis>, ServiceError> {
         let request = v1::GetDiagnosisRequest { diagnosis_id: id.into() };
-        match self.peers.profiler.clone().get_diagnosis(request).await {
-            Ok(answer) => Ok(answer.into_inner().diagnosis),
-            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
-            Err(status) => Err(failed("profiler", status)),
+        let answer = self.peers.ask_profiler(request, |mut profiler, request| async move {
+            profiler.get_diagnosis(request).await
+        });
+        match answer.await {
+            Ok(answer) => Ok(answer.diagnosis),
+            Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -45,8 +48,12 @@ impl WalkerRpc {
             page_size: request.page_size,
             page_token: request.page_token,
         };
-        let answer = self.peers.profiler.clone().list_diagnoses(request).await;
-        let page = answer.map_err(|status| failed("profiler", status))?.into_inner();
+        let page =
+            self.peers
+                .ask_profiler(request, |mut profiler, request| async move {
+                    profiler.list_diagnoses(request).await
+                })
+                .await?;
         Ok(v1::WalkerServiceListDiagnosesResponse {
             diagnoses: page.diagnoses,
             next_page_token: page.next_page_token,
@@ -84,8 +91,7 @@ impl WalkerRpc {
             incident_id: diagnosis.incident_id,
             confirmation: request.confirmation,
         };
-        let answer = self.peers.profiler.clone().confirm_root_cause(request).await;
-        let incident = answer.map_err(|status| failed("profiler", status))?.into_inner().incident;
+        let incident = self.peers.confirm(request).await?.incident;
         Ok(v1::WalkerServiceConfirmRootCauseResponse { incident })
     }
 }

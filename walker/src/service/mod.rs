@@ -13,7 +13,10 @@ use automap_proto::{
         walker_service_server,
     },
 };
-use automap_service_kit::error::{ErrorCode, ServiceError};
+use automap_service_kit::{
+    deadline,
+    error::{ErrorCode, ServiceError},
+};
 use futures::{Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
@@ -55,12 +58,12 @@ pub(crate) struct WalkerRpc {
 
 impl WalkerRpc {
     /// # Errors
-    /// The address of a service cannot be parsed, or a default parameter is out of range.
+    /// A setting cannot be used.
     pub(crate) fn new(config: WalkerConfig, shutdown: CancellationToken) -> Result<Self, Invalid> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = if config.concurrent_diagnoses == 0 { 2 * cores } else { config.concurrent_diagnoses };
         let at_once = at_once.min(MAX_DIAGNOSES);
-        config.parameters.with_overrides(&std::collections::BTreeMap::new())?;
+        config.check()?;
         Ok(Self {
             peers: Peers::connect(&config)?,
             registry: Registry::new(),
@@ -196,7 +199,12 @@ impl WalkerRpc {
                 if sender.send(v1::CollectRecordingRequest { part }).await.is_err() || broken {
                     return;
                 }
-                part = match upload.message().await {
+                let message = tokio::select! {
+                    message = upload.message() => message,
+                    // Nobody reads on: a caller that sends nothing more would hold this for ever.
+                    () = sender.closed() => return,
+                };
+                part = match message {
                     Ok(None) => return,
                     Ok(Some(v1::DiagnoseRecordingRequest { part: Some(Part::Data(bytes)) })) => {
                         Some(v1::collect_recording_request::Part::Data(bytes))
@@ -235,7 +243,7 @@ impl WalkerRpc {
             // The caller may have gone with the answer on its way.
             sender.send(answer.map(wrap_diagnosis).map_err(Status::from)).await.ok();
         };
-        tokio::spawn(diagnosing.in_current_span());
+        tokio::spawn(deadline::carry(diagnosing.in_current_span()));
         Box::pin(ReceiverStream::new(receiver))
     }
 }

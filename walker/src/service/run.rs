@@ -13,7 +13,7 @@ use super::{
     WalkerRpc,
     registry::{Entry, Reporter, ToCaller},
 };
-use crate::{listener::Listener, memory::now, order::Order, peers::failed, pipeline};
+use crate::{listener::Listener, memory::now, order::Order, pipeline};
 
 impl WalkerRpc {
     /// Runs an order to its end; a caller who listens hears of its progress.
@@ -124,11 +124,11 @@ impl WalkerRpc {
     async fn keep(&self, diagnosis: v1::Diagnosis) -> Result<(), ServiceError> {
         let request = v1::PutDiagnosisRequest { diagnosis: Some(diagnosis) };
         self.peers
-            .profiler
-            .clone()
-            .put_diagnosis(request)
-            .await
-            .map_err(|status| failed("profiler", status))?;
+            .ask_profiler(
+                request,
+                |mut profiler, request| async move { profiler.put_diagnosis(request).await },
+            )
+            .await?;
         Ok(())
     }
 }

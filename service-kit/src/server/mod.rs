@@ -1,61 +1,34 @@
-//! A gRPC server with health, reflection, limits and a graceful end.
+//! A gRPC server with health, reflection, TLS, limits and a graceful end.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | how a service listens and what it bears |
+//! | `accept` | connections: taken in, told apart, given up on |
+//! | `connection` | an accepted connection, in clear or over TLS |
+//! | `preface` | the first bytes of a caller |
+//! | `limits` | how many calls at once, and until when |
+
+mod accept;
+pub mod config;
+mod connection;
+mod limits;
+mod preface;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use automap_proto::invalid::Invalid;
 use prometheus_client::registry::Registry;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{service::Routes, transport::Server};
+
+pub use config::ServerConfig;
 
 use crate::{
     admin::Admin,
     process_metrics,
     telemetry::{call_metrics::CallMetrics, methods, server_calls::ServerCalls},
 };
-
-/// How a service listens and what it bears.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub struct ServerConfig {
-    /// Address and port; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Where `/metrics`, `/healthz` and `/readyz` are answered over HTTP; nowhere unless set.
-    pub admin_listen: Option<SocketAddr>,
-    /// How long running calls may go on after SIGTERM, seconds.
-    pub drain_seconds: u64,
-    /// Calls that one connection may have under way.
-    pub concurrent_streams: u32,
-    /// Largest frame that is taken, MiB of samples.
-    pub max_frame_mib: usize,
-}
-
-impl ServerConfig {
-    /// Defaults, listening on `port` of the loopback interface.
-    pub fn on_port(port: u16) -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..Self::default() }
-    }
-
-    /// Largest frame, bytes.
-    pub const fn max_frame_bytes(&self) -> usize {
-        self.max_frame_mib << 20
-    }
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            admin_listen: None,
-            drain_seconds: 20,
-            concurrent_streams: 256,
-            max_frame_mib: 1024,
-        }
-    }
-}
 
 /// Largest message, bytes; bulk data travels in chunks below it.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -88,13 +61,26 @@ pub enum ServeError {
     },
     /// A setting is wrong.
     #[error(transparent)]
-    Configuration(#[from] automap_proto::invalid::Invalid),
+    Configuration(#[from] Invalid),
     /// Reflection could not be built from the contract.
     #[error("cannot offer reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// The transport failed.
     #[error("the gRPC server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
+}
+
+impl ServeError {
+    /// The same error with its setting seen from the configuration that holds `server` in its table `role`.
+    #[must_use]
+    pub fn within(self, role: &str) -> Self {
+        match self {
+            Self::Configuration(invalid) if invalid.field().starts_with("server.") => {
+                Self::Configuration(invalid.within(role))
+            }
+            other => other,
+        }
+    }
 }
 
 /// Binds the configured address.
@@ -112,7 +98,7 @@ pub async fn bind(config: &ServerConfig) -> Result<TcpListener, ServeError> {
 /// `service_name` is the full name (`automap.v1.WalkerService`) under which health is reported.
 ///
 /// # Errors
-/// Reflection or the transport failed.
+/// A setting below `server` is wrong, a certificate cannot be used, or reflection or the transport failed.
 pub async fn serve(
     listener: TcpListener,
     config: &ServerConfig,
@@ -120,6 +106,8 @@ pub async fn serve(
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    config.check("server")?;
+    let tls = config.tls.start("server.tls")?;
     let (calls, _admin) = observe(config, service_name, &shutdown).await?;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status(service_name, tonic_health::ServingStatus::Serving).await;
@@ -129,15 +117,16 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (reflection_v1, reflection_v1alpha) = (reflection().build_v1()?, reflection().build_v1alpha()?);
-    // Without this, small answers wait for delayed acknowledgements: 40 ms a call.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = accept::connections(listener, tls, config, shutdown.clone());
     let stopping = shutdown.clone();
     let server = Server::builder()
-        .layer(calls)
         .max_concurrent_streams(config.concurrent_streams)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        // What every call passes, from the outside in.
+        .layer(calls)
+        .layer(limits::LimitsLayer::new(config))
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection_v1)

@@ -1,0 +1,158 @@
+//! The configuration of all services: a table per role.
+
+use std::path::Path;
+
+use automap_collector::CollectorConfig;
+use automap_graph_builder::GraphBuilderConfig;
+use automap_profiler::ProfilerConfig;
+use automap_proto::invalid::Invalid;
+use automap_service_kit::{
+    config::{self, Loaded, Sources},
+    server::ServerConfig,
+};
+use automap_walker::WalkerConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arguments::{ConfigArgs, Role},
+    failure::Failure,
+};
+
+/// The configuration file: a table per role. A service reads its own and ignores the others, so that one file can
+/// serve them all.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ServicesConfig {
+    /// Of the collector.
+    pub collector: CollectorConfig,
+    /// Of the graph-builder.
+    pub graph_builder: GraphBuilderConfig,
+    /// Of the profiler.
+    pub profiler: ProfilerConfig,
+    /// Of the walker.
+    pub walker: WalkerConfig,
+}
+
+/// Variables that override the file start with this.
+const ENVIRONMENT_PREFIX: &str = "AUTOMAP_";
+
+/// Reads the configuration from all its layers and checks what `role` will use of it.
+///
+/// # Errors
+/// A layer cannot be read, or a setting cannot be used; the message says where it was set.
+pub fn load(role: Role, args: &ConfigArgs) -> Result<Loaded<ServicesConfig>, Failure> {
+    let loaded = read(args.config.as_deref(), &args.settings)?;
+    loaded.config.check(role).map_err(|invalid| refuse(&loaded, &invalid))?;
+    Ok(loaded)
+}
+
+/// The failure of a setting that cannot be used.
+pub fn refuse(loaded: &Loaded<ServicesConfig>, invalid: &Invalid) -> Failure {
+    Failure::Usage(loaded.refuse(invalid).to_string())
+}
+
+fn read(file: Option<&Path>, flags: &[(String, String)]) -> Result<Loaded<ServicesConfig>, Failure> {
+    // A variable that is no text cannot be a setting.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    config::load(&Sources { file, prefix: ENVIRONMENT_PREFIX, environment, flags })
+        .map_err(|error| Failure::Usage(error.to_string()))
+}
+
+impl ServicesConfig {
+    /// # Errors
+    /// A setting that `role` uses cannot be used, or two contradict each other.
+    pub fn check(&self, role: Role) -> Result<(), Invalid> {
+        match role {
+            Role::Collector => self.collector.check(),
+            Role::GraphBuilder => self.graph_builder.check(),
+            Role::Profiler => self.profiler.check(),
+            Role::Walker => self.walker.check(),
+            Role::All => {
+                self.collector.check()?;
+                self.graph_builder.check()?;
+                self.profiler.check()?;
+                self.with_local_peers(|server| scheme(server).to_owned() + "://localhost").walker.check()?;
+                self.check_ports()
+            }
+        }
+    }
+
+    /// This configuration with a walker that calls the other three in the same process, where `url` says they listen.
+    #[must_use]
+    pub fn with_local_peers(&self, url: impl Fn(&ServerConfig) -> String) -> Self {
+        let mut config = self.clone();
+        config.walker.collector = url(&self.collector.server);
+        config.walker.graph_builder = url(&self.graph_builder.server);
+        config.walker.profiler = url(&self.profiler.server);
+        config
+    }
+
+    fn check_ports(&self) -> Result<(), Invalid> {
+        let servers = [
+            ("walker", &self.walker.server),
+            ("collector", &self.collector.server),
+            ("graph-builder", &self.graph_builder.server),
+            ("profiler", &self.profiler.server),
+        ];
+        for (index, (role, server)) in servers.iter().enumerate() {
+            let same = |(_, other): &&(&str, &ServerConfig)| {
+                other.listen == server.listen && server.listen.port() != 0
+            };
+            if let Some((taken_by, _)) = servers[..index].iter().find(same) {
+                return Err(Invalid::new(
+                    format!("{role}.server.listen"),
+                    format!("{} is taken by {taken_by}.server.listen; choose another port", server.listen),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a server is spoken to.
+pub const fn scheme(server: &ServerConfig) -> &'static str {
+    if server.tls.is_on() { "https" } else { "http" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_fit_every_role() {
+        for role in [Role::Collector, Role::GraphBuilder, Role::Profiler, Role::Walker, Role::All] {
+            ServicesConfig::default().check(role).unwrap();
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused_where_they_matter() {
+        let mut config = ServicesConfig::default();
+        config.profiler.server.listen = config.walker.server.listen;
+        assert!(config.check(Role::Profiler).is_ok());
+        assert_eq!(config.check(Role::All).unwrap_err().field(), "profiler.server.listen");
+
+        let mut config = ServicesConfig::default();
+        config.collector.server.tls.certificate = Some("c.pem".into());
+        assert_eq!(config.check(Role::Collector).unwrap_err().field(), "collector.server.tls.certificate");
+        assert!(config.check(Role::Walker).is_ok());
+
+        let mut config = ServicesConfig::default();
+        config.walker.client.tls.ca = Some("ca.pem".into());
+        let error = config.check(Role::Walker).unwrap_err();
+        assert_eq!(error.field(), "walker.client.tls.ca");
+        assert!(error.problem().contains("https://"), "{error}");
+        config.walker.profiler = "https://profiler:4313".into();
+        assert!(config.check(Role::Walker).is_ok());
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        for setting in config::settings::<ServicesConfig>() {
+            assert!(!setting.description.is_empty() && setting.kind != "any", "{setting:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Channels to other services: TLS, several addresses of one name, deadlines passed on, faults told in sentences.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | how other services are reached |
+//! | [`balanced`] | calls spread over the addresses of a name |
+//! | `members` | the addresses of a name, and which one is next |
+//! | `resolution` | a name looked up again and again |
+//! | `connector` | one connection, in clear or over TLS |
+//! | `stream` | its bytes, with a look at the first ones |
+//! | `fault` | what a broken connection means, as a sentence |
+
+pub mod balanced;
+pub mod config;
+mod connector;
+pub mod fault;
+mod members;
+mod resolution;
+mod stream;
+
+use std::{sync::Arc, time::Duration};
+
+use automap_proto::invalid::Invalid;
+use rustls::pki_types::ServerName;
+use tonic::transport::{Endpoint, Uri};
+
+use balanced::Balanced;
+pub use config::ClientConfig;
+use connector::{Connector, Security};
+use members::Members;
+use resolution::Target;
+
+use crate::{
+    server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES},
+    telemetry::client_calls::ObservedClient,
+    tls::reload::Reloading,
+};
+
+/// What generated clients call through: calls that are traced, and spread over the addresses of a name.
+pub type Channel = ObservedClient<Balanced>;
+
+/// A peer that answers no ping for this long has hung, and its calls fail.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Makes channels as configured.
+#[derive(Debug, Clone)]
+pub struct Dialer {
+    config: ClientConfig,
+    tls: Option<Arc<Reloading<rustls::ClientConfig>>>,
+}
+
+impl Dialer {
+    /// Reads certificates where one of `urls` wants them; `table` is where the settings are. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// A setting is wrong, or a certificate cannot be used.
+    pub fn new(table: &str, config: &ClientConfig, urls: &[&str]) -> Result<Self, Invalid> {
+        config.check(table, urls)?;
+        let secure = urls.iter().any(|url| url.starts_with("https://"));
+        let tls = secure.then(|| config.tls.start(&format!("{table}.tls"))).transpose()?;
+        Ok(Self { config: config.clone(), tls })
+    }
+
+    /// A channel to `url` (`http://host:port`, `https://host:port`) that connects on its first call and again after a
+    /// fault. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The URL cannot be parsed, or it wants TLS and this dialer was made without it; `field` names the setting it came
+    /// from.
+    pub fn channel(&self, field: &str, url: &str) -> Result<Channel, Invalid> {
+        let target = Target::parse(field, url)?;
+        let security = match (target.secure(), &self.tls) {
+            (false, _) => None,
+            (true, Some(config)) => {
+                Some(Security { config: Arc::clone(config), name: self.server_name(field, &target)? })
+            }
+            (true, None) => {
+                return Err(Invalid::new(field, format!("{url} wants TLS, and no certificates were read")));
+            }
+        };
+        let patience = Duration::from_secs(self.config.connect_seconds);
+        let origin = target.origin().clone();
+        let connect = move |address| {
+            let connector = Connector { address, security: security.clone(), patience };
+            endpoint(&origin).connect_with_connector_lazy(connector)
+        };
+        let every = Duration::from_secs(self.config.resolve_seconds);
+        Ok(ObservedClient::new(Balanced::new(Members::start(target, every, connect))))
+    }
+
+    fn server_name(&self, field: &str, target: &Target) -> Result<ServerName<'static>, Invalid> {
+        let name = self.config.tls.server_name.clone().unwrap_or_else(|| target.host().to_owned());
+        ServerName::try_from(name.clone())
+            .map_err(|_| Invalid::new(field, format!("{name} is no name that a certificate can prove")))
+    }
+}
+
+/// Whether a channel can go to `url`.
+///
+/// # Errors
+/// It cannot be parsed; `field` names the setting it came from.
+pub fn check_url(field: &str, url: &str) -> Result<(), Invalid> {
+    Target::parse(field, url).map(|_| ())
+}
+
+/// A channel to `url` (`http://host:port`) with the defaults. Must be called within a tokio runtime.
+///
+/// # Errors
+/// As those of [`Dialer::channel`].
+pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
+    Dialer { config: ClientConfig::default(), tls: None }.channel(field, url)
+}
+
+/// The transport is told `http://` even for TLS, which the connector does, and the true origin beside it.
+fn endpoint(origin: &Uri) -> Endpoint {
+    Endpoint::from_static("http://peer")
+        .origin(origin.clone())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_without_scheme_or_host_are_refused() {
+        for url in ["", "walker:4310", "ftp://walker", "http://", "http:// walker"] {
+            assert_eq!(channel("walker.collector", url).unwrap_err().field(), "walker.collector", "{url}");
+        }
+        assert!(channel("walker.collector", "http://[::1]:4310").is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! Which settings there are, read from the types.
+
+use automap_proto::invalid::did_you_mean;
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A setting, as its type describes it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// The dotted key.
+    pub key: String,
+    /// What it may be: a type, or the values separated by `|`.
+    pub kind: String,
+    /// The default, null when it has none.
+    pub default: Value,
+    /// What it means.
+    pub description: String,
+    /// Whether it may be left unset.
+    pub optional: bool,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    #[serde(skip)]
+    pub(super) text: bool,
+}
+
+impl Setting {
+    /// Whether this setting lies below the table `key`.
+    pub(super) fn is_within(&self, key: &str) -> bool {
+        self.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
+    }
+}
+
+/// The JSON schema of a configuration; editors read it for completion and checks.
+pub fn schema<T: JsonSchema>() -> Schema {
+    // Inlined, so that the description of a field is that of its place and not that of its type.
+    SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+        .into_root_schema_for::<T>()
+}
+
+/// Every setting of a configuration, sorted by key.
+pub fn settings<T: Default + Serialize + JsonSchema>() -> Vec<Setting> {
+    let defaults = serde_json::to_value(T::default()).unwrap_or_default();
+    let mut found = Vec::new();
+    collect(schema::<T>().as_value(), &defaults, "", &mut found);
+    found
+}
+
+fn collect(schema: &Value, defaults: &Value, parent: &str, found: &mut Vec<Setting>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    for (name, property) in properties {
+        let key = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
+        let default = defaults.get(name).unwrap_or(&Value::Null);
+        if property.get("properties").is_some() {
+            collect(property, default, &key, found);
+        } else {
+            found.push(setting(key, property, default));
+        }
+    }
+}
+
+fn setting(key: String, property: &Value, default: &Value) -> Setting {
+    let types: Vec<&str> = match property.get("type") {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let choices = choices(property);
+    let kind = if choices.is_empty() {
+        types.iter().find(|name| **name != "null").map_or("any", |name| name).to_owned()
+    } else {
+        choices.join("|")
+    };
+    let description = property.get("description").and_then(Value::as_str).unwrap_or_default();
+    Setting {
+        key,
+        text: types.contains(&"string") || !choices.is_empty(),
+        kind,
+        default: default.clone(),
+        description: description.split_whitespace().collect::<Vec<_>>().join(" "),
+        optional: types.contains(&"null"),
+        secret: property.get("writeOnly").and_then(Value::as_bool).unwrap_or(false),
+    }
+}
+
+/// The values of an enumeration.
+fn choices(property: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let Some(values) = property.get("enum").and_then(Value::as_array) {
+        return values.iter().filter_map(text).collect();
+    }
+    let Some(variants) = property.get("oneOf").and_then(Value::as_array) else { return Vec::new() };
+    let of_variant = |variant: &Value| match variant.get("const").and_then(text) {
+        Some(one) => vec![one],
+        None => choices(variant),
+    };
+    variants.iter().flat_map(of_variant).collect()
+}
+
+/// What is said of a key that no setting has. `spelled` says how the place where it stands spells a key.
+pub(super) fn unknown(key: &str, settings: &[Setting], spelled: impl Fn(&str) -> String) -> String {
+    let hint = nearest(key, settings).map_or_else(
+        || "; `automap config schema` lists all keys".to_owned(),
+        |near| format!("; did you mean {}?", spelled(&near)),
+    );
+    format!("unknown key {key}{hint}")
+}
+
+/// The key that was meant: a mistyped name in the same table, else the same name in another table.
+fn nearest(key: &str, settings: &[Setting]) -> Option<String> {
+    // The outermost name that is wrong decides: what is below it may be right.
+    let mut parent = String::new();
+    let mut rest = key;
+    loop {
+        let (name, below) = rest.split_once('.').unwrap_or((rest, ""));
+        let known: Vec<&str> = settings
+            .iter()
+            .filter_map(|setting| setting.key.strip_prefix(parent.as_str()))
+            .map(|left| left.split_once('.').map_or(left, |(first, _)| first))
+            .collect();
+        if !known.contains(&name) {
+            let Some(near) = did_you_mean(name, known) else { break };
+            let whole = [parent.as_str(), near, if below.is_empty() { "" } else { "." }, below].concat();
+            return Some(whole);
+        }
+        if below.is_empty() {
+            break;
+        }
+        parent = format!("{parent}{name}.");
+        rest = below;
+    }
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let same_name = settings
+        .iter()
+        .map(|setting| setting.key.as_str())
+        .filter(|known| known.rsplit('.').next() == Some(last));
+    did_you_mean(key, same_name).map(str::to_owned)
+}

@@ -1,0 +1,179 @@
+//! Layers, origins, and what is said of wrong settings.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::*;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct Server {
+    /// Where it
+    /// listens.
+    listen: String,
+    drain_seconds: u64,
+    tls_key: Option<PathBuf>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:1".into(), drain_seconds: 5, tls_key: None }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Pace {
+    #[default]
+    Slow,
+    /// In a hurry.
+    Fast,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct Role {
+    server: Server,
+    pace: Pace,
+    #[schemars(extend("writeOnly" = true))]
+    token: Option<String>,
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct Sample {
+    walker: Role,
+    graph_builder: Role,
+}
+
+struct Given {
+    file: tempfile::NamedTempFile,
+    environment: Vec<(String, String)>,
+    flags: Vec<(String, String)>,
+}
+
+fn pairs(given: &[(&str, &str)]) -> Vec<(String, String)> {
+    given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn given(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Given {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Given { file, environment: pairs(environment), flags: pairs(flags) }
+}
+
+impl Given {
+    fn load(&self) -> Result<Loaded<Sample>, ConfigError> {
+        load(&Sources {
+            file: Some(self.file.path()),
+            prefix: "APP_",
+            environment: self.environment.clone(),
+            flags: &self.flags,
+        })
+    }
+
+    fn refused(&self) -> String {
+        let text = self.load().unwrap_err().to_string();
+        text.replace(&self.file.path().display().to_string(), "file")
+    }
+}
+
+#[test]
+fn each_layer_overrides_only_what_it_names_and_every_value_knows_its_origin() {
+    let text = "[walker.server]\ndrain-seconds = 9\nlisten = \"a:1\"\n[walker]\ntoken = \"s3cret\"\n";
+    let given = given(
+        text,
+        &[("APP_WALKER__SERVER__LISTEN", "b:2"), ("APP_WALKER_PORT", "tcp://10.0.0.1"), ("PATH", "/bin")],
+        &[("walker.pace", "fast")],
+    );
+    let loaded = given.load().unwrap();
+    assert_eq!(loaded.config.walker.server.drain_seconds, 9);
+    assert_eq!(loaded.config.walker.server.listen, "b:2");
+    assert_eq!(loaded.config.walker.pace, Pace::Fast);
+    assert_eq!(loaded.config.graph_builder, Role::default());
+    let file = |line| Origin::File { file: given.file.path().into(), line };
+    assert_eq!(loaded.origin("walker.server.drain-seconds"), file(2));
+    assert_eq!(loaded.origin("walker.token"), file(5));
+    let variable = "APP_WALKER__SERVER__LISTEN".to_owned();
+    assert_eq!(loaded.origin("walker.server.listen"), Origin::Environment { variable });
+    assert_eq!(loaded.origin("walker.pace"), Origin::Flag);
+    assert_eq!(loaded.origin("walker.names"), Origin::Default);
+
+    let entries = loaded.entries(Some("walker"));
+    let value = |key: &str| entries.iter().find(|entry| entry.key == key).unwrap().value.clone();
+    assert_eq!(value("walker.token"), HIDDEN);
+    assert_eq!(value("walker.server.drain-seconds"), 9);
+    assert_eq!(value("walker.server.tls-key"), serde_json::Value::Null);
+    assert!(entries.iter().all(|entry| entry.key.starts_with("walker.")));
+    assert_eq!(loaded.entries(None).len(), 2 * entries.len());
+}
+
+#[test]
+fn text_stays_text_and_lists_are_lists() {
+    let variables = [
+        ("APP_WALKER__SERVER__LISTEN", "4310"),
+        ("APP_WALKER__NAMES", "[a, b]"),
+        ("APP_WALKER__TOKEN", ""),
+        ("APP_GRAPH_BUILDER__TOKEN", "true"),
+    ];
+    let loaded = given("[walker]\ntoken = \"t\"\n", &variables, &[]).load().unwrap();
+    assert_eq!(loaded.config.walker.server.listen, "4310");
+    assert_eq!(loaded.config.walker.names, ["a", "b"]);
+    assert_eq!(loaded.config.walker.token, None);
+    assert_eq!(loaded.config.graph_builder.token.as_deref(), Some("true"));
+}
+
+#[test]
+fn every_unknown_key_is_named_with_its_place_and_what_was_meant() {
+    let text = "[walker.server]\ndrain-second = 9\n\n[walkr]\npace = \"fast\"\n[graph-builder]\nlisten = \"x\"\nzzz = 1\n";
+    let given = given(text, &[("APP_WALKER__TOKN", "x")], &[("walker.drain-seconds", "1")]);
+    assert_eq!(
+        given.refused(),
+        "file:2: unknown key walker.server.drain-second; did you mean walker.server.drain-seconds?\n\
+         file:4: unknown key walkr; did you mean walker?\n\
+         file:7: unknown key graph-builder.listen; did you mean graph-builder.server.listen?\n\
+         file:8: unknown key graph-builder.zzz; `automap config schema` lists all keys\n\
+         variable APP_WALKER__TOKN: unknown key walker.tokn; did you mean APP_WALKER__TOKEN?\n\
+         flag --set: unknown key walker.drain-seconds; did you mean walker.server.drain-seconds?"
+    );
+}
+
+#[test]
+fn values_that_do_not_fit_are_named_with_their_place() {
+    let wrong = given("[walker]\nserver = { drain-seconds = \"soon\" }\n", &[], &[]).refused();
+    assert!(wrong.starts_with("file:2: walker.server.drain-seconds: ") && wrong.contains("soon"), "{wrong}");
+    let wrong = given("", &[("APP_WALKER__PACE", "brisk")], &[]).refused();
+    assert!(
+        wrong.starts_with("variable APP_WALKER__PACE: walker.pace: ") && wrong.contains("brisk"),
+        "{wrong}"
+    );
+    let wrong = given("walker = 3\n", &[], &[]).refused();
+    assert!(wrong.starts_with("file:1: walker: "), "{wrong}");
+    let wrong = given("[walker\n", &[], &[]).refused();
+    assert!(wrong.contains("is no TOML") && wrong.contains("line 1"), "{wrong}");
+    let sources = Sources { file: Some(Path::new("/nowhere/automap.toml")), ..Sources::default() };
+    assert!(load::<Sample>(&sources).unwrap_err().to_string().contains("/nowhere/automap.toml"));
+}
+
+#[test]
+fn a_refused_setting_is_told_with_the_place_that_set_it() {
+    let loaded = given("[walker.server]\n\ntls-key = \"k\"\n", &[], &[]).load().unwrap();
+    let error = loaded.refuse(&Invalid::new("walker.server.tls-key", "has no certificate"));
+    assert!(error.to_string().ends_with(":3: walker.server.tls-key: has no certificate"), "{error}");
+    let error = loaded.refuse(&Invalid::new("walker.pace", "is too slow"));
+    assert_eq!(error.to_string(), "walker.pace: is too slow");
+}
+
+#[test]
+fn settings_carry_what_their_types_say() {
+    let all = settings::<Sample>();
+    let find = |key: &str| all.iter().find(|setting| setting.key == key).unwrap();
+    let listen = find("walker.server.listen");
+    assert_eq!((listen.kind.as_str(), listen.description.as_str()), ("string", "Where it listens."));
+    assert_eq!(listen.default, "127.0.0.1:1");
+    assert_eq!(find("walker.pace").kind, "slow|fast");
+    assert!(find("walker.token").secret && find("walker.token").optional);
+    assert_eq!(find("walker.server.drain-seconds").kind, "integer");
+}

@@ -18,7 +18,8 @@ Exit codes:
   0  answered
   1  failed: a file, a source or a service
   2  wrong usage: an unknown flag, front end or parameter
-  3  too little data to answer";
+  3  too little data to answer
+  4  `evaluate --compare` found a method worse than before";
 
 /// Finds the root cause of a misbehaving microservice application from its metrics alone.
 #[derive(Debug, Parser)]
@@ -59,7 +60,16 @@ Examples:
     #[command(after_help = "\
 Examples:
   automap evaluate incidents
-  automap evaluate incidents --method evidence --method n-sigma --method random --output json")]
+  automap evaluate incidents --method evidence --method n-sigma --method random --output json
+  automap evaluate incidents --ablations
+  automap evaluate incidents --delay 0.5 --normal-window 1.5      # an alert that is late, little normal behaviour
+  automap evaluate incidents --scores scores.json                 # keep, to compare with later:
+  automap evaluate incidents --compare scores.json
+
+A folder of incident directories is one dataset; each holds what `automap diagnose` reads, and label.json:
+{\"root_cause_services\": [\"cart\"], \"root_cause_metric\": \"cpu\", \"fault_type\": \"cpu_contention\"}, the last two optional.
+
+Exit codes: 0 measured, 1 failed, 2 wrong usage, 4 worse than the scores of --compare")]
     Evaluate(EvaluateArgs),
     /// Build the behaviour graph of a recorded incident, without a diagnosis.
     #[command(after_help = "\
@@ -247,11 +257,26 @@ pub struct EvaluateArgs {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, String)>,
     /// The alert fires so many incident lengths late, or early when negative; the window keeps its length.
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, allow_negative_numbers = true, value_parser = parse_delay)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_delay)]
     pub delay: f64,
     /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted.
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
     pub normal_window: Option<f64>,
+    /// Also measure every variant of the default method with one of its steps changed or left out.
+    #[arg(long)]
+    pub ablations: bool,
+    /// Report also a mean without this dataset; may be given many times.
+    #[arg(long, value_name = "DATASET")]
+    pub exclude: Vec<String>,
+    /// Resamples of the incidents from which the 95 % intervals are taken.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = parse_resamples)]
+    pub bootstrap: usize,
+    /// Write the scores of every incident, to compare a later evaluation with.
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// Fail with exit code 4 when a method is worse than in these scores, or in this JSON report.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
     /// Incidents that run at once; 0 means one per core.
     #[arg(long, default_value_t = 0)]
     pub jobs: usize,
@@ -452,6 +477,13 @@ fn parse_delay(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number of incident lengths from -10 to 10, such as 0.5".into())
 }
 
+fn parse_resamples(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| (100..=100_000).contains(count))
+        .ok_or_else(|| "must be a whole number from 100 to 100000; fewer resamples give no interval".into())
+}
+
 fn parse_factor(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
@@ -489,5 +521,7 @@ mod tests {
         assert_eq!((parse_delay("-0.5"), parse_factor("1.5")), (Ok(-0.5), Ok(1.5)));
         assert!(["NaN", "11", "half", "inf"].iter().all(|text| parse_delay(text).is_err()));
         assert!(["0", "-1", "inf", "NaN", ""].iter().all(|text| parse_factor(text).is_err()));
+        assert_eq!(parse_resamples("2000"), Ok(2000));
+        assert!(["0", "99", "-5", "1e6", "many"].iter().all(|text| parse_resamples(text).is_err()));
     }
 }

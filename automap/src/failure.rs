@@ -17,6 +17,9 @@ pub enum Failure {
     /// There is too little data: exit code 3.
     #[error("{0}")]
     TooLittleData(String),
+    /// An evaluation found a method worse than before: exit code 4.
+    #[error("worse than before, beyond the 95 % interval of the paired difference:{0}")]
+    Worse(String),
     /// Whoever read standard output has gone; there is nobody to tell.
     #[error("standard output was closed")]
     OutputClosed,
@@ -29,6 +32,7 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Usage(_) => 2,
             Self::TooLittleData(_) => 3,
+            Self::Worse(_) => 4,
             Self::OutputClosed => 0,
         })
     }

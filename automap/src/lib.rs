@@ -12,7 +12,7 @@
 //! | [`output`], [`drawing`] | how answers and graphs look |
 //! | [`simulated_incident`], [`recording_writer`] | what the demo replays, and its files |
 //! | [`shell`] | completions and manual pages |
-//! | [`progress`], [`stdout`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
+//! | [`progress`], [`stdout`], [`output_file`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
 
 pub mod answer;
 pub mod arguments;
@@ -27,6 +27,7 @@ pub mod graph;
 pub mod incident_request;
 mod named_value;
 pub mod output;
+pub mod output_file;
 pub mod progress;
 pub mod recording_writer;
 pub mod services;

@@ -1,126 +1,124 @@
-//! `automap evaluate`: how often each method finds the root cause of labelled incidents.
+//! `automap evaluate`: how often each method finds the root cause of labelled incidents, and how sure that is.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`discover`], [`label`], [`case`] | incidents, their answers, and both checked before the first diagnosis |
+//! | [`alert`], [`recording_times`] | alerts that are late or early, and normal windows that are cut |
+//! | [`contender`] | what is compared |
+//! | [`run`], [`outcome`], [`measured`] | the diagnoses, scored |
+//! | [`precision`], [`figure`], [`bootstrap`] | PR@K, the figures of it, and their intervals |
+//! | [`confidence_curves`], [`confusion`], [`knowable`] | what else is counted |
+//! | [`report`], [`confidence_report`], [`fault_report`], [`metric_report`] | all of it together |
+//! | [`scores`] | what a later evaluation is held against |
+//! | [`peak_memory`] | what it cost |
 
 pub mod alert;
+pub mod bootstrap;
 pub mod case;
+pub mod confidence_curves;
+pub mod confidence_report;
+pub mod confusion;
+pub mod contender;
 pub mod discover;
+pub mod fault_report;
+pub mod figure;
+pub mod knowable;
 pub mod label;
+pub mod measured;
+pub mod metric_report;
+pub mod outcome;
+pub mod peak_memory;
 pub mod precision;
 pub mod recording_times;
 pub mod report;
+pub mod run;
+pub mod scores;
 
-use std::time::Instant;
+#[cfg(test)]
+pub(crate) mod test_measured;
 
-use automap_proto::{method::Method, v1};
-use automap_walker::parameters::MethodParameters;
-use futures::StreamExt as _;
+use automap_proto::invalid::did_you_mean;
 
 use crate::{
     arguments::{AnswerFormat, EvaluateArgs},
     embedded::Embedded,
     failure::Failure,
     output::evaluation_table,
-    progress::counting_bar,
+    output_file::OutputFile,
     stdout,
     walker_client::WalkerClient,
 };
-use case::{Case, CaseSet, Handicap, read_cases};
-use precision::expected_precision;
-use report::{DatasetReport, MethodReport, Outcome, Report};
-
-/// Most diagnoses at once: what the walker lets wait.
-const MAX_JOBS: usize = 128;
+use case::{CaseSet, Handicap, read_cases};
+use report::{Report, Settings};
+use scores::ScoresFile;
 
 /// Runs the command.
 ///
 /// # Errors
-/// No incident is found, a label cannot be read, or the services cannot start. An incident that cannot be diagnosed
-/// is a miss, and is named.
+/// No incident is found, a label cannot be read, a flag does not fit the incidents, a file cannot be written, or the
+/// services cannot start: all told before the first diagnosis. A contender got worse than in the scores that it is
+/// compared with. An incident that cannot be diagnosed is a miss, and is named.
 pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
-    let settings = args.settings.iter().cloned().collect();
-    MethodParameters::default().with_overrides(&settings)?;
-    let datasets = discover::datasets(&args.directories)?;
+    let contenders =
+        contender::contenders(&args.methods, &args.settings.iter().cloned().collect(), args.ablations)?;
     let scratch = tempfile::tempdir()?;
     let handicap = Handicap { delay: args.delay, normal_window: args.normal_window };
-    let sets = read_cases(&datasets, handicap, scratch.path())?;
+    let sets = read_cases(&discover::datasets(&args.directories)?, handicap, scratch.path())?;
+    check_excluded(&args.exclude, &sets)?;
+    let old = match &args.compare {
+        None => None,
+        Some(path) => {
+            let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
+            let incidents: Vec<&str> =
+                sets.iter().flat_map(|set| set.cases.iter().map(|case| case.id.as_str())).collect();
+            Some(ScoresFile::read(path, handicap, &names, &incidents)?)
+        }
+    };
+    let scores_file = args.scores.as_deref().map(|path| OutputFile::prepare("--scores", path)).transpose()?;
+
     // History would make the answers depend on the order of the incidents: each evaluation begins with none.
     let memory = tempfile::tempdir()?;
     let services = Embedded::start(memory.path()).await?;
     let walker = WalkerClient::new(&services.addresses().walker)?;
-    let report = evaluate(&args, &sets, &walker).await;
+    let measured = run::measure(&walker, sets, contenders, args.seed, args.jobs).await;
     services.stop().await?;
-    let report = report?;
-    match args.output {
-        AnswerFormat::Json => stdout::print_json(&report),
-        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report)),
-    }
-}
+    let measured = measured?;
 
-async fn evaluate(args: &EvaluateArgs, sets: &[CaseSet], walker: &WalkerClient) -> Result<Report, Failure> {
-    let methods = if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = if args.jobs == 0 { cores } else { args.jobs.min(MAX_JOBS) };
-    let total = sets.iter().map(|set| set.cases.len()).sum::<usize>() * methods.len();
-    let bar = counting_bar(total, "diagnoses");
-    let mut reports = Vec::new();
-    for set in sets {
-        let mut rows = Vec::new();
-        for &method in &methods {
-            let runs = set.cases.iter().map(|case| async {
-                let outcome = score(args, walker, method, case).await;
-                bar.inc(1);
-                outcome
-            });
-            // Ordered, so that sums do not depend on which diagnosis ended first.
-            let outcomes: Vec<Result<Outcome, Failure>> =
-                futures::stream::iter(runs).buffered(jobs).collect().await;
-            let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
-            rows.push(MethodReport::new(method, &outcomes));
-        }
-        reports.push(DatasetReport { name: set.name.clone(), incidents: set.cases.len(), methods: rows });
-    }
-    bar.finish_and_clear();
-    Ok(Report::new(reports))
-}
-
-/// Diagnoses one incident and compares with its label.
-async fn score(
-    args: &EvaluateArgs,
-    walker: &WalkerClient,
-    method: Method,
-    case: &Case,
-) -> Result<Outcome, Failure> {
-    let settings = v1::DiagnosisSettings {
-        method: method.to_wire().into(),
+    let settings = Settings {
         seed: args.seed,
-        parameters: args.settings.iter().cloned().collect(),
-        want_graph: false,
-        record: false,
+        delay: args.delay,
+        normal_window: args.normal_window,
+        bootstrap: args.bootstrap,
+        exclude: args.exclude.clone(),
     };
-    let began = Instant::now();
-    let answer = match &case.request {
-        Ok(request) => {
-            let (message, metrics_file) = request.clone().into_message(settings);
-            walker.diagnose(message, &metrics_file, &|_| {}).await
-        }
-        Err(failure) => Err(Failure::Usage(failure.to_string())),
-    };
-    let seconds = began.elapsed().as_secs_f64();
-    match answer {
-        Ok(answer) => {
-            let scored: Vec<(f64, bool)> = answer
-                .ranking
-                .services()
-                .iter()
-                .map(|ranked| (ranked.score, case.label.names(&ranked.service)))
-                .collect();
-            let precision = expected_precision(&scored, case.label.root_cause_services.len());
-            Ok(Outcome { precision, seconds, refused: false })
-        }
-        // An incident may be refused; a service that fails says nothing about the method.
-        Err(failure) if failure.is_of_service() => Err(failure),
-        Err(failure) => {
-            stdout::warning(&format!("{method} gave no answer to {}: {failure}", case.id));
-            Ok(Outcome { precision: [0.0; precision::MAX_K], seconds, refused: true })
-        }
+    let report = Report::new(&measured, settings);
+    if let Some(file) = scores_file {
+        file.finish(&ScoresFile::new(&measured, handicap).to_text())?;
     }
+    match args.output {
+        AnswerFormat::Json => stdout::print_json(&report)?,
+        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report))?,
+    }
+    let worse = old.map_or_else(Vec::new, |old| old.regressions(&measured, args.bootstrap, args.seed));
+    if worse.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Worse(worse.iter().map(|one| format!("\n  {one}")).collect()))
+}
+
+/// # Errors
+/// A dataset to leave out is none of those found, or none would be left.
+fn check_excluded(excluded: &[String], sets: &[CaseSet]) -> Result<(), Failure> {
+    let names = || sets.iter().map(|set| set.name.as_str());
+    if let Some(unknown) = excluded.iter().find(|name| !names().any(|known| known == name.as_str())) {
+        let hint = did_you_mean(unknown, names()).map_or_else(
+            || format!("; the datasets are {}", names().collect::<Vec<_>>().join(", ")),
+            |near| format!("; did you mean {near}?"),
+        );
+        return Err(Failure::Usage(format!("--exclude {unknown}: is no dataset{hint}")));
+    }
+    if names().all(|name| excluded.iter().any(|other| other == name)) {
+        return Err(Failure::Usage("--exclude leaves no dataset; exclude fewer".into()));
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! How answers look: tables for people, JSON for programs.
+//! How answers look: tables and pages for people, JSON for programs.
 
 pub mod diagnosis_json;
 pub mod diagnosis_text;

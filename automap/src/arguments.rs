@@ -61,7 +61,7 @@ Examples:
 Examples:
   automap evaluate incidents
   automap evaluate incidents --method evidence --method n-sigma --method random --output json
-  automap evaluate incidents --ablations
+  automap evaluate incidents --ablations --report report.html
   automap evaluate incidents --delay 0.5 --normal-window 1.5      # an alert that is late, little normal behaviour
   automap evaluate incidents --scores scores.json                 # keep, to compare with later:
   automap evaluate incidents --compare scores.json
@@ -271,6 +271,9 @@ pub struct EvaluateArgs {
     /// Resamples of the incidents from which the 95 % intervals are taken.
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = parse_resamples)]
     pub bootstrap: usize,
+    /// Write a report for people as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Write the scores of every incident, to compare a later evaluation with.
     #[arg(long, value_name = "FILE")]
     pub scores: Option<PathBuf>,

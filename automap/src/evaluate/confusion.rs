@@ -15,15 +15,15 @@ pub struct Confusion {
     pub counts: Vec<Vec<f64>>,
 }
 
+/// What was at fault, and what was answered first.
+pub type FaultAndAnswer<'a> = (&'a [String], &'a [String]);
+
 impl Confusion {
     /// Counts (at fault, answered first) pairs. Several at fault share their incident, and so do several answers;
     /// an incident without an answer adds nothing but its row.
-    pub fn new(pairs: &[(&[String], &[String])]) -> Self {
-        let names = |side: fn(&(&[String], &[String])) -> Vec<String>| -> Vec<String> {
-            pairs.iter().flat_map(side).collect::<BTreeSet<String>>().into_iter().collect()
-        };
-        let actual = names(|pair| pair.0.to_vec());
-        let answered = names(|pair| pair.1.to_vec());
+    pub fn new(pairs: &[FaultAndAnswer<'_>]) -> Self {
+        let actual = sorted(pairs.iter().flat_map(|pair| pair.0));
+        let answered = sorted(pairs.iter().flat_map(|pair| pair.1));
         let place = |list: &[String]| -> BTreeMap<String, usize> {
             list.iter().cloned().enumerate().map(|(index, name)| (name, index)).collect()
         };
@@ -39,6 +39,11 @@ impl Confusion {
         }
         Self { actual, answered, counts }
     }
+}
+
+/// Each name once.
+fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    names.cloned().collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ use crate::{
     arguments::{AnswerFormat, EvaluateArgs},
     embedded::Embedded,
     failure::Failure,
-    output::evaluation_table,
+    output::{evaluation_page, evaluation_table},
     output_file::OutputFile,
     stdout,
     walker_client::WalkerClient,
@@ -74,6 +74,7 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
             Some(ScoresFile::read(path, handicap, &names, &incidents)?)
         }
     };
+    let page = args.report.as_deref().map(|path| OutputFile::prepare("--report", path)).transpose()?;
     let scores_file = args.scores.as_deref().map(|path| OutputFile::prepare("--scores", path)).transpose()?;
 
     // History would make the answers depend on the order of the incidents: each evaluation begins with none.
@@ -92,6 +93,9 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         exclude: args.exclude.clone(),
     };
     let report = Report::new(&measured, settings);
+    if let Some(file) = page {
+        file.finish(&evaluation_page::render(&report)?)?;
+    }
     if let Some(file) = scores_file {
         file.finish(&ScoresFile::new(&measured, handicap).to_text())?;
     }

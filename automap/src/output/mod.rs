@@ -2,5 +2,7 @@
 
 pub mod diagnosis_json;
 pub mod diagnosis_text;
+pub mod evaluation_charts;
+pub mod evaluation_page;
 pub mod evaluation_table;
 pub mod graph_json;

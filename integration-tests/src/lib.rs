@@ -5,6 +5,7 @@
 //! | [`command`] | the command `automap`, run to its end |
 //! | [`processes`] | services on free loopback ports, as one process or as four |
 //! | [`otlp_receiver`] | a receiver of spans |
+//! | [`foreign`] | clients that others wrote |
 //! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
 //! | [`skeletons`] | skeletons by the command and by causal-learn |
@@ -13,6 +14,7 @@
 
 pub mod answers;
 pub mod command;
+pub mod foreign;
 pub mod http;
 pub mod otlp_receiver;
 pub mod processes;

@@ -10,6 +10,7 @@
 mod admin_port;
 mod bad_input;
 mod causal_learn;
+mod contract;
 mod demo;
 mod deployment;
 mod graph;

@@ -13,6 +13,7 @@ mod causal_learn;
 mod contract;
 mod demo;
 mod deployment;
+mod foreign_clients;
 mod graph;
 mod hostile_messages;
 mod large_input;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use automap_proto::{
     method::Method,
-    metric::MetricKind,
+    metric::{METRIC_COUNT, MetricKind},
     settings::{Bins, CiTest},
 };
 use automap_service_kit::logging::LogFormat;
@@ -77,6 +77,9 @@ Examples:
   automap graph incident --output svg > graph.svg
   automap graph incident --window normal --metrics latency,cpu --alpha 0.01 --output json")]
     Graph(GraphArgs),
+    /// Measure what computations cost on this machine.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Run one of the services, or all of them in one process.
     #[command(after_help = "\
 Examples:
@@ -111,6 +114,7 @@ impl Command {
             Self::Diagnose(_) => "diagnose",
             Self::Evaluate(_) => "evaluate",
             Self::Graph(_) => "graph",
+            Self::Bench(_) => "bench",
             Self::Serve(_) => "serve",
             Self::Config(_) => "config",
             Self::Completions(_) => "completions",
@@ -324,6 +328,55 @@ pub struct GraphArgs {
     pub output: GraphFormat,
 }
 
+/// Subcommands of `bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Build behaviour graphs of a generated load, beside the bare matrix products of the same size.
+    #[command(after_help = "\
+Examples:
+  automap bench graph --services 1000
+  automap bench graph --services 300 --shared-load --output json")]
+    Graph(BenchGraphArgs),
+}
+
+/// Arguments of `bench graph`.
+#[derive(Debug, Args)]
+pub struct BenchGraphArgs {
+    /// Services.
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = parse_count)]
+    pub services: usize,
+    /// Samples of each series.
+    #[arg(long, value_name = "T", default_value_t = 720, value_parser = parse_count)]
+    pub samples: usize,
+    /// Metric types, 1 to 7.
+    #[arg(long, value_name = "M", default_value_t = 7, value_parser = parse_metric_count)]
+    pub metrics: usize,
+    /// Let all series follow one load, as where all requests come in through one front end.
+    #[arg(long)]
+    pub shared_load: bool,
+    /// Conditional independence test: fisher-z, chi2 or g2.
+    #[arg(long, value_name = "TEST", default_value = "fisher-z")]
+    pub ci_test: CiTest,
+    /// Significance level of the tests; without it .01, whichever the test.
+    #[arg(long)]
+    pub alpha: Option<f64>,
+    /// Bins of equal frequency for chi2 and g2: 2, 3 or 5.
+    #[arg(long, value_name = "N", default_value_t)]
+    pub bins: Bins,
+    /// Largest number of services to condition on.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub max_condition: usize,
+    /// Threads that build.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = parse_count)]
+    pub threads: usize,
+    /// Seeds the load.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How the figures are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
@@ -492,6 +545,20 @@ fn parse_factor(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|factor: &f64| *factor > 0.0 && *factor <= 1e6)
         .ok_or_else(|| "must be a positive number of incident lengths, such as 1.5".into())
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=100_000).contains(&count) => Ok(count),
+        _ => Err("use a whole number from 1 to 100000".into()),
+    }
+}
+
+fn parse_metric_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=METRIC_COUNT).contains(&count) => Ok(count),
+        _ => Err(format!("use a whole number from 1 to {METRIC_COUNT}")),
+    }
 }
 
 fn parse_log_format(name: &str) -> Result<LogFormat, String> {

@@ -5,6 +5,7 @@
 //! | [`arguments`] | the command line and its help |
 //! | [`demo`], [`diagnose`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
+//! | [`bench`] | generated loads and what they cost |
 //! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
 //! | [`embedded`] | the four services in this process |
 //! | [`walker_client`] | upload, progress, answer |
@@ -16,6 +17,7 @@
 
 pub mod answer;
 pub mod arguments;
+pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod diagnose;
@@ -40,7 +42,7 @@ pub mod walker_client;
 
 use std::process::ExitCode;
 
-use arguments::{Cli, Command};
+use arguments::{BenchCommand, Cli, Command};
 use automap_service_kit::telemetry::{self, Process, Telemetry};
 use failure::Failure;
 use tracing::Instrument as _;
@@ -91,6 +93,7 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Diagnose(args) => diagnose::run(args).await,
         Command::Evaluate(args) => evaluate::run(args).await,
         Command::Graph(args) => graph::run(args).await,
+        Command::Bench(BenchCommand::Graph(args)) => bench::graph::run(&args),
         Command::Serve(args) => services::serve(args).await,
         Command::Config(command) => config::run(command),
         Command::Completions(args) => shell::completions(&args),

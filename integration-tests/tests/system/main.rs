@@ -9,6 +9,7 @@
 
 mod admin_port;
 mod bad_input;
+mod bench;
 mod causal_learn;
 mod contract;
 mod demo;

@@ -1,0 +1,114 @@
+//! `automap bench graph`: whole builds on a generated load, beside the bare matrix products of the same size.
+
+use std::{
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use automap_graph_builder::{
+    build::{BuiltGraph, build},
+    standardise::{Standardised, select},
+};
+use automap_proto::{frame::MetricFrame, settings::GraphSettings};
+use ndarray::{Axis, Slice};
+use rayon::ThreadPoolBuilder;
+
+use super::{
+    load::Load,
+    meter::{Cost, measure, peak_memory},
+    report::Report,
+};
+use crate::{
+    arguments::{AnswerFormat, BenchGraphArgs},
+    failure::Failure,
+    stdout,
+};
+
+/// Rows that the bare product multiplies at once: enough for the kernel's best speed, few enough to skip most of the
+/// lower triangle.
+const PRODUCT_BLOCK: usize = 128;
+/// Short computations are repeated for so long, and their median counts.
+const REPEAT_FOR: Duration = Duration::from_millis(400);
+const MOST_REPETITIONS: usize = 101;
+
+/// Runs the command.
+///
+/// # Errors
+/// A flag is wrong, or the threads cannot be started.
+pub fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
+    let load = Load {
+        services: args.services,
+        samples: args.samples,
+        metrics: args.metrics,
+        shared: args.shared_load,
+        seed: args.seed,
+    };
+    let alpha = args.alpha.unwrap_or(0.01);
+    let settings = GraphSettings::new(args.ci_test, alpha, args.max_condition, load.kinds().to_vec())?
+        .with_bins(args.bins);
+    let frame = load.generate()?;
+    let report = bench(&frame, &load, &settings, args.threads)?;
+    match args.output {
+        AnswerFormat::Table => stdout::print(&report.table()),
+        AnswerFormat::Json => stdout::print_json(&report),
+    }
+}
+
+/// Builds the graph of `frame` as often as it takes to time it, on `threads` threads, and the bare products.
+///
+/// # Errors
+/// The threads cannot be started, or the build failed.
+pub fn bench(
+    frame: &MetricFrame,
+    load: &Load,
+    settings: &GraphSettings,
+    threads: usize,
+) -> anyhow::Result<Report> {
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start the threads")?;
+    let rows: Vec<usize> = (0..frame.grid().samples()).collect();
+    let build_once = || -> anyhow::Result<BuiltGraph> {
+        let never = AtomicBool::new(false);
+        Ok(pool.install(|| build(frame, &rows, settings, None, &never, &mut |_| {}))?)
+    };
+    let ((built, first), peak_memory) = peak_memory(|| measure(build_once));
+    let built = built?;
+    let cost = median_cost(first, || {
+        build_once().ok();
+    });
+    let product = matrix_products(frame, settings, &rows);
+    Ok(Report::new(load, settings, threads, &built, cost, product, peak_memory))
+}
+
+/// The median of a first cost and of as many more as fit into the time.
+fn median_cost(first: Cost, mut compute: impl FnMut()) -> Cost {
+    let mut costs = vec![first];
+    let begin = Instant::now();
+    while first.wall + begin.elapsed() < REPEAT_FOR && costs.len() < MOST_REPETITIONS {
+        costs.push(measure(&mut compute).1);
+    }
+    costs.sort_by_key(|cost| cost.cpu);
+    costs[costs.len() / 2]
+}
+
+/// The cost of the upper triangle of each metric type's correlation matrix, as a matrix product alone, on one thread.
+fn matrix_products(frame: &MetricFrame, settings: &GraphSettings, rows: &[usize]) -> Cost {
+    let mut total = Cost::default();
+    for &metric in settings.metrics() {
+        let standardised = Standardised::new(select(frame, rows, metric));
+        let values = standardised.values();
+        let multiply = || {
+            for start in (0..values.nrows()).step_by(PRODUCT_BLOCK) {
+                let end = (start + PRODUCT_BLOCK).min(values.nrows());
+                let block = values.slice_axis(Axis(0), Slice::from(start..end));
+                let rest = values.slice_axis(Axis(0), Slice::from(start..));
+                std::hint::black_box(block.dot(&rest.t()));
+            }
+        };
+        let first = measure(multiply).1;
+        let cost = median_cost(first, multiply);
+        total.cpu += cost.cpu;
+        total.wall += cost.wall;
+    }
+    total
+}

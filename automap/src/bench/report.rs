@@ -1,0 +1,114 @@
+//! What a benchmark found.
+
+use automap_graph_builder::build::BuiltGraph;
+use automap_proto::settings::GraphSettings;
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use serde::Serialize;
+
+use super::{load::Load, meter::Cost};
+
+/// Costs of whole builds and of the bare matrix products of the same size, from one run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// n.
+    pub services: usize,
+    /// T.
+    pub samples: usize,
+    /// Metric types.
+    pub metrics: usize,
+    /// Whether all series follow one load.
+    pub shared_load: bool,
+    /// The conditional independence test.
+    pub ci_test: &'static str,
+    /// Its level.
+    pub alpha: f64,
+    /// Largest conditioning set.
+    pub max_condition: usize,
+    /// Threads of the builds.
+    pub threads: usize,
+    /// Conditional independence tests of one build.
+    pub tests: u64,
+    /// Edges of the graph; an undirected edge counts once.
+    pub edges: usize,
+    /// Time on cores of one build, the median of the builds, seconds.
+    pub cpu_seconds: f64,
+    /// Time on the clock of that build, seconds.
+    pub wall_seconds: f64,
+    /// Time on one core of the matrix products alone, seconds.
+    pub matrix_product_cpu_seconds: f64,
+    /// `cpu_seconds` / `matrix_product_cpu_seconds`.
+    pub build_to_product: f64,
+    /// Tests per second of time on cores.
+    pub tests_per_cpu_second: f64,
+    /// Memory of the first build at its peak beside its input; absent where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+impl Report {
+    /// Puts the figures together.
+    pub fn new(
+        load: &Load,
+        settings: &GraphSettings,
+        threads: usize,
+        built: &BuiltGraph,
+        cost: Cost,
+        product: Cost,
+        peak_memory_bytes: Option<u64>,
+    ) -> Self {
+        let (cpu_seconds, product_seconds) = (cost.cpu.as_secs_f64(), product.cpu.as_secs_f64());
+        Self {
+            services: load.services,
+            samples: load.samples,
+            metrics: load.kinds().len(),
+            shared_load: load.shared,
+            ci_test: settings.ci_test().name(),
+            alpha: settings.alpha(),
+            max_condition: settings.max_condition(),
+            threads,
+            tests: built.tests,
+            edges: built.graph.drawn_edges().count(),
+            cpu_seconds,
+            wall_seconds: cost.wall.as_secs_f64(),
+            matrix_product_cpu_seconds: product_seconds,
+            build_to_product: cpu_seconds / product_seconds,
+            tests_per_cpu_second: built.tests as f64 / cpu_seconds,
+            peak_memory_bytes,
+        }
+    }
+
+    /// The figures for a person.
+    pub fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header(["figure", "value"]);
+        let load = format!(
+            "{} services x {} samples x {} metrics{}",
+            self.services,
+            self.samples,
+            self.metrics,
+            if self.shared_load { ", shared load" } else { "" }
+        );
+        let test = format!("{} at {}, up to {} conditions", self.ci_test, self.alpha, self.max_condition);
+        let memory =
+            self.peak_memory_bytes.map_or("unknown".into(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
+        for (figure, value) in [
+            ("load", load),
+            ("test", test),
+            ("threads", self.threads.to_string()),
+            ("tests", self.tests.to_string()),
+            ("edges", self.edges.to_string()),
+            ("wall s", format!("{:.4}", self.wall_seconds)),
+            ("cpu s", format!("{:.4}", self.cpu_seconds)),
+            ("matrix products, cpu s", format!("{:.4}", self.matrix_product_cpu_seconds)),
+            ("build / products", format!("{:.2}", self.build_to_product)),
+            ("million tests per cpu s", format!("{:.1}", self.tests_per_cpu_second / 1e6)),
+            ("peak memory beside the input, MB", memory),
+        ] {
+            table.add_row([figure.to_owned(), value]);
+        }
+        if let Some(column) = table.column_mut(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        format!("{table}\n")
+    }
+}

@@ -10,9 +10,11 @@
 //! | [`recording`] | incident directories for tests |
 //! | [`skeletons`] | skeletons by the command and by causal-learn |
 //! | [`python`] | scripts around other implementations |
+//! | [`browser`] | a browser without a window, and what it fetches |
 //! | [`answers`] | JSON answers without what may differ from run to run |
 
 pub mod answers;
+pub mod browser;
 pub mod command;
 pub mod foreign;
 pub mod http;

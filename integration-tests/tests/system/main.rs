@@ -14,6 +14,7 @@ mod causal_learn;
 mod contract;
 mod demo;
 mod deployment;
+mod evaluation;
 mod foreign_clients;
 mod graph;
 mod hostile_messages;

@@ -82,7 +82,7 @@ fn description(frame: &MetricFrame) -> v1::GraphDescription {
             rows: rows(0, frame.grid().samples() as u64),
         }],
         front_end: frame.services()[0].clone(),
-        throughput_rows: Vec::new(),
+        ..v1::GraphDescription::default()
     }
 }
 
@@ -181,6 +181,25 @@ async fn answers_are_those_of_the_algorithm() {
     assert_eq!(answer.throughput[0].services, frame.services());
     let (values, _) = answer.throughput[0].r_squared.as_chunks::<8>();
     assert_eq!(values.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect::<Vec<_>>(), fit.r_squared);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_graph_of_a_call_may_be_tested_less_deeply() {
+    let service = start(GraphBuilderConfig::default()).await;
+    let frame = shared_load(12, 150, 1.0, 2).frame();
+    let mut asked = description(&frame);
+    asked.selections.push(v1::RowSelection { name: "skeleton".into(), rows: rows(0, 150) });
+    asked.max_conditions.insert("skeleton".into(), 0);
+    let answer = call(&service.client, upload(asked.clone(), &frame)).await.unwrap();
+    let all: Vec<usize> = (0..150).collect();
+    for (graph, level) in answer.graphs.iter().zip([3, 0]) {
+        let settings = GraphSettings::default().with_max_condition(level);
+        let expected = build(&frame, &all, &settings, None, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        assert_eq!(graph.graph(), expected.graph);
+    }
+    asked.max_conditions.insert("skeletno".into(), 0);
+    let error = call(&service.client, upload(asked, &frame)).await.err().unwrap();
+    assert!(error.message().contains("skeletno is the name of no selection"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

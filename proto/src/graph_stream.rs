@@ -6,6 +6,7 @@ use crate::{
     behavior_graph::{BehaviorGraph, edge_from_wire},
     invalid::Invalid,
     metric::{METRIC_COUNT, MetricKind},
+    throughput::ThroughputFit,
     v1::{self, build_graph_response::Part},
 };
 
@@ -25,6 +26,15 @@ pub struct BuiltGraph {
 pub struct GraphAssembler {
     finished: BTreeMap<String, BuiltGraph>,
     open: Option<OpenGraph>,
+    throughput: Option<OpenFit>,
+}
+
+/// A throughput fit of which not all parts may have come.
+#[derive(Debug, Default)]
+struct OpenFit {
+    services: Vec<String>,
+    /// Little-endian doubles.
+    r_squared: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -63,7 +73,11 @@ impl GraphAssembler {
                     open.built.graph.set_edge(edge.from as usize, edge.to as usize, weights)?;
                 }
             }
-            Part::Throughput(_) => {}
+            Part::Throughput(part) => {
+                let fit = self.throughput.get_or_insert_default();
+                fit.services.extend(part.services);
+                fit.r_squared.extend_from_slice(&part.r_squared);
+            }
         }
         Ok(None)
     }
@@ -75,6 +89,21 @@ impl GraphAssembler {
     pub fn finish(mut self) -> Result<BTreeMap<String, BuiltGraph>, Invalid> {
         self.close()?;
         Ok(self.finished)
+    }
+
+    /// All graphs by the name of their selection, and the throughput fit where one was asked for.
+    ///
+    /// # Errors
+    /// The last graph or the fit ended early, or a share is none.
+    pub fn finish_with_throughput(
+        mut self,
+    ) -> Result<(BTreeMap<String, BuiltGraph>, Option<ThroughputFit>), Invalid> {
+        let fit = self.throughput.take().map(|fit| {
+            let (values, _) = fit.r_squared.as_chunks::<{ size_of::<f64>() }>();
+            let values = values.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+            ThroughputFit::new(fit.services, values)
+        });
+        Ok((self.finish()?, fit.transpose()?))
     }
 
     fn close(&mut self) -> Result<(), Invalid> {
@@ -133,6 +162,25 @@ mod tests {
         assembler.push(edges()).unwrap();
         let graphs = assembler.finish().unwrap();
         assert_eq!((graphs["incident"].tests, graphs["incident"].graph.edges().len()), (3, 1));
+    }
+
+    #[test]
+    fn a_throughput_fit_is_put_together_from_its_parts() {
+        let part = |services: &[&str], values: &[f64]| {
+            Part::Throughput(v1::ThroughputFit {
+                services: services.iter().map(|name| (*name).to_owned()).collect(),
+                r_squared: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            })
+        };
+        let mut assembler = GraphAssembler::default();
+        assembler.push(part(&["a", "b", "c"], &[0.1, 0.2])).unwrap();
+        assembler.push(part(&[], &[0.3])).unwrap();
+        let fit = assembler.finish_with_throughput().unwrap().1.unwrap();
+        assert_eq!(fit.between(2, 1), Some(0.3));
+        let mut early = GraphAssembler::default();
+        early.push(part(&["a", "b", "c"], &[0.1])).unwrap();
+        assert!(early.finish_with_throughput().is_err());
+        assert_eq!(GraphAssembler::default().finish_with_throughput().unwrap().1, None);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`profile`] | service profiles and classes |
 //! | [`graph_stream`] | behaviour graphs cut into parts, and put together again |
 //! | [`method`] | ranking methods |
+//! | [`throughput`] | how much of one service's throughput that of another explains |
 //! | [`settings`] | how behaviour graphs are built |
 //! | [`ranking`] | ranked services with their evidence |
 //! | [`assessment`] | how far an answer can be trusted |
@@ -35,6 +36,7 @@ pub mod metric;
 pub mod profile;
 pub mod ranking;
 pub mod settings;
+pub mod throughput;
 pub mod time;
 
 /// Messages, clients and servers generated from the .proto files.

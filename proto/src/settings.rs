@@ -199,6 +199,12 @@ impl GraphSettings {
         self
     }
 
+    /// The same settings with another largest conditioning set.
+    #[must_use]
+    pub fn with_max_condition(&self, max_condition: usize) -> Self {
+        Self { max_condition, ..self.clone() }
+    }
+
     /// The test.
     pub const fn ci_test(&self) -> CiTest {
         self.ci_test

@@ -1,6 +1,6 @@
 //! The behaviour graph of an incident, compared with normal behaviour and with the past.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use automap_proto::{
     behavior_graph::BehaviorGraph,
@@ -19,11 +19,14 @@ use automap_service_kit::{
 use prost::Message as _;
 
 use crate::{
-    graph_plan::{GraphPlan, INCIDENT_GRAPH, graph_settings, normal_graph_name},
+    evidence::{call_graph_fit::CiShares, judge::guarded_rows},
+    graph_plan::{
+        GraphPlan, INCIDENT_GRAPH, SKELETON_GRAPH, SKELETON_LEVEL, graph_settings, normal_graph_name,
+    },
     listener::Listener,
     memory::incident_id,
-    parameters::AutomapParameters,
-    peers::Peers,
+    parameters::MethodParameters,
+    peers::{GraphOrder, Peers},
     ranker::GraphInput,
     stages::Stages,
 };
@@ -44,6 +47,8 @@ pub(crate) struct GraphFindings {
 
 /// Builds the graphs of a diagnosis and has them compared with normal behaviour and past incidents.
 ///
+/// The throughput fit is taken over the rows that are surely normal, the CI shares over all.
+///
 /// # Errors
 /// The graph-builder failed, or the profiler answered what cannot be. Without the profiler the findings carry uniform
 /// weights and a warning.
@@ -52,22 +57,33 @@ pub(crate) async fn graph_findings(
     frame: &Arc<MetricFrame>,
     context: &IncidentContext,
     rows: &WindowRows,
-    parameters: &AutomapParameters,
+    parameters: &MethodParameters,
     listener: &dyn Listener,
     stages: &mut Stages,
 ) -> Result<GraphFindings, ServiceError> {
+    let normal = &guarded_rows(frame, rows, &parameters.evidence).normal;
+    let parameters = &parameters.automap;
     let plan = GraphPlan::new(rows);
     let settings = graph_settings(parameters);
-    let mut selections = vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone())];
+    let mut selections =
+        vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone()), (SKELETON_GRAPH.to_owned(), rows.all())];
     selections.extend(
         plan.normal.iter().enumerate().map(|(index, window)| (normal_graph_name(index), window.clone())),
     );
-    let mut graphs =
-        peers.build_graphs(Arc::clone(frame), &settings, context.front_end(), &selections, listener).await?;
+    let graph_count = selections.len();
+    let order = GraphOrder {
+        settings: settings.clone(),
+        front_end: context.front_end(),
+        selections,
+        max_conditions: BTreeMap::from([(SKELETON_GRAPH.to_owned(), SKELETON_LEVEL)]),
+        throughput_rows: normal,
+    };
+    let (mut graphs, throughput) = peers.build_graphs(Arc::clone(frame), order, listener).await?;
+    let shares = graphs.remove(SKELETON_GRAPH).map(|skeleton| CiShares::new(frame, &skeleton.graph));
     let built = graphs
         .remove(INCIDENT_GRAPH)
         .ok_or_else(|| ServiceError::internal("the graph-builder left out the incident graph"))?;
-    sizes::record_graphs(selections.len(), built.graph.edges().len(), built.tests);
+    sizes::record_graphs(graph_count, built.graph.edges().len(), built.tests);
     stages.end("graph");
 
     let normal_graphs: Vec<v1::NormalGraph> = plan
@@ -106,6 +122,8 @@ pub(crate) async fn graph_findings(
             profiles: Vec::new(),
             correlations: built.correlations,
             weights: [1.0 / METRIC_COUNT as f64; METRIC_COUNT],
+            throughput,
+            shares,
         },
         tests: built.tests,
         normal_windows: 0,

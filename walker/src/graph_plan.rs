@@ -58,6 +58,11 @@ impl GraphPlan {
 /// The name under which the incident graph is asked for.
 pub const INCIDENT_GRAPH: &str = "incident";
 
+/// The name under which the skeleton is asked for that tells how well pairs of services hang together.
+pub const SKELETON_GRAPH: &str = "skeleton";
+/// Its largest conditioning set: deeper tests leave too few edges to tell good pairs from bad.
+pub const SKELETON_LEVEL: u32 = 1;
+
 /// The name under which the graph of normal window `index` is asked for.
 pub fn normal_graph_name(index: usize) -> String {
     format!("normal-{index}")

@@ -14,7 +14,7 @@ use crate::{
     graph_plan::{INCIDENT_GRAPH, impact_settings},
     listener::Listener,
     parameters::AutomapParameters,
-    peers::Peers,
+    peers::{GraphOrder, Peers},
     ranker::GraphInput,
     stages::Stages,
 };
@@ -32,10 +32,13 @@ pub(crate) async fn impact_graph(
     listener: &dyn Listener,
     stages: &mut Stages,
 ) -> Result<GraphFindings, ServiceError> {
-    let settings = impact_settings(parameters);
-    let selection = [(INCIDENT_GRAPH.to_owned(), rows.all())];
-    let mut graphs =
-        peers.build_graphs(Arc::clone(frame), &settings, context.front_end(), &selection, listener).await?;
+    let order = GraphOrder {
+        settings: impact_settings(parameters),
+        front_end: context.front_end(),
+        selections: vec![(INCIDENT_GRAPH.to_owned(), rows.all())],
+        ..GraphOrder::default()
+    };
+    let (mut graphs, _) = peers.build_graphs(Arc::clone(frame), order, listener).await?;
     let built = graphs
         .remove(INCIDENT_GRAPH)
         .ok_or_else(|| ServiceError::internal("the graph-builder left out the impact graph"))?;
@@ -46,6 +49,8 @@ pub(crate) async fn impact_graph(
             profiles: Vec::new(),
             correlations: built.correlations,
             weights: [1.0 / METRIC_COUNT as f64; METRIC_COUNT],
+            throughput: None,
+            shares: None,
         },
         tests: built.tests,
         normal_windows: 0,

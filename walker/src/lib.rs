@@ -5,12 +5,11 @@
 //! | [`ranker`] | one ranking, from frame and graph to ranked services: the pure core |
 //! | [`ablations`] | the default method with one of its steps changed or left out |
 //! | [`parameters`] | parameters of the methods, by type and by dotted name |
-//! | [`deviation`] | evidence: how far each service left its own normal behaviour |
+//! | [`evidence`] | the default method: how far each service left its own normal behaviour, walked along a graph |
 //! | [`baselines`] | other methods, to compare with |
 //! | [`service_evidence`] | what scorers find against a service |
 //! | [`series_windows`] | the samples of a series in both windows |
 //! | [`percentile`] | percentiles |
-//! | [`evidence_walk`] | the walk over a known call graph |
 //! | [`automap_walk`] | the published walk over the anomaly behaviour graph |
 //! | [`transition_matrix`] | where a walk goes |
 //! | [`stationary`] | where it spends its time |
@@ -27,8 +26,7 @@ pub mod ablations;
 pub mod automap_walk;
 pub mod baselines;
 pub mod config;
-pub mod deviation;
-pub mod evidence_walk;
+pub mod evidence;
 pub mod explain;
 mod graph_findings;
 pub mod graph_plan;

@@ -9,6 +9,7 @@ use automap_proto::{
     incident::{ranges_to_wire, row_ranges},
     invalid::Invalid,
     settings::GraphSettings,
+    throughput::ThroughputFit,
     v1::{
         self, collector_service_client::CollectorServiceClient,
         graph_builder_service_client::GraphBuilderServiceClient,
@@ -41,6 +42,23 @@ pub(crate) struct Collected {
     pub(crate) frame: MetricFrame,
     pub(crate) warnings: Vec<String>,
     pub(crate) context: Option<v1::IncidentContext>,
+}
+
+/// Graphs by name, and the throughput fit where it was asked for.
+pub(crate) type Graphs = (BTreeMap<String, BuiltGraph>, Option<ThroughputFit>);
+
+/// What the graph-builder is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GraphOrder<'a> {
+    pub(crate) settings: GraphSettings,
+    /// The service whose correlations are wanted.
+    pub(crate) front_end: &'a str,
+    /// Rows of each graph, by its name.
+    pub(crate) selections: Vec<(String, Vec<usize>)>,
+    /// Largest conditioning sets of single graphs, by name.
+    pub(crate) max_conditions: BTreeMap<String, u32>,
+    /// Rows of the throughput fit; empty for none.
+    pub(crate) throughput_rows: &'a [usize],
 }
 
 impl Peers {
@@ -116,23 +134,24 @@ impl Peers {
         assemble(parts.boxed(), max_frame_bytes).await
     }
 
-    /// Builds the graph of every selection of rows, reporting progress as it comes.
+    /// Builds the graph of every selection of rows, and the throughput fit where it is asked for, reporting progress
+    /// as it comes.
     pub(crate) async fn build_graphs(
         &self,
         frame: Arc<MetricFrame>,
-        settings: &GraphSettings,
-        front_end: &str,
-        selections: &[(String, Vec<usize>)],
+        order: GraphOrder<'_>,
         listener: &dyn Listener,
-    ) -> Result<BTreeMap<String, BuiltGraph>, ServiceError> {
-        let selections = selections.iter().map(|(name, rows)| v1::RowSelection {
+    ) -> Result<Graphs, ServiceError> {
+        let selections = order.selections.iter().map(|(name, rows)| v1::RowSelection {
             name: name.clone(),
             rows: ranges_to_wire(&row_ranges(rows)),
         });
         let description = v1::GraphDescription {
-            settings: Some(settings.into()),
+            settings: Some((&order.settings).into()),
             selections: selections.collect(),
-            front_end: front_end.into(),
+            front_end: order.front_end.into(),
+            throughput_rows: ranges_to_wire(&row_ranges(order.throughput_rows)),
+            max_conditions: order.max_conditions.into_iter().collect(),
             ..v1::GraphDescription::default()
         };
         retry::idempotent(self.attempts, || {
@@ -146,7 +165,7 @@ impl Peers {
         frame: Arc<MetricFrame>,
         description: v1::GraphDescription,
         listener: &dyn Listener,
-    ) -> Result<BTreeMap<String, BuiltGraph>, ServiceError> {
+    ) -> Result<Graphs, ServiceError> {
         let requests = graph_upload::requests(frame, description);
         let answer = self
             .graph_builder
@@ -161,7 +180,7 @@ impl Peers {
                 listener.tested(&progress);
             }
         }
-        Ok(assembler.finish()?)
+        Ok(assembler.finish_with_throughput()?)
     }
 }
 

@@ -14,13 +14,14 @@ use prost::Message as _;
 use tracing::Instrument as _;
 
 use crate::{
+    evidence::evidence_weights::EvidenceWeights,
     graph_findings::{GraphFindings, graph_findings},
     impact_graph::impact_graph,
     listener::Listener,
     memory::record_incident,
     order::{Input, Order},
     peers::{Collected, Peers},
-    ranker::{self, RankInput},
+    ranker::{self, GraphInput, RankInput},
     stages::Stages,
     window_summary,
 };
@@ -71,8 +72,7 @@ pub(crate) async fn diagnose(
         findings = Some(built);
     } else if needs_graph {
         let built =
-            graph_findings(peers, &frame, &context, &rows, &parameters.automap, listener, &mut stages)
-                .await?;
+            graph_findings(peers, &frame, &context, &rows, &parameters, listener, &mut stages).await?;
         warnings.extend(built.warnings.iter().cloned());
         findings = Some(built);
     }
@@ -87,7 +87,7 @@ pub(crate) async fn diagnose(
         let GraphFindings { input, tests, normal_windows, normal_graphs, similar, compared, .. } = found;
         (Some(input), Some((tests, normal_windows, normal_graphs, similar, compared)))
     });
-    let (ranking, graph, rows) = work::run({
+    let (ranked, graph, rows) = work::run({
         let parameters = parameters.clone();
         move |_stop| {
             let input = RankInput {
@@ -98,6 +98,7 @@ pub(crate) async fn diagnose(
                 method,
                 seed,
                 parameters: &parameters,
+                evidence_weights: &EvidenceWeights::default(),
             };
             Ok((ranker::rank_services(&input)?, graph, rows))
         }
@@ -105,6 +106,7 @@ pub(crate) async fn diagnose(
     .instrument(tracing::info_span!("rank"))
     .await?;
     stages.end("rank");
+    warnings.extend(ranked.warnings);
 
     let summary = |selected: &[usize]| {
         window_summary::summarise(&frame, selected).map(|window| v1::WindowSummary::from(&window))
@@ -118,7 +120,7 @@ pub(crate) async fn diagnose(
         seed,
         window: summary(&rows.incident),
         normal_window: summary(&rows.normal),
-        ranking: ranking.services().iter().map(v1::RankedService::from).collect(),
+        ranking: ranked.ranking.services().iter().map(v1::RankedService::from).collect(),
         metric_weights: ranker::metric_weights(method, graph.as_ref()),
         warnings,
         settings: parameters.flattened().into_iter().collect(),
@@ -126,9 +128,10 @@ pub(crate) async fn diagnose(
             graph: Some((&found.anomaly).into()),
             tests,
             normal_windows,
-            ci_shares: Vec::new(),
+            ci_shares: ci_shares(found),
         }),
         similar,
+        assessment: ranked.assessment.as_ref().map(v1::Assessment::from),
         state: v1::DiagnosisState::Done.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         ..v1::Diagnosis::default()
@@ -155,6 +158,15 @@ pub(crate) async fn diagnose(
     }
     diagnosis.stages = stages.into_wire();
     Ok(Finished { diagnosis, memory_answers })
+}
+
+/// The CI share of each edge of the behaviour graph.
+fn ci_shares(graph: &GraphInput) -> Vec<f64> {
+    let edges = graph.anomaly.edges();
+    graph
+        .shares
+        .as_ref()
+        .map_or_else(Vec::new, |shares| edges.map(|(from, to, _)| shares.between(from, to)).collect())
 }
 
 /// What the caller knows, else what the source knows.

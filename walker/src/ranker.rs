@@ -1,6 +1,7 @@
 //! One ranking: frame, rows and graph go in; ranked services with evidence and paths come out. Pure.
 
 use automap_proto::{
+    assessment::Assessment,
     behavior_graph::BehaviorGraph,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
@@ -9,14 +10,18 @@ use automap_proto::{
     metric::{METRIC_COUNT, MetricKind},
     profile::ServiceProfile,
     ranking::{Evidence, Ranking},
+    throughput::ThroughputFit,
     v1,
 };
 
 use crate::{
     automap_walk::{AutomapInput, automap_walk},
     baselines::{self, baro::baro, n_sigma::n_sigma},
-    deviation::deviations,
-    evidence_walk::{evidence_walk, walked_services},
+    evidence::{
+        call_graph_fit::CiShares,
+        evidence_weights::EvidenceWeights,
+        judge::{EvidenceInput, Judged, judge},
+    },
     parameters::MethodParameters,
     rank::{Findings, random_scores, rank},
     service_evidence::ServiceEvidence,
@@ -34,6 +39,10 @@ pub struct GraphInput {
     pub correlations: [Vec<f64>; METRIC_COUNT],
     /// Metric weights; they sum to 1.
     pub weights: [f64; METRIC_COUNT],
+    /// R² of throughput over the normal rows, where it was asked for.
+    pub throughput: Option<ThroughputFit>,
+    /// CI shares of pairs of services, where they were asked for.
+    pub shares: Option<CiShares>,
 }
 
 /// What a ranking is made from.
@@ -53,6 +62,19 @@ pub struct RankInput<'a> {
     pub seed: u64,
     /// Parameters of the methods.
     pub parameters: &'a MethodParameters,
+    /// Weights of evidence by metric type and direction; equal ones unless something was learned.
+    pub evidence_weights: &'a EvidenceWeights,
+}
+
+/// A ranking with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranked {
+    /// Most suspect first.
+    pub ranking: Ranking,
+    /// How far it can be trusted, of the method `evidence` only.
+    pub assessment: Option<Assessment>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
 }
 
 /// Scores and paths, one per service.
@@ -66,21 +88,29 @@ type Scored = (Vec<f64>, Vec<Option<WalkedPath>>);
 ///
 /// # Errors
 /// The method is `automap` or `cloud-ranger` and there is no graph, or the graph is not one of the frame's services.
-pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
-    let services = walked_services(input.frame.services(), input.context.call_graph());
-    let measured = match input.method {
-        Method::NSigma => n_sigma(input.frame, input.rows),
-        Method::Baro => baro(input.frame, input.rows),
-        _ => deviations(input.frame, input.rows),
+pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, Invalid> {
+    let judged = judge(&EvidenceInput {
+        frame: input.frame,
+        rows: input.rows,
+        context: input.context,
+        throughput: input.graph.and_then(|graph| graph.throughput.as_ref()),
+        shares: input.graph.and_then(|graph| graph.shares.as_ref()),
+        weights: input.evidence_weights,
+        seed: input.seed,
+        parameters: &input.parameters.evidence,
+    });
+    let Judged { services, evidence, scores, unlearned_scores, onsets, assessment, warnings } = judged;
+    let findings = match input.method {
+        Method::NSigma => over(&services, input.frame, n_sigma(input.frame, input.rows)),
+        Method::Baro => over(&services, input.frame, baro(input.frame, input.rows)),
+        _ => evidence,
     };
-    let findings = over(&services, input.frame, measured);
+    let by_evidence = input.method == Method::Evidence;
     let totals: Vec<f64> = findings.iter().map(|found| found.total).collect();
     let deviations = totals.clone();
     let (scores, paths) = match input.method {
         Method::Automap => by_automap(input, &services)?,
-        Method::Evidence => {
-            (by_evidence(input, &services, &totals), explaining_paths(input, &services, &totals))
-        }
+        Method::Evidence => (scores, explaining_paths(input, &services, &totals)),
         Method::Random => (random_scores(services.len()), Vec::new()),
         _ => {
             let paths = explaining_paths(input, &services, &totals);
@@ -88,14 +118,20 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranking, Invalid> {
         }
     };
     let evidence: Vec<Vec<Evidence>> = findings.into_iter().map(|found| found.evidence).collect();
-    rank(&Findings {
+    let ranking = rank(&Findings {
         services: &services,
         scores: &scores,
         evidence: &evidence,
         deviations: &deviations,
+        onsets: &onsets,
+        unlearned_scores: if by_evidence { &unlearned_scores } else { &[] },
         profiles: input.graph.map_or(&[], |graph| &graph.profiles),
         paths: &paths,
-        ..Findings::default()
+    })?;
+    Ok(Ranked {
+        ranking,
+        assessment: by_evidence.then_some(assessment),
+        warnings: if by_evidence { warnings } else { Vec::new() },
     })
 }
 
@@ -108,14 +144,6 @@ fn over(services: &[String], frame: &MetricFrame, measured: Vec<ServiceEvidence>
         }
     }
     all
-}
-
-/// Stationary mass of the walk on the call graph, or without one the evidence itself.
-fn by_evidence(input: &RankInput<'_>, services: &[String], totals: &[f64]) -> Vec<f64> {
-    match input.context.call_graph().filter(|calls| !calls.is_empty()) {
-        Some(calls) => evidence_walk(services, totals, calls, &input.parameters.evidence),
-        None => totals.to_vec(),
-    }
 }
 
 /// Visits of the published walk. A service that only the call graph knows is not in the behaviour graph: never reached
@@ -235,6 +263,8 @@ mod tests {
             profiles: vec![],
             correlations: std::array::from_fn(|_| vec![0.5; frame.services().len()]),
             weights: [1.0 / METRIC_COUNT as f64; METRIC_COUNT],
+            throughput: None,
+            shares: None,
         }
     }
 
@@ -251,7 +281,9 @@ mod tests {
             method,
             seed: 1,
             parameters: &MethodParameters::default(),
+            evidence_weights: &EvidenceWeights::default(),
         })
+        .map(|ranked| ranked.ranking)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    evidence_walk::{indexed_calls, squared},
+    evidence::walk::{indexed_calls, squared},
     parameters::{EvidenceParameters, PathParameters},
     path_tally::PathTally,
     row_sampler::RowSampler,

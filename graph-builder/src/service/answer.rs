@@ -89,7 +89,7 @@ impl Answer {
                 let _ = sender.try_send(progress(&selection.name, done));
             };
             workers
-                .run(|| build(&task.frame, &rows, &task.settings, task.front_end, stop, &mut report))
+                .run(|| build(&task.frame, &rows, &selection.settings, task.front_end, stop, &mut report))
                 .map_err(ServiceError::from)
         })
         .await

@@ -45,6 +45,12 @@ impl Outline {
                 ));
             }
         }
+        if let Some(unknown) = description.max_conditions.keys().find(|name| !names.contains(name)) {
+            return Err(Invalid::new(
+                "description.max_conditions",
+                format!("{unknown} is the name of no selection"),
+            ));
+        }
         Ok(Self { settings })
     }
 }
@@ -54,6 +60,7 @@ impl Outline {
 pub(super) struct Selection {
     pub(super) name: String,
     pub(super) rows: Ranges,
+    pub(super) settings: GraphSettings,
 }
 
 /// Rows as ranges: expanded they may take more memory than the frame.
@@ -80,7 +87,6 @@ impl Ranges {
 #[derive(Debug)]
 pub(super) struct GraphTask {
     pub(super) frame: MetricFrame,
-    pub(super) settings: GraphSettings,
     pub(super) selections: Vec<Selection>,
     /// Position of the front end among the services of the frame.
     pub(super) front_end: Option<usize>,
@@ -97,7 +103,12 @@ impl GraphTask {
         let mut selections = Vec::with_capacity(description.selections.len());
         for (index, selection) in description.selections.iter().enumerate() {
             let field = format!("description.selections[{index}].rows");
+            let settings = match description.max_conditions.get(&selection.name) {
+                Some(&size) => outline.settings.with_max_condition(size as usize),
+                None => outline.settings.clone(),
+            };
             selections.push(Selection {
+                settings,
                 name: selection.name.clone(),
                 rows: Ranges::from_wire(&field, &selection.rows, &frame)?,
             });
@@ -108,7 +119,6 @@ impl GraphTask {
         };
         Ok(Self {
             front_end: front_end_of(&description.front_end, &frame)?,
-            settings: outline.settings,
             selections,
             throughput_rows,
             frame,

@@ -16,7 +16,7 @@
 use automap_proto::call_graph::CallGraph;
 
 use crate::{
-    evidence_walk::indexed_calls,
+    evidence::walk::indexed_calls,
     stationary::stationary,
     transition_matrix::{TransitionMatrix, distribution},
 };

@@ -12,21 +12,120 @@ use automap_proto::settings::{Bins, CiTest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::{callers_view::ClientLatency, deviation::Statistic};
+
 /// Parameters of the method `evidence`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct EvidenceParameters {
-    /// Probability per step that the walk starts anew at a service drawn by its evidence; .001 to 1.
-    pub restart: f64,
+    /// Confidence below which no root cause is named, a chance; 0 to 1, 0 always names one.
+    pub abstain_below: f64,
     /// ρ, weight of a step back to a caller against one on to a callee; 0 to 1.
     pub backward: f64,
+    /// Of whom the latency that a service sees as a client speaks.
+    pub client_latency: ClientLatency,
+    /// Whether what the service's own load explains is taken off cpu, memory and io.
+    pub deload: bool,
+    /// Whether latency counts upward and availability downward only.
+    pub direction: bool,
+    /// What a known call weighs beside the R² of its throughput; 0 to 1.
+    pub edge_floor: f64,
+    /// p from which a given call graph is not believed; 0 to 1.
+    pub fit_level: f64,
+    /// Node permutations against which a given call graph is tested; 0 to 10,000.
+    pub fit_permutations: u32,
+    /// Share of the services that left their normal behaviour at once from which the cause is global; 0 to 1.
+    pub global_share: f64,
+    /// What is walked along.
+    pub graph: EvidenceGraph,
+    /// Whether as many rows before the alert as the incident has are not taken for normal.
+    pub guard: bool,
+    /// Whether the incident begins where the rows tell, instead of at the alert.
+    pub onset: bool,
+    /// What moving the start must gain, standardised row scores; 0 to 1,000.
+    pub onset_gain: f64,
+    /// γ, exponent of a service's own evidence beside the time that the walk spends there; 0 to 4.
+    pub own_exponent: f64,
+    /// Most normal windows that are diagnosed as if they were the incident; 0 to 100.
+    pub placebo_windows: usize,
+    /// Probability per step that the walk starts anew at a service drawn by its evidence; .001 to 1.
+    pub restart: f64,
     /// λ, weight of staying at a service against being called there; 0 to 1.
     pub self_weight: f64,
+    /// By what the values of an incident are represented.
+    pub statistic: Statistic,
 }
 
 impl Default for EvidenceParameters {
     fn default() -> Self {
-        Self { restart: 0.7, backward: 0.1, self_weight: 0.5 }
+        Self {
+            abstain_below: 0.1,
+            backward: 0.2,
+            client_latency: ClientLatency::Callees,
+            deload: true,
+            direction: true,
+            edge_floor: 0.05,
+            fit_level: 0.05,
+            fit_permutations: 199,
+            global_share: 0.8,
+            graph: EvidenceGraph::Auto,
+            guard: true,
+            onset: true,
+            onset_gain: 3.0,
+            own_exponent: 0.5,
+            placebo_windows: 12,
+            restart: 0.15,
+            self_weight: 0.0,
+            statistic: Statistic::Both,
+        }
+    }
+}
+
+/// Along what the method `evidence` walks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceGraph {
+    /// The given call graph when it fits the metrics, else the throughput graph.
+    #[default]
+    Auto,
+    /// The given call graph whether it fits or not; without one the throughput graph.
+    Calls,
+    /// The throughput graph; a call graph is not used at all.
+    Throughput,
+    /// Nothing: services are ranked by their evidence alone.
+    None,
+}
+
+impl EvidenceGraph {
+    const ALL: [Self; 4] = [Self::Auto, Self::Calls, Self::Throughput, Self::None];
+
+    /// The name used in flags and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Calls => "calls",
+            Self::Throughput => "throughput",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for EvidenceGraph {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// A name that is no graph to walk along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no graph; use auto, calls, throughput or none")]
+pub struct UnknownEvidenceGraph;
+
+impl FromStr for EvidenceGraph {
+    type Err = UnknownEvidenceGraph;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEvidenceGraph> {
+        Self::ALL.into_iter().find(|graph| graph.name() == name).ok_or(UnknownEvidenceGraph)
     }
 }
 

@@ -17,11 +17,12 @@ struct Named {
 }
 
 const SHARE: &str = "a number from 0 to 1";
+const BOOLEAN: &str = "true or false";
 const RESTART: &str = "a number from 0.001 to 1";
 
 const ALPHA: &str = "automap.alpha";
 
-const NAMED: [Named; 15] = [
+const NAMED: [Named; 30] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -53,7 +54,7 @@ const NAMED: [Named; 15] = [
     },
     Named {
         name: "automap.literal-subtraction",
-        expected: "true or false",
+        expected: BOOLEAN,
         read: |all| text(&all.automap.literal_subtraction),
         write: |all, value| set(&mut all.automap.literal_subtraction, value, |_| true),
     },
@@ -88,10 +89,96 @@ const NAMED: [Named; 15] = [
         write: |all, value| set(&mut all.automap.steps, value, |steps| (1..=1_000_000).contains(steps)),
     },
     Named {
+        name: "evidence.abstain-below",
+        expected: SHARE,
+        read: |all| text(&all.evidence.abstain_below),
+        write: |all, value| set(&mut all.evidence.abstain_below, value, is_share),
+    },
+    Named {
         name: "evidence.backward",
         expected: SHARE,
         read: |all| text(&all.evidence.backward),
         write: |all, value| set(&mut all.evidence.backward, value, is_share),
+    },
+    Named {
+        name: "evidence.client-latency",
+        expected: "callees, own or ignored",
+        read: |all| text(&all.evidence.client_latency),
+        write: |all, value| set(&mut all.evidence.client_latency, value, |_| true),
+    },
+    Named {
+        name: "evidence.deload",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.deload),
+        write: |all, value| set(&mut all.evidence.deload, value, |_| true),
+    },
+    Named {
+        name: "evidence.direction",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.direction),
+        write: |all, value| set(&mut all.evidence.direction, value, |_| true),
+    },
+    Named {
+        name: "evidence.edge-floor",
+        expected: SHARE,
+        read: |all| text(&all.evidence.edge_floor),
+        write: |all, value| set(&mut all.evidence.edge_floor, value, is_share),
+    },
+    Named {
+        name: "evidence.fit-level",
+        expected: SHARE,
+        read: |all| text(&all.evidence.fit_level),
+        write: |all, value| set(&mut all.evidence.fit_level, value, is_share),
+    },
+    Named {
+        name: "evidence.fit-permutations",
+        expected: "a whole number from 0 to 10000",
+        read: |all| text(&all.evidence.fit_permutations),
+        write: |all, value| set(&mut all.evidence.fit_permutations, value, |count| *count <= 10_000),
+    },
+    Named {
+        name: "evidence.global-share",
+        expected: SHARE,
+        read: |all| text(&all.evidence.global_share),
+        write: |all, value| set(&mut all.evidence.global_share, value, is_share),
+    },
+    Named {
+        name: "evidence.graph",
+        expected: "auto, calls, throughput or none",
+        read: |all| text(&all.evidence.graph),
+        write: |all, value| set(&mut all.evidence.graph, value, |_| true),
+    },
+    Named {
+        name: "evidence.guard",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.guard),
+        write: |all, value| set(&mut all.evidence.guard, value, |_| true),
+    },
+    Named {
+        name: "evidence.onset",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.onset),
+        write: |all, value| set(&mut all.evidence.onset, value, |_| true),
+    },
+    Named {
+        name: "evidence.onset-gain",
+        expected: "a number from 0 to 1000",
+        read: |all| text(&all.evidence.onset_gain),
+        write: |all, value| set(&mut all.evidence.onset_gain, value, |gain| (0.0..=1000.0).contains(gain)),
+    },
+    Named {
+        name: "evidence.own-exponent",
+        expected: "a number from 0 to 4",
+        read: |all| text(&all.evidence.own_exponent),
+        write: |all, value| {
+            set(&mut all.evidence.own_exponent, value, |exponent| (0.0..=4.0).contains(exponent))
+        },
+    },
+    Named {
+        name: "evidence.placebo-windows",
+        expected: "a whole number from 0 to 100",
+        read: |all| text(&all.evidence.placebo_windows),
+        write: |all, value| set(&mut all.evidence.placebo_windows, value, |count| *count <= 100),
     },
     Named {
         name: "evidence.restart",
@@ -104,6 +191,12 @@ const NAMED: [Named; 15] = [
         expected: SHARE,
         read: |all| text(&all.evidence.self_weight),
         write: |all, value| set(&mut all.evidence.self_weight, value, is_share),
+    },
+    Named {
+        name: "evidence.statistic",
+        expected: "both, percentile or median",
+        read: |all| text(&all.evidence.statistic),
+        write: |all, value| set(&mut all.evidence.statistic, value, |_| true),
     },
     Named {
         name: "paths.max-steps",

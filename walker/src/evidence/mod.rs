@@ -1,0 +1,35 @@
+//! The method `evidence`: which service left its own normal behaviour, and who is to blame for whom.
+//!
+//! It keeps the shape of the published method (graph, profiles, walk over services) and needs no history. Its steps:
+//!
+//! | step | module | what it does |
+//! |---|---|---|
+//! | 1, series | [`series_values`] | which values count, none interpolated |
+//! | 2, guard | [`guard`] | rows before the alert that are not taken for normal |
+//! | 3, onset | [`onset`] | when the incident began |
+//! | 4, deload | [`deload`] | takes off what the service's own load explains |
+//! | 5, deviation | [`deviation`], [`robust_range`], [`measure`](mod@measure) | how far each series left its normal range |
+//! | 5, callers | [`callers_view`] | what callers see of their callees |
+//! | 5, weights | [`evidence_weights`] | where confirmed incidents may teach |
+//! | 6, graph | [`throughput_graph`], [`call_graph_fit`] | what is walked along, and whether a given call graph fits |
+//! | 7, walk | [`walk`] | follows evidence along the graph |
+//! | 8, confidence | [`placebo`], [`confidence`] | what normal times look like, and whether this is any different |
+//! | 9, root-cause metric | [`root_cause_metric`] | which resource is at fault |
+//! | all | [`judge`](mod@judge) | in order |
+
+pub mod call_graph_fit;
+pub mod callers_view;
+pub mod confidence;
+pub mod deload;
+pub mod deviation;
+pub mod evidence_weights;
+pub mod guard;
+pub mod judge;
+pub mod measure;
+pub mod onset;
+pub mod placebo;
+pub mod robust_range;
+pub mod root_cause_metric;
+pub mod series_values;
+pub mod throughput_graph;
+pub mod walk;

@@ -1,6 +1,9 @@
 //! A diagnosis as the walker answered it, checked.
 
-use automap_proto::{behavior_graph::BehaviorGraph, invalid::Invalid, method::Method, ranking::Ranking, v1};
+use automap_proto::{
+    assessment::Assessment, behavior_graph::BehaviorGraph, invalid::Invalid, method::Method,
+    ranking::Ranking, v1,
+};
 
 /// A diagnosis whose parts were decoded and checked.
 #[derive(Debug, Clone)]
@@ -11,6 +14,8 @@ pub struct Answer {
     pub method: Method,
     /// The ranking.
     pub ranking: Ranking,
+    /// How far it can be trusted, where the method tells.
+    pub assessment: Option<Assessment>,
     /// The anomaly behaviour graph, where one was built.
     pub graph: Option<BehaviorGraph>,
 }
@@ -33,6 +38,7 @@ impl TryFrom<v1::Diagnosis> for Answer {
         Ok(Self {
             method: Method::from_wire("diagnosis.method", wire.method)?,
             ranking: Ranking::try_from(wire.ranking.as_slice())?,
+            assessment: wire.assessment.as_ref().map(Assessment::try_from).transpose()?,
             graph: graph.map(BehaviorGraph::try_from).transpose()?,
             wire,
         })

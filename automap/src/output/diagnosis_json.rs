@@ -10,6 +10,7 @@ use automap_proto::{
 };
 use serde::Serialize;
 
+use super::verdict::VerdictJson;
 use crate::answer::Answer;
 
 /// The JSON form of a diagnosis. Times are unix seconds.
@@ -21,6 +22,8 @@ pub struct DiagnosisJson {
     front_end: String,
     method: &'static str,
     seed: u64,
+    /// Absent for a method that gives none.
+    verdict: Option<VerdictJson>,
     window: WindowJson,
     normal_window: WindowJson,
     ranking: Vec<RankedJson>,
@@ -50,6 +53,10 @@ struct RankedJson {
     evidence: Vec<EvidenceJson>,
     path: Vec<String>,
     path_share: f64,
+    onset: Option<f64>,
+    /// The sum of the evidence, before any walk.
+    deviation: f64,
+    unlearned_score: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,6 +90,7 @@ impl From<&Answer> for DiagnosisJson {
             front_end: wire.front_end.clone(),
             method: answer.method.name(),
             seed: wire.seed,
+            verdict: VerdictJson::new(answer),
             window: window(wire.window.as_ref()),
             normal_window: window(wire.normal_window.as_ref()),
             ranking: answer.ranking.services().iter().map(ranked).collect(),
@@ -118,6 +126,9 @@ fn ranked(ranked: &RankedService) -> RankedJson {
         evidence: ranked.evidence.iter().map(evidence).collect(),
         path: ranked.path.clone(),
         path_share: ranked.path_share,
+        onset: ranked.onset.map(UnixMillis::seconds),
+        deviation: ranked.deviation,
+        unlearned_score: ranked.unlearned_score,
     }
 }
 

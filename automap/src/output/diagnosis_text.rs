@@ -6,6 +6,7 @@ use automap_proto::{time::UnixMillis, v1};
 use automap_walker::explain;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
+use super::verdict::{self, moment};
 use crate::answer::Answer;
 
 /// Most reasons that are shown for one service.
@@ -15,24 +16,10 @@ const REASONS: usize = 3;
 pub fn render(answer: &Answer, top: usize) -> String {
     let mut text = String::new();
     let ranked = answer.ranking.services();
-    if let Some(first) = ranked.first() {
-        if ranked.iter().all(|service| explain::departures(service).is_empty()) {
-            writeln!(
-                text,
-                "No service left its normal behaviour: the order below says nothing. Is the anomaly's time right?"
-            )
-            .ok();
-        } else {
-            writeln!(
-                text,
-                "Most likely root cause of the alert on {}: {}",
-                answer.wire.front_end, first.service
-            )
-            .ok();
-            for sentence in explain::sentences(first) {
-                writeln!(text, "  {sentence}").ok();
-            }
-        }
+    for line in verdict::lines(answer) {
+        writeln!(text, "{line}").ok();
+    }
+    if !text.is_empty() {
         text.push('\n');
     }
     writeln!(text, "{}", what_was_diagnosed(answer)).ok();
@@ -82,7 +69,7 @@ pub fn render(answer: &Answer, top: usize) -> String {
 fn what_was_diagnosed(answer: &Answer) -> String {
     let window = |summary: Option<&v1::WindowSummary>| {
         let summary = summary.cloned().unwrap_or_default();
-        format!("{} to {} ({} rows)", moment(summary.start), moment(summary.end), summary.samples)
+        format!("{} to {} ({} rows)", time(summary.start), time(summary.end), summary.samples)
     };
     format!(
         "{} by {}: incident {}, normal {}",
@@ -93,9 +80,6 @@ fn what_was_diagnosed(answer: &Answer) -> String {
     )
 }
 
-fn moment(time: Option<prost_types::Timestamp>) -> String {
-    UnixMillis::from_wire("time", time)
-        .ok()
-        .and_then(|time| jiff::Timestamp::from_millisecond(time.0).ok())
-        .map_or_else(|| "?".to_owned(), |time| time.to_string())
+fn time(wire: Option<prost_types::Timestamp>) -> String {
+    UnixMillis::from_wire("time", wire).map_or_else(|_| "?".to_owned(), moment)
 }

@@ -6,3 +6,4 @@ pub mod evaluation_charts;
 pub mod evaluation_page;
 pub mod evaluation_table;
 pub mod graph_json;
+pub mod verdict;

@@ -1,0 +1,243 @@
+//! The verdict of a diagnosis: the root cause with what it is worth, or why none is named.
+
+use automap_proto::{
+    assessment::{Abstention, Assessment, CallGraphFit, WalkedGraph},
+    metric::MetricKind,
+    time::UnixMillis,
+};
+use automap_walker::explain;
+use serde::Serialize;
+
+use crate::answer::Answer;
+
+/// The JSON form of a verdict. Times are unix seconds.
+#[derive(Debug, Serialize)]
+pub struct VerdictJson {
+    /// `null` when the diagnosis abstains.
+    root_cause: Option<String>,
+    /// Chance that the service ranked first is a root cause.
+    confidence: f64,
+    contrast: f64,
+    placebo_windows: u32,
+    abstention: Option<Abstention>,
+    reason: Option<String>,
+    global_cause: bool,
+    onset: f64,
+    root_cause_metrics: Vec<CandidateJson>,
+    walked_graph: WalkedGraph,
+    call_graph_fit: Option<FitJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct CandidateJson {
+    metric: MetricKind,
+    score: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct FitJson {
+    share_along_calls: f64,
+    share_elsewhere: f64,
+    p_value: f64,
+    permutations: u32,
+    trusted: bool,
+}
+
+impl VerdictJson {
+    /// The verdict of an answer; `None` where its method gives none.
+    pub fn new(answer: &Answer) -> Option<Self> {
+        let assessment = answer.assessment.as_ref()?;
+        let first = answer.ranking.services().first().map(|ranked| ranked.service.clone());
+        Some(Self {
+            root_cause: first.filter(|_| assessment.abstention.is_none()),
+            confidence: assessment.confidence,
+            contrast: assessment.contrast,
+            placebo_windows: assessment.placebo_windows,
+            abstention: assessment.abstention.as_ref().map(|(kind, _)| *kind),
+            reason: assessment.abstention.as_ref().map(|(_, reason)| reason.clone()),
+            global_cause: assessment.global_cause,
+            onset: assessment.onset.seconds(),
+            root_cause_metrics: assessment
+                .root_cause_metrics
+                .iter()
+                .map(|candidate| CandidateJson { metric: candidate.metric, score: candidate.score })
+                .collect(),
+            walked_graph: assessment.walked_graph,
+            call_graph_fit: assessment.call_graph_fit.as_ref().map(FitJson::new),
+        })
+    }
+}
+
+impl FitJson {
+    const fn new(fit: &CallGraphFit) -> Self {
+        Self {
+            share_along_calls: fit.share_along_calls,
+            share_elsewhere: fit.share_elsewhere,
+            p_value: fit.p_value,
+            permutations: fit.permutations,
+            trusted: fit.trusted,
+        }
+    }
+}
+
+/// The verdict for a person, most important line first. Empty without any service.
+pub fn lines(answer: &Answer) -> Vec<String> {
+    let ranked = answer.ranking.services();
+    let Some(first) = ranked.first() else {
+        return Vec::new();
+    };
+    let front_end = &answer.wire.front_end;
+    let mut lines = Vec::new();
+    match &answer.assessment {
+        Some(Assessment { abstention: Some((Abstention::NothingDeparted, reason)), .. }) => {
+            lines.push("No service left its normal behaviour: the order below says nothing.".to_owned());
+            lines.push(format!("  {reason}"));
+            return lines;
+        }
+        Some(Assessment { abstention: Some((Abstention::NotUnusual, reason)), .. }) => {
+            lines.push(format!(
+                "No root cause of the alert on {front_end} stands out; first is {}",
+                first.service
+            ));
+            lines.push(format!("  {reason}"));
+        }
+        None if ranked.iter().all(|service| explain::departures(service).is_empty()) => {
+            lines.push("No service left its normal behaviour: the order below says nothing.".to_owned());
+            return lines;
+        }
+        _ => lines.push(format!("Most likely root cause of the alert on {front_end}: {}", first.service)),
+    }
+    if let Some(assessment) = &answer.assessment {
+        lines.extend(about(answer, assessment).into_iter().map(|line| format!("  {line}")));
+    }
+    if let Some(onset) = first.onset {
+        lines.push(format!("  {} left its normal behaviour at {}", first.service, moment(onset)));
+    }
+    lines.extend(explain::sentences(first).into_iter().map(|sentence| format!("  {sentence}")));
+    lines
+}
+
+fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
+    let mut lines = Vec::new();
+    if assessment.abstention.is_none() {
+        lines.push(format!("right in about {:.0} of 100 such incidents", 100.0 * assessment.confidence));
+    }
+    let candidates: Vec<&str> =
+        assessment.root_cause_metrics.iter().map(|candidate| candidate.metric.name()).collect();
+    if !candidates.is_empty() {
+        lines.push(format!("metric at fault: {}", candidates.join(", or else ")));
+    }
+    let alert = answer
+        .wire
+        .window
+        .as_ref()
+        .and_then(|window| UnixMillis::from_wire("window.start", window.start).ok());
+    let beside = alert.map_or_else(String::new, |alert| {
+        let seconds = (alert.0 - assessment.onset.0) as f64 / 1000.0;
+        if seconds > 0.0 {
+            format!(", {seconds} s before the alert")
+        } else if seconds < 0.0 {
+            format!(", {} s after the alert", -seconds)
+        } else {
+            ", with the alert".to_owned()
+        }
+    });
+    lines.push(format!("the incident began at {}{beside}", moment(assessment.onset)));
+    if assessment.global_cause {
+        lines.push(
+            "nearly all services left their normal behaviour at once: look also for a cause outside them, such as \
+             load, a node, the network or a shared store"
+                .to_owned(),
+        );
+    }
+    lines
+}
+
+/// A time as a person reads it.
+pub(super) fn moment(time: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::{
+        assessment::MetricCandidate,
+        ranking::{Evidence, RankedService},
+        v1,
+    };
+
+    use super::*;
+
+    fn answer(abstention: Option<(Abstention, String)>) -> Answer {
+        let cart = RankedService {
+            rank: 1,
+            service: "cart".into(),
+            score: 0.5,
+            class: None,
+            evidence: vec![Evidence {
+                metric: MetricKind::Cpu,
+                series: "cpu".into(),
+                deviation: 3.0,
+                direction: automap_proto::ranking::Direction::Up,
+            }],
+            path: vec![],
+            path_share: 0.0,
+            onset: Some(UnixMillis(60_000)),
+            deviation: 3.0,
+            unlearned_score: None,
+        };
+        let candidate = |metric| MetricCandidate { metric, score: 1.0 };
+        let assessment = Assessment {
+            confidence: 0.834,
+            contrast: 1.2,
+            placebo_windows: 12,
+            abstention,
+            global_cause: true,
+            onset: UnixMillis(60_000),
+            root_cause_metrics: vec![candidate(MetricKind::Cpu), candidate(MetricKind::Latency)],
+            walked_graph: WalkedGraph::Calls,
+            call_graph_fit: None,
+        };
+        Answer::try_from(v1::Diagnosis {
+            front_end: "web".into(),
+            method: v1::Method::Evidence.into(),
+            window: Some(v1::WindowSummary {
+                start: Some(UnixMillis(90_000).to_wire()),
+                ..v1::WindowSummary::default()
+            }),
+            ranking: vec![(&cart).into()],
+            assessment: Some((&assessment).into()),
+            ..v1::Diagnosis::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_root_cause_comes_first_with_what_it_is_worth() {
+        let lines = lines(&answer(None));
+        assert_eq!(
+            lines[..4],
+            [
+                "Most likely root cause of the alert on web: cart",
+                "  right in about 83 of 100 such incidents",
+                "  metric at fault: cpu, or else latency",
+                "  the incident began at 1970-01-01T00:01:00Z, 30 s before the alert",
+            ]
+        );
+        assert!(lines[4].contains("nearly all services"), "{lines:?}");
+        assert_eq!(lines[5], "  cart left its normal behaviour at 1970-01-01T00:01:00Z");
+    }
+
+    #[test]
+    fn an_answer_that_abstains_names_no_root_cause_and_says_why() {
+        let doubtful = answer(Some((Abstention::NotUnusual, "normal times look the same".into())));
+        let json = serde_json::to_value(VerdictJson::new(&doubtful)).unwrap();
+        assert!(json["root_cause"].is_null());
+        assert_eq!((&json["abstention"], &json["onset"]), (&"not-unusual".into(), &60.0.into()));
+        assert_eq!(lines(&doubtful)[0], "No root cause of the alert on web stands out; first is cart");
+        assert_eq!(lines(&doubtful)[1], "  normal times look the same");
+        let nothing = answer(Some((Abstention::NothingDeparted, "check the time".into())));
+        assert!(lines(&nothing)[0].starts_with("No service left its normal behaviour"));
+        assert_eq!(lines(&nothing).len(), 2);
+    }
+}

@@ -1,6 +1,7 @@
 //! The incident that `automap demo` replays: a simulated shop whose database client starts to burn CPU.
 //!
-//! Sixteen services in a tree share a daily-like swing of load plus noise of their own. From the anomaly on, one
+//! Sixteen services in a tree share a daily-like swing of load, and what a service is asked it asks its callees, give or
+//! take a little. From the anomaly on, one
 //! service's CPU and latency rise; its callers wait for it, so their latency rises too, less and less towards the
 //! front end, and the front end is what alerts. Nothing in it is a measurement of a real system.
 
@@ -70,14 +71,20 @@ pub fn simulate() -> Result<SimulatedIncident, Invalid> {
         .collect();
     let mut series = Vec::new();
     let mut rows: Vec<Vec<f64>> = Vec::new();
-    for (index, (service, _)) in SHOP.iter().enumerate() {
+    let swing: Vec<f64> = (0..samples).map(|row| 100.0 * (1.0 + 0.3 * (row as f64 / 90.0).sin())).collect();
+    let mut loads: Vec<Vec<f64>> = Vec::new();
+    for (index, (service, caller)) in SHOP.iter().enumerate() {
+        // Callers stand before their callees.
+        let asked = caller.map_or(&swing, |caller| &loads[caller]).clone();
+        let mut served = Vec::with_capacity(samples);
         let depth = callers(index).len();
         let burden = 0.6 + 0.15 * (index % 4) as f64;
         let mut columns: Vec<Vec<f64>> = vec![Vec::with_capacity(samples); MetricKind::MEASURED.len()];
         let mut drift = 0.0;
         for (row, &fault) in severity.iter().enumerate() {
             drift = 0.9 * drift + 0.1 * normal(&mut noise);
-            let load = 100.0 * (1.0 + 0.3 * (row as f64 / 90.0).sin()) * (1.0 + 0.05 * normal(&mut noise));
+            let load = asked[row] * (1.0 + 0.05 * normal(&mut noise));
+            served.push(load);
             let throughput = load / (1.0 + depth as f64);
             let own = if index == CULPRIT { fault } else { 0.0 };
             let waiting = fault * share_of_culprit(index);
@@ -93,6 +100,7 @@ pub fn simulate() -> Result<SimulatedIncident, Invalid> {
                 column.push(value);
             }
         }
+        loads.push(served);
         for (metric, column) in MetricKind::MEASURED.into_iter().zip(columns) {
             series.push(SeriesKey { service: (*service).into(), metric, name: metric.name().into() });
             rows.push(column);

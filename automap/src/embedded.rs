@@ -36,7 +36,7 @@ impl Embedded {
     /// Starts the services on free loopback ports with their memory in `store`.
     ///
     /// # Errors
-    /// A port cannot be bound.
+    /// The store cannot be opened, or a port cannot be bound.
     pub async fn start(store: &Path) -> anyhow::Result<Self> {
         let free = || "127.0.0.1:0".parse();
         let mut config = ServicesConfig::default();
@@ -51,9 +51,10 @@ impl Embedded {
     /// Starts the services as configured; the walker is told where the other three listen.
     ///
     /// # Errors
-    /// A port cannot be bound.
+    /// The store cannot be opened, or a port cannot be bound.
     pub async fn start_configured(config: ServicesConfig) -> anyhow::Result<Self> {
         let ServicesConfig { collector, graph_builder, profiler, mut walker } = config;
+        let store = automap_profiler::open_store(&profiler).await?;
         let collector_listener = server::bind(&collector.server).await?;
         let graph_builder_listener = server::bind(&graph_builder.server).await?;
         let profiler_listener = server::bind(&profiler.server).await?;
@@ -71,7 +72,7 @@ impl Embedded {
         let stop = || stop_peers.clone();
         let collector = automap_collector::serve(collector_listener, collector, stop());
         let graph_builder = automap_graph_builder::serve(graph_builder_listener, graph_builder, stop());
-        let profiler = automap_profiler::serve(profiler_listener, profiler, stop());
+        let profiler = automap_profiler::serve(profiler_listener, store, profiler, stop());
         let mut peers = JoinSet::new();
         peers.spawn(async { collector.await.context("the collector ended") });
         peers.spawn(async { graph_builder.await.context("the graph-builder ended") });

@@ -4,9 +4,13 @@ use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
+
+/// How long a command may run.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Path of the command that cargo built beside this test.
 ///
@@ -63,7 +67,17 @@ pub fn automap(home: &Path) -> anyhow::Result<Command> {
 /// Runs `automap` with `arguments` to its end.
 ///
 /// # Errors
-/// The command was not built or cannot be started.
+/// The command was not built, cannot be started or does not end: a command that wrongly serves must fail its test.
 pub fn run<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> anyhow::Result<Ended> {
-    Ok(automap(home)?.args(arguments).output().context("cannot start automap")?.into())
+    let mut command = automap(home)?;
+    command.args(arguments);
+    let mut command = assert_cmd::Command::from_std(command);
+    let output = command.timeout(PATIENCE).output().context("cannot start automap")?;
+    ensure!(
+        output.status.code().is_some(),
+        "automap did not end by itself ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output.into())
 }

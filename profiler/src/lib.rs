@@ -60,20 +60,28 @@ use store::{
 /// Full name of the service, under which its health is reported.
 pub const SERVICE_NAME: &str = "automap.v1.ProfilerService";
 
-/// Opens the store and serves `ProfilerService` on `listener` until `shutdown`, then lets running calls finish, writes
-/// the store out and releases it: the same process may open it again at once.
+/// Opens the store of a profiler. Whoever announces a profiler opens its store first: a second process on the same store
+/// must find it taken from then on.
 ///
 /// # Errors
-/// The store is in use or damaged, or the server failed.
+/// The store is in use or damaged.
+pub async fn open_store(config: &ProfilerConfig) -> Result<Arc<dyn ProfileStore>, ServeError> {
+    let path = config.path.clone();
+    let options = StoreOptions { cache_mib: config.cache_mib, reserve_mib: config.reserve_mib };
+    work::run(move |_| Ok(Arc::new(SledStore::open(&path, options)?) as _)).await.map_err(unusable_store)
+}
+
+/// Serves `ProfilerService` from `store` on `listener` until `shutdown`, then lets running calls finish, writes the store
+/// out and releases it: the same process may open it again at once.
+///
+/// # Errors
+/// The store or the server failed.
 pub async fn serve(
     listener: TcpListener,
+    store: Arc<dyn ProfileStore>,
     config: ProfilerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let path = config.path.clone();
-    let options = StoreOptions { cache_mib: config.cache_mib, reserve_mib: config.reserve_mib };
-    let store: Arc<dyn ProfileStore> =
-        work::run(move |_| Ok(Arc::new(SledStore::open(&path, options)?))).await.map_err(unusable_store)?;
     let server_config = config.server.clone();
     // Also when the server fails without being told to stop.
     let shutdown_chores = shutdown.child_token();

@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::{ProfilerConfig, sample, serve};
+use crate::{ProfilerConfig, open_store, sample, serve};
 
 struct Running {
     client: ProfilerServiceClient<Channel>,
@@ -32,10 +32,11 @@ async fn start(path: &Path) -> Running {
         max_import_mib: 1,
         ..ProfilerConfig::default()
     };
+    let store = open_store(&config).await.unwrap();
     let listener = TcpListener::bind(config.server.listen).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(serve(listener, config, shutdown.clone()));
+    let task = tokio::spawn(serve(listener, store, config, shutdown.clone()));
     let channel = client::channel("profiler", &url).unwrap();
     Running { client: ProfilerServiceClient::new(channel), shutdown, task }
 }

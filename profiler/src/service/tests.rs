@@ -25,13 +25,17 @@ struct Running {
     task: JoinHandle<Result<(), ServeError>>,
 }
 
-async fn start(path: &Path) -> Running {
-    let config = ProfilerConfig {
+fn config(path: &Path) -> ProfilerConfig {
+    ProfilerConfig {
         path: path.to_owned(),
         server: ServerConfig::on_port(0),
         max_import_mib: 1,
         ..ProfilerConfig::default()
-    };
+    }
+}
+
+async fn start(path: &Path) -> Running {
+    let config = config(path);
     let store = open_store(&config).await.unwrap();
     let listener = TcpListener::bind(config.server.listen).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -423,9 +427,8 @@ async fn the_store_can_be_opened_again_as_soon_as_serve_returns() {
 #[tokio::test]
 async fn a_store_in_use_is_a_clear_refusal_to_start() {
     let store = directory();
-    let mut running = start(store.path()).await;
-    running.client.list_incidents(v1::ListIncidentsRequest::default()).await.unwrap();
-    let error = start(store.path()).await.task.await.unwrap().unwrap_err().to_string();
+    let running = start(store.path()).await;
+    let error = open_store(&config(store.path())).await.err().unwrap().to_string();
     assert!(error.contains("field `profiler.path`"), "{error}");
     assert!(error.contains("in use by another process"), "{error}");
     running.stop().await;

@@ -1,0 +1,159 @@
+"""What the chart refuses, and what it must hold whatever the values."""
+
+import difflib
+import os
+import re
+import tomllib
+
+import pytest
+import yaml
+
+import values_table
+from chart import CHART, COMBINATIONS, DEPLOY, KUBERNETES, ROLES, Refused, find, helm, rendered, template, value_flags
+
+GOLDEN = DEPLOY / "checks" / "golden"
+WORKLOADS = ("Deployment", "StatefulSet")
+
+
+def pod_specs(documents):
+    """Names and specs of all pods."""
+    for document in documents:
+        if document["kind"] in WORKLOADS:
+            yield document["metadata"]["name"], document["spec"]["template"]["spec"]
+        elif document["kind"] == "Pod":
+            yield document["metadata"]["name"], document["spec"]
+
+
+def test_helm_finds_nothing_to_say():
+    for combination in COMBINATIONS:
+        assert "0 chart(s) failed" in helm("lint", "--strict", ".", *value_flags(combination))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ("walker.replicaCont=2", "walker: Additional property replicaCont"),
+        ("graphBuilder.autoscaling.enbled=true", "graphBuilder.autoscaling: Additional property enbled"),
+        ("walkr.replicaCount=2", "Additional property walkr"),
+        ("walker.replicaCount=two", "walker.replicaCount"),
+        ("profiler.persistence.size=big", "profiler.persistence.size"),
+        ("profiler.replicaCount=2", "profiler: Additional property replicaCount"),
+        ("metrics.monitor=Podmonitor", "metrics.monitor"),
+        ("walker.config.server.listen=0.0.0.0:1", "walker.config.server.listen: the chart sets this itself"),
+        ("walker.config.profiler=http://x:1", "walker.config.profiler: the chart sets this itself"),
+        ("profiler.config.path=/x", "profiler.config.path: the chart sets this itself"),
+        ("tls.enabled=true", "tls.secrets."),
+        ("walker.ingress.enabled=true", "walker.ingress.host"),
+        ("walker.httpRoute.enabled=true", "walker.httpRoute.parentRefs"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_field_named(values, named):
+    with pytest.raises(Refused) as refused:
+        template("--set", values)
+    assert named in str(refused.value)
+
+
+def test_a_kubernetes_that_is_too_old_is_refused():
+    with pytest.raises(Refused, match="1.26"):
+        template(kubernetes="1.26")
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_pods_are_restricted(combination):
+    for name, spec in pod_specs(rendered(combination)):
+        assert spec["automountServiceAccountToken"] is False, name
+        assert spec["enableServiceLinks"] is False, name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not spec.get("hostNetwork") and not spec.get("hostPID"), name
+        for container in spec["containers"] + spec.get("initContainers", []):
+            security = container["securityContext"]
+            assert security["capabilities"] == {"drop": ["ALL"]}, name
+            assert security["readOnlyRootFilesystem"] is True and security["allowPrivilegeEscalation"] is False, name
+            assert "memory" in container["resources"]["limits"], name
+        volumes = {volume["name"] for volume in spec["volumes"]} | {"data", "exports"}
+        mounts = {mount["name"] for container in spec["containers"] for mount in container["volumeMounts"]}
+        assert mounts <= volumes, name
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+def test_pods_live_longer_than_their_drain(combination, kubernetes):
+    documents = rendered(combination, kubernetes)
+    prefix = "rca" if combination == "open" else "automap"
+    for role in ROLES:
+        kind = "StatefulSet" if role == "profiler" else "Deployment"
+        spec = find(documents, kind, f"{prefix}-{role}")["spec"]["template"]["spec"]
+        config = tomllib.loads(find(documents, "ConfigMap", f"{prefix}-{role}")["data"]["automap.toml"])
+        drain = config[role]["server"].get("drain-seconds", 20)
+        pause = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        assert spec["terminationGracePeriodSeconds"] == drain + pause + 10
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_selectors_find_their_pods_and_ports_are_named(combination):
+    documents = rendered(combination)
+    pods = [
+        (document["spec"]["template"]["metadata"]["labels"], document["spec"]["template"]["spec"])
+        for document in documents
+        if document["kind"] in WORKLOADS
+    ]
+    for document in documents:
+        if document["kind"] == "Service":
+            selected = [spec for labels, spec in pods if document["spec"]["selector"].items() <= labels.items()]
+            assert len(selected) == 1, document["metadata"]["name"]
+            names = {port["name"] for port in selected[0]["containers"][0]["ports"]}
+            assert {port["targetPort"] for port in document["spec"]["ports"]} <= names
+        if document["kind"] == "PodDisruptionBudget":
+            selector = document["spec"]["selector"]["matchLabels"].items()
+            assert sum(selector <= labels.items() for labels, _ in pods) == 1
+        if document["kind"] in ("PodMonitor", "ServiceMonitor"):
+            selector = document["spec"]["selector"]["matchLabels"].items()
+            assert sum(selector <= labels.items() for labels, _ in pods) == len(ROLES)
+
+
+def test_probes_speak_what_the_port_speaks():
+    # The kubelet's gRPC probe knows no TLS.
+    for combination, probe in (("default", "grpc"), ("tls-secrets", "httpGet")):
+        for role in ("walker", "collector", "graph-builder"):
+            container = find(rendered(combination), "Deployment", f"automap-{role}")["spec"]["template"]["spec"]["containers"][0]
+            for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+                assert probe in container[name], (combination, role, name)
+
+
+def test_monitors_and_rules_wait_for_their_crds():
+    def kinds(apis):
+        return {document["kind"] for document in template(apis=apis)} & {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
+
+    assert kinds(()) == set()
+    assert kinds(("monitoring.coreos.com/v1/PrometheusRule",)) == {"PrometheusRule"}
+    assert kinds(COMBINATIONS["large"][1]) == {"PodMonitor", "PrometheusRule"}
+
+
+def test_the_chart_is_of_the_version_of_the_workspace():
+    workspace = tomllib.loads((DEPLOY.parent / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == workspace
+
+
+@pytest.mark.parametrize("combination", ["small", "large", "mesh", "everything"])
+def test_renders_are_those_that_were_reviewed(combination):
+    documents = [d for d in rendered(combination) if d["kind"] != "PrometheusRule" and "-dashboard-" not in d["metadata"]["name"]]
+    # What all renders share in length and says nothing.
+    text = "---\n".join(yaml.safe_dump(document, sort_keys=True, width=160) for document in documents)
+    text = re.sub(r"(?m)^( *checksum/config: )[0-9a-f]{64}$", r"\1(digest)", text)
+    path = GOLDEN / f"{combination}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    changed = list(difflib.unified_diff(path.read_text().splitlines(), text.splitlines(), "reviewed", "rendered", lineterm="", n=2))
+    assert not changed, "review, then run `UPDATE_GOLDEN=1 bash .ci/deploy`:\n" + "\n".join(changed[:60])
+
+
+def test_the_table_of_values_is_up_to_date():
+    assert values_table.readme() == values_table.README.read_text(), "run deploy/checks/values_table.py"
+
+
+def test_every_value_has_a_meaning_and_stands_in_the_schema(tmp_path):
+    rows = values_table.rows((CHART / "values.yaml").read_text())
+    assert len(rows) > 60
+    with pytest.raises(values_table.Undocumented, match="walker.replicaCount"):
+        values_table.rows("walker:\n  replicaCount: 2\n")

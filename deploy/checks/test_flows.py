@@ -1,0 +1,51 @@
+"""NetworkPolicies let through the arrows of the design, and nothing else."""
+
+import copy
+
+import pytest
+
+import flows
+from chart import COMBINATIONS, find, rendered, template
+
+
+@pytest.mark.parametrize("combination", ["default", "small", "large", "tls-cert-manager", "tls-secrets"])
+def test_policies_are_the_arrows_of_the_design(combination):
+    assert flows.allowed(rendered(combination)) == flows.designed()
+
+
+def test_without_policies_everything_is_open():
+    found = flows.allowed(rendered("open"))
+    assert ("stranger", "profiler", 4313, "TCP") in found
+    assert ("collector", "stranger", 443, "TCP") in found
+
+
+def test_a_policy_too_wide_or_too_narrow_is_found():
+    documents = copy.deepcopy(rendered("default"))
+    profiler = find(documents, "NetworkPolicy", "automap-profiler")
+    profiler["spec"]["ingress"][0]["from"].append({"namespaceSelector": {}})
+    assert flows.allowed(documents) - flows.designed() == {
+        (source, "profiler", 4313, "TCP") for source in ("neighbour", "stranger", "prometheus", "dns")
+    }
+    documents = copy.deepcopy(rendered("default"))
+    walker = find(documents, "NetworkPolicy", "automap-walker")
+    del walker["spec"]["egress"][0]
+    assert flows.designed() - flows.allowed(documents) == {("walker", "collector", 4311, "TCP")}
+
+
+def test_callers_and_egress_are_what_values_say():
+    found = flows.allowed(rendered("exposed"))
+    assert ("neighbour", "walker", 4310, "TCP") not in found
+    assert ("test", "walker", 4310, "TCP") in found
+    observed = "--set-json=profiler.extraEgress=[{\"to\":[{\"namespaceSelector\":{}}],\"ports\":[{\"protocol\":\"TCP\",\"port\":4317}]}]"
+    more = flows.allowed(template(observed)) - flows.designed()
+    assert ("profiler", "stranger", 4317, "TCP") in more
+    assert ("profiler", "dns", 53, "UDP") in more
+    assert all(source == "profiler" for source, *_ in more)
+
+
+def test_every_pod_has_a_policy():
+    for combination in set(COMBINATIONS) - {"open"}:
+        documents = rendered(combination)
+        policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
+        for pod in flows.chart_pods(documents):
+            assert any(flows.selects(policy["spec"]["podSelector"], pod.labels) for policy in policies), pod.name

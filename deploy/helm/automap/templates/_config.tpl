@@ -1,0 +1,83 @@
+{{/* The configuration file of a role: what the values say, and what the chart must set itself. */}}
+
+{{/* What the chart sets: root, role. */}}
+{{- define "automap.ownConfig" -}}
+server:
+  listen: {{ printf "%s:%s" .root.Values.listenAddress (include "automap.port" .role) | quote }}
+  admin-listen: {{ printf "%s:%s" .root.Values.listenAddress (include "automap.adminPort" .) | quote }}
+{{- if .root.Values.tls.enabled }}
+  tls:
+    certificate: /etc/automap/tls/tls.crt
+    key: /etc/automap/tls/tls.key
+    {{- if .root.Values.tls.clientCertificates }}
+    client-ca: /etc/automap/tls/ca.crt
+    {{- end }}
+{{- end }}
+{{- if eq .role "walker" }}
+collector: {{ include "automap.url" (dict "root" .root "role" "collector") }}
+graph-builder: {{ include "automap.url" (dict "root" .root "role" "graph-builder") }}
+profiler: {{ include "automap.url" (dict "root" .root "role" "profiler") }}
+{{- if .root.Values.tls.enabled }}
+client:
+  tls:
+    ca: /etc/automap/tls/ca.crt
+    certificate: /etc/automap/tls/tls.crt
+    key: /etc/automap/tls/tls.key
+{{- end }}
+{{- end }}
+{{- if eq .role "profiler" }}
+path: /var/lib/automap/store
+{{- if .root.Values.profiler.backup.enabled }}
+schedule:
+  export-directory: /var/lib/automap-exports
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Refuses values that the chart would overwrite: own, given, path. */}}
+{{- define "automap.refuseOwn" -}}
+{{- range $key, $own := .own }}
+{{- if hasKey $.given $key }}
+{{- $path := printf "%s.%s" $.path $key }}
+{{- $given := get $.given $key }}
+{{- if and (kindIs "map" $own) (kindIs "map" $given) }}
+{{- include "automap.refuseOwn" (dict "own" $own "given" $given "path" $path) }}
+{{- else }}
+{{- fail (printf "%s: the chart sets this itself; remove it from the values" $path) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Settings as lines of TOML with dotted keys; JSON's strings, numbers, booleans and lists are TOML's: settings, prefix. */}}
+{{- define "automap.tomlLines" -}}
+{{- range $key, $value := .settings }}
+{{- $path := printf "%s%s" $.prefix $key }}
+{{- if kindIs "map" $value }}
+{{- include "automap.tomlLines" (dict "settings" $value "prefix" (printf "%s." $path)) }}
+{{- else if not (kindIs "invalid" $value) }}
+{{ $path }} = {{ toJson $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The file: root, role. */}}
+{{- define "automap.toml" -}}
+{{- $key := include "automap.valuesKey" .role }}
+{{- $given := (get .root.Values $key).config }}
+{{- $own := include "automap.ownConfig" . | fromYaml }}
+{{- include "automap.refuseOwn" (dict "own" $own "given" $given "path" (printf "%s.config" $key)) }}
+{{- $settings := mergeOverwrite (deepCopy $given) $own -}}
+[{{ .role }}]
+{{- include "automap.tomlLines" (dict "settings" $settings "prefix" "") }}
+{{- end }}
+
+{{/* Seconds that calls may go on after SIGTERM, as automap itself defaults: root, role. */}}
+{{- define "automap.drainSeconds" -}}
+{{- $config := (get .root.Values (include "automap.valuesKey" .role)).config }}
+{{- dig "server" "drain-seconds" 20 $config | int }}
+{{- end }}
+
+{{- define "automap.preStopSeconds" -}}
+{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}{{ .Values.preStopSleepSeconds | int }}{{ else }}0{{ end }}
+{{- end }}

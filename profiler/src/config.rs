@@ -30,8 +30,10 @@ pub struct ProfilerConfig {
     pub max_import_mib: usize,
     /// Page cache of the store, MiB.
     pub cache_mib: u64,
-    /// Changes are refused while less than this is free on the volume of the store, MiB.
+    /// Changes are refused while less than this is free on the volume of the store, MiB; at least 4.
     pub reserve_mib: u64,
+    /// A checkpoint is due when the journal is larger than this and than the last checkpoint, MiB.
+    pub checkpoint_mib: u64,
     /// What is removed when.
     pub retention: Retention,
     /// What is done without being asked, and how often.
@@ -69,6 +71,7 @@ impl Default for ProfilerConfig {
             max_import_mib: 256,
             cache_mib: 64,
             reserve_mib: 64,
+            checkpoint_mib: 32,
             retention: Retention::default(),
             schedule: ScheduleConfig::default(),
         }

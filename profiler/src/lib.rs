@@ -67,7 +67,11 @@ pub const SERVICE_NAME: &str = "automap.v1.ProfilerService";
 /// The store is in use or damaged.
 pub async fn open_store(config: &ProfilerConfig) -> Result<Arc<dyn ProfileStore>, ServeError> {
     let path = config.path.clone();
-    let options = StoreOptions { cache_mib: config.cache_mib, reserve_mib: config.reserve_mib };
+    let options = StoreOptions {
+        cache_mib: config.cache_mib,
+        reserve_mib: config.reserve_mib,
+        checkpoint_mib: config.checkpoint_mib,
+    };
     work::run(move |_| Ok(Arc::new(SledStore::open(&path, options)?) as _)).await.map_err(unusable_store)
 }
 

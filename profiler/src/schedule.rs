@@ -70,19 +70,46 @@ pub fn export_and_prune(
 ) -> Result<PathBuf, ServiceError> {
     let refused = |error: io::Error| ServiceError::internal(format!("{}: {error}", directory.display()));
     fs::create_dir_all(directory).map_err(refused)?;
-    let file = directory.join(format!("{:015}.{EXTENSION}", at.0.max(0)));
+    let file = export_name(directory, at);
     export_to(store, &file)?;
-    let mut exports: Vec<PathBuf> = fs::read_dir(directory)
-        .map_err(refused)?
+    prune(directory, kept).map_err(refused)?;
+    Ok(file)
+}
+
+/// The export of a time in a directory of exports.
+pub fn export_name(directory: &Path, at: UnixMillis) -> PathBuf {
+    directory.join(format!("{:015}.{EXTENSION}", at.0.max(0)))
+}
+
+/// Removes all but the newest `kept` exports of a directory, and what cut-off ones left.
+///
+/// # Errors
+/// The file system refused.
+pub fn prune(directory: &Path, kept: usize) -> io::Result<()> {
+    remove_unfinished(directory)?;
+    let mut exports: Vec<PathBuf> = fs::read_dir(directory)?
         .filter_map(|entry| entry.ok().map(|found| found.path()))
         .filter(|path| is_scheduled(path))
         .collect();
     exports.sort();
     let surplus = exports.len().saturating_sub(kept.max(1));
     for old in &exports[..surplus] {
-        fs::remove_file(old).map_err(refused)?;
+        fs::remove_file(old)?;
     }
-    Ok(file)
+    Ok(())
+}
+
+/// Removes what exports left behind that a crash cut short: this directory has one writer, and it has just finished.
+fn remove_unfinished(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let finished = name.strip_prefix('.').and_then(|name| name.strip_suffix(".unfinished"));
+        if finished.is_some_and(|name| is_scheduled(Path::new(name))) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a file is one that the schedule wrote: others are nobody's to remove.
@@ -105,6 +132,7 @@ mod tests {
         let exports = directory.path().join("exports");
         fs::create_dir(&exports).unwrap();
         fs::write(exports.join("mine.export"), "x").unwrap();
+        fs::write(exports.join(".000000000000000.export.unfinished"), "half").unwrap();
         for time in 1..=5 {
             export_and_prune(&store, &exports, 2, UnixMillis(time)).unwrap();
         }

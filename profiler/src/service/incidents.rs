@@ -1,7 +1,7 @@
 //! RPCs about past incidents.
 
 use automap_proto::{frame::check_name, invalid::Invalid, time::UnixMillis, v1};
-use automap_service_kit::error::{ErrorCode, ServiceError};
+use automap_service_kit::error::ServiceError;
 
 use super::list_query;
 use crate::{
@@ -73,12 +73,7 @@ pub(super) fn get(
     request: &v1::GetIncidentRequest,
 ) -> Result<v1::GetIncidentResponse, ServiceError> {
     let id = RecordId::new("incident_id", &request.incident_id)?;
-    let incident = store.incident(&id)?.ok_or_else(|| {
-        ServiceError::new(
-            ErrorCode::NotFound,
-            format!("there is no incident {id}; ListIncidents names those there are"),
-        )
-    })?;
+    let incident = store.incident(&id)?.ok_or_else(|| store.unknown_incident(&id))?;
     Ok(v1::GetIncidentResponse { incident: Some((&incident).into()) })
 }
 

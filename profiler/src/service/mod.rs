@@ -7,7 +7,7 @@
 //! | `weighing` | WeighMetrics |
 //! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
 //! | `diagnoses` | PutDiagnosis, GetDiagnosis, ListDiagnoses |
-//! | `transfer` | ExportStore, ImportStore |
+//! | `transfer` | ExportStore, ImportStore, GetStoreStatistics |
 
 mod diagnoses;
 mod incidents;
@@ -169,6 +169,13 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
     ) -> Answer<v1::ImportStoreResponse> {
         let (records, mode) = transfer::receive(request.into_inner(), self.config.max_import_mib).await?;
         self.run(move |store, _| Ok(v1::ImportStoreResponse { records: store.import(records, mode)? })).await
+    }
+
+    async fn get_store_statistics(
+        &self,
+        _request: Request<v1::GetStoreStatisticsRequest>,
+    ) -> Answer<v1::GetStoreStatisticsResponse> {
+        self.run(|store, _| transfer::statistics(store)).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! ExportStore and ImportStore.
+//! ExportStore, ImportStore and GetStoreStatistics.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -60,6 +60,18 @@ fn send_all(store: &dyn ProfileStore, caller: &mpsc::Sender<Result<StoredRecord,
     }
 }
 
+pub(super) fn statistics(store: &dyn ProfileStore) -> Result<v1::GetStoreStatisticsResponse, ServiceError> {
+    let found = store.statistics()?;
+    Ok(v1::GetStoreStatisticsResponse {
+        records: found.records.into_iter().collect(),
+        changes: found.changes,
+        engine_bytes: found.engine_bytes,
+        journal_bytes: found.journal_bytes,
+        checkpoint: found.checkpoint,
+        checkpoint_bytes: found.checkpoint_bytes,
+    })
+}
+
 /// Takes the records of an import into memory, and how it is meant.
 pub(super) async fn receive(
     mut stream: Streaming<v1::ImportStoreRequest>,
@@ -74,8 +86,10 @@ pub(super) async fn receive(
             mode = match v1::ImportMode::try_from(message.mode) {
                 Ok(v1::ImportMode::Unspecified | v1::ImportMode::Merge) => ImportMode::Merge,
                 Ok(v1::ImportMode::EmptyOnly) => ImportMode::EmptyOnly,
+                Ok(v1::ImportMode::KeepExisting) => ImportMode::KeepExisting,
+                Ok(v1::ImportMode::Replace) => ImportMode::Replace,
                 Err(_) => {
-                    return Err(Invalid::new("mode", format!("{} is none; send 1 or 2", message.mode)).into());
+                    return Err(Invalid::new("mode", format!("{} is none; send 1 to 4", message.mode)).into());
                 }
             };
         }

@@ -30,6 +30,13 @@ impl Change {
         self.entries.len()
     }
 
+    /// Bytes of all keys and values.
+    pub(crate) fn bytes(&self) -> u64 {
+        let entry =
+            |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + value.as_ref().map_or(0, Vec::len);
+        self.entries.iter().map(entry).sum::<usize>() as u64
+    }
+
     /// By rising key.
     pub(crate) fn iter(&self) -> btree_map::Iter<'_, Vec<u8>, Option<Vec<u8>>> {
         self.entries.iter()

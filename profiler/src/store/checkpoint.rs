@@ -15,14 +15,27 @@ use super::{
 };
 
 const EXTENSION: &str = "checkpoint";
+/// What the name of a file ends in that is not yet a checkpoint.
+const UNFINISHED: &str = "unfinished";
 /// Rows are grouped into frames of about this size.
 const FRAME_BYTES: usize = 1 << 20;
+
+/// A file that goes when it is dropped before it was renamed: what fills a disk must not stay on it.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Once renamed there is nothing of that name.
+        fs::remove_file(&self.0).ok();
+    }
+}
 
 /// Writes a checkpoint; it counts once [`Self::finish`] returned.
 #[derive(Debug)]
 pub(super) struct CheckpointWriter {
     number: u64,
-    temporary: PathBuf,
+    temporary: Temporary,
     file: BufWriter<File>,
     pending: Change,
     pending_bytes: usize,
@@ -36,8 +49,14 @@ impl CheckpointWriter {
     /// The file system refused.
     pub(super) fn new(directory: &Path, number: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let temporary = directory.join(format!("{number:020}.{EXTENSION}.unfinished"));
-        let file = BufWriter::new(File::create(&temporary)?);
+        for entry in fs::read_dir(directory)? {
+            let left_by_a_crash = entry?.path();
+            if left_by_a_crash.extension().is_some_and(|ending| ending == UNFINISHED) {
+                fs::remove_file(left_by_a_crash)?;
+            }
+        }
+        let temporary = Temporary(directory.join(format!("{number:020}.{EXTENSION}.{UNFINISHED}")));
+        let file = BufWriter::new(File::create(&temporary.0)?);
         Ok(Self { number, temporary, file, pending: Change::default(), pending_bytes: 0, rows: 0 })
     }
 
@@ -72,7 +91,7 @@ impl CheckpointWriter {
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
         let path = directory.join(format!("{:020}.{EXTENSION}", self.number));
-        fs::rename(&self.temporary, &path)?;
+        fs::rename(&self.temporary.0, &path)?;
         File::open(directory)?.sync_all()?;
         for (number, older) in numbered(directory, EXTENSION)? {
             if number < self.number {
@@ -158,8 +177,11 @@ mod tests {
         write(directory.path(), 9, 2);
         assert_eq!(read(directory.path()), (2, Some(CheckpointRead { number: 9, whole: true })));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
-        CheckpointWriter::new(directory.path(), 12).unwrap();
+        fs::write(directory.path().join("00000000000000000011.checkpoint.unfinished"), "half").unwrap();
+        let writer = CheckpointWriter::new(directory.path(), 12).unwrap();
         assert_eq!(read(directory.path()).1.unwrap().number, 9, "an unfinished one does not count");
+        drop(writer);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "and does not stay");
     }
 
     #[test]

@@ -21,11 +21,22 @@ const HEADER: &[u8] = b"automap store export 1\n";
 /// Longest key or value that a file may claim; a store's are a few KiB.
 const MAX_FIELD_BYTES: u32 = 1 << 20;
 
+/// A file that goes when it is dropped before it was renamed.
+#[derive(Debug)]
+struct Temporary(std::path::PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Once renamed there is nothing of that name.
+        fs::remove_file(&self.0).ok();
+    }
+}
+
 /// Writes an export: into a temporary file beside `path`, synced, then renamed, so that `path` is whole whenever it is
 /// there.
 #[derive(Debug)]
 pub struct ExportWriter {
-    temporary: std::path::PathBuf,
+    temporary: Temporary,
     file: BufWriter<File>,
     tally: ExportTally,
 }
@@ -35,8 +46,10 @@ impl ExportWriter {
     /// The file system refused.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.unfinished"));
-        let mut file = BufWriter::new(File::create(&temporary)?);
+        let temporary = Temporary(path.with_file_name(format!(".{name}.unfinished")));
+        let created = File::create(&temporary.0)
+            .map_err(|error| StoreError::Failed(format!("cannot write {}: {error}", path.display())))?;
+        let mut file = BufWriter::new(created);
         file.write_all(HEADER)?;
         Ok(Self { temporary, file, tally: ExportTally::default() })
     }
@@ -50,6 +63,11 @@ impl ExportWriter {
         write_record(&mut self.file, record)
     }
 
+    /// The record that would end the export now.
+    pub fn end(&self) -> StoredRecord {
+        self.tally.end()
+    }
+
     /// Ends the export and answers how many records it has.
     ///
     /// # Errors
@@ -58,7 +76,7 @@ impl ExportWriter {
         write_record(&mut self.file, &self.tally.end())?;
         let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         file.sync_all()?;
-        fs::rename(&self.temporary, path)?;
+        fs::rename(&self.temporary.0, path)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         sync_directory(parent.unwrap_or(Path::new(".")))?;
         Ok(self.tally.records())

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, btree_map::Entry},
 };
 
-use automap_proto::time::UnixMillis;
+use automap_proto::{invalid::did_you_mean, time::UnixMillis};
 use prost::Message;
 
 use crate::{
@@ -222,6 +222,35 @@ impl IncidentTable {
         system.cells.truncate(from);
     }
 
+    /// The largest dot product of `vector` with those of a system's incidents.
+    pub(crate) fn scan(&self, system: &str, vector: &SimilarityVector) -> f32 {
+        const LANES: usize = 12;
+        let rows =
+            self.systems.get(system).map_or(&[][..], |known| &known.cells).chunks_exact(SIMILARITY_CELLS);
+        rows.map(|row| {
+            let mut sums = [0.0_f32; LANES];
+            let (left, right) = (row.as_chunks::<LANES>().0, vector.cells().as_chunks::<LANES>().0);
+            for (left, right) in left.iter().zip(right) {
+                for lane in 0..LANES {
+                    sums[lane] += left[lane] * right[lane];
+                }
+            }
+            sums.iter().sum()
+        })
+        .fold(0.0, f32::max)
+    }
+
+    /// The id that a mistyped or shortened one most likely means: one that begins so, or one that looks alike.
+    /// O(incidents), for an error that is being told anyway.
+    pub(crate) fn nearest_id(&self, name: &str) -> Option<&RecordId> {
+        let ids = || self.systems.values().flat_map(|system| system.lines.iter().map(|line| &line.id));
+        if let Some(longer) = ids().find(|id| id.as_str().starts_with(name)) {
+            return Some(longer);
+        }
+        let near = did_you_mean(name, ids().map(RecordId::as_str))?;
+        ids().find(|id| id.as_str() == near)
+    }
+
     /// Gives back what growing left over.
     pub(crate) fn shrink(&mut self) {
         for system in self.systems.values_mut() {
@@ -337,6 +366,19 @@ mod tests {
             all.iter().filter(|name| !["i00", "i19", "i07"].contains(&name.as_str())).collect();
         assert_eq!(names(&found), left);
         assert!(found.iter().all(|candidate| candidate.verdict.is_some() == (candidate.id != id("i05"))));
+    }
+
+    #[test]
+    fn a_mistyped_or_shortened_id_leads_to_the_one_that_was_meant() {
+        let mut table = IncidentTable::default();
+        for name in ["3f9a12cc", "3f9a77de", "b04491aa"] {
+            table.put(&id(name), row(&[]));
+        }
+        let near = |name| table.nearest_id(name).map(RecordId::as_str);
+        assert_eq!(near("b0"), Some("b04491aa"));
+        assert_eq!(near("3f9a12cd"), Some("3f9a12cc"));
+        assert_eq!(near("3f9a"), Some("3f9a12cc"), "of two that begin so the first");
+        assert_eq!(near("zzzz"), None);
     }
 
     #[test]

@@ -94,8 +94,15 @@ impl OpenStore {
     }
 
     fn known_incident(&self, id: &RecordId) -> Result<PastIncident, StoreError> {
-        self.incident(id)?.ok_or_else(|| {
-            StoreError::NotFound(format!("there is no incident {id}; ListIncidents names those there are"))
+        self.incident(id)?.ok_or_else(|| self.unknown_incident(id))
+    }
+
+    /// The error of an id that is none, with the one that was most likely meant.
+    pub(super) fn unknown_incident(&self, id: &RecordId) -> StoreError {
+        let table = self.incidents.read().unwrap_or_else(PoisonError::into_inner);
+        StoreError::NotFound(match table.nearest_id(id.as_str()) {
+            Some(near) => format!("there is no incident {id}; did you mean {near}?"),
+            None => format!("there is no incident {id}; ListIncidents names those there are"),
         })
     }
 
@@ -163,6 +170,15 @@ impl OpenStore {
         }
         table.shrink();
         Ok(())
+    }
+
+    /// The same after a replacement, which may have moved an incident to another system.
+    pub(super) fn retabulate(&self, before: Option<&Kept>, after: &Kept) {
+        if let Some(Kept::Incident(old)) = before {
+            let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
+            table.remove(old.context.system(), &old.id);
+        }
+        self.tabulate(after);
     }
 
     /// Brings the table in memory to where the store is.

@@ -34,6 +34,8 @@ const SEGMENT_BYTES: u64 = 32 << 20;
 pub(super) struct Frame<'bytes> {
     pub(super) number: u64,
     pub(super) payload: &'bytes [u8],
+    /// Where it ends in the file.
+    end: usize,
 }
 
 /// The bytes of a frame.
@@ -54,23 +56,23 @@ fn checksum(number: u64, payload: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The frame at the beginning of `bytes` and what follows it; `None` when there is no whole one.
-fn first_frame(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
+/// Number and payload of the frame at the beginning of `bytes`, and what follows it; `None` when there is no whole one.
+fn first_frame(bytes: &[u8]) -> Option<(u64, &[u8], &[u8])> {
     let rest = bytes.strip_prefix(&MAGIC)?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let (sum, rest) = rest.split_first_chunk::<4>()?;
     let (number, rest) = rest.split_first_chunk::<8>()?;
     let number = u64::from_be_bytes(*number);
     let (payload, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    (checksum(number, payload) == u32::from_be_bytes(*sum)).then_some((Frame { number, payload }, rest))
+    (checksum(number, payload) == u32::from_be_bytes(*sum)).then_some((number, payload, rest))
 }
 
 /// All whole frames of `bytes` in order, and whether every byte belonged to one.
 pub(super) fn frames(bytes: &[u8]) -> (Vec<Frame<'_>>, bool) {
     let (mut found, mut whole, mut rest) = (Vec::new(), true, bytes);
     while !rest.is_empty() {
-        if let Some((frame, after)) = first_frame(rest) {
-            found.push(frame);
+        if let Some((number, payload, after)) = first_frame(rest) {
+            found.push(Frame { number, payload, end: bytes.len() - after.len() });
             rest = after;
         } else {
             whole = false;
@@ -117,7 +119,7 @@ fn segments(directory: &Path) -> io::Result<Vec<Segment>> {
 pub(crate) struct Replayed {
     /// Number of the last whole change, or the one that was asked for as the beginning.
     pub(crate) last: u64,
-    /// Number of the newest change that the files speak of, also when it is not above the beginning.
+    /// Number of the newest change that the files speak of, by a whole change or by the name of a segment.
     pub(crate) newest: u64,
     /// Changes that are unreadable or not there: first and last number.
     pub(crate) gaps: Vec<(u64, u64)>,
@@ -127,11 +129,15 @@ pub(crate) struct Replayed {
 
 /// Hands every change with a number above `after` to `apply`, in order.
 ///
+/// Changes behind a gap in the last segment that begins above `promised`, the number through which changes were
+/// acknowledged, were not acknowledged either: what is synced is synced with all before it. They are left out.
+///
 /// # Errors
 /// A file cannot be read, or `apply` failed.
 pub(crate) fn replay<E: From<io::Error>>(
     directory: &Path,
     after: u64,
+    promised: Option<u64>,
     mut apply: impl FnMut(u64, &Change) -> Result<(), E>,
 ) -> Result<Replayed, E> {
     let mut outcome = Replayed { last: after, ..Replayed::default() };
@@ -145,11 +151,20 @@ pub(crate) fn replay<E: From<io::Error>>(
         let (found, whole) = frames(&bytes);
         outcome.torn_end = !whole;
         outcome.newest = outcome.newest.max(segment.first.saturating_sub(1));
+        let is_last = index + 1 == all.len();
         for frame in found {
-            outcome.newest = outcome.newest.max(frame.number);
             if frame.number <= outcome.last {
+                outcome.newest = outcome.newest.max(frame.number);
                 continue;
             }
+            if frame.number > outcome.last + 1
+                && is_last
+                && promised.is_some_and(|known| known <= outcome.last)
+            {
+                outcome.torn_end = true;
+                break;
+            }
+            outcome.newest = outcome.newest.max(frame.number);
             let Some(change) = Change::decode(frame.payload) else {
                 outcome.torn_end = true;
                 continue;
@@ -170,6 +185,71 @@ pub(crate) fn replay<E: From<io::Error>>(
 /// The directory cannot be listed.
 pub(super) fn begins_by(directory: &Path, number: u64) -> io::Result<bool> {
     Ok(segments(directory)?.first().is_some_and(|oldest| oldest.first <= number + 1))
+}
+
+/// Whether the files hold every change from `after + 1` to `through`, whole. A segment's name is no proof: it tells what
+/// had been written before, and not where.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn covers(directory: &Path, after: u64, through: u64, promised: Option<u64>) -> io::Result<bool> {
+    let outcome = replay::<io::Error>(directory, after, promised, |_, _| Ok(()))?;
+    Ok(outcome.gaps.is_empty() && outcome.last >= through && begins_by(directory, after)?)
+}
+
+/// Whether any segment holds anything.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub(super) fn holds_anything(directory: &Path) -> io::Result<bool> {
+    for segment in segments(directory)? {
+        if fs::metadata(&segment.path)?.len() > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Makes what the files hold durable. A process that was killed left its last changes with the system, which shows them
+/// and loses them with the power.
+///
+/// # Errors
+/// The file system refused.
+pub(super) fn sync_all(directory: &Path) -> io::Result<()> {
+    for segment in segments(directory)? {
+        File::open(&segment.path)?.sync_all()?;
+    }
+    File::open(directory)?.sync_all()
+}
+
+/// Removes all changes with a number above `number` from the end of the files, and what is no change at their end.
+///
+/// # Errors
+/// The file system refused.
+pub(super) fn cut_after(directory: &Path, number: u64) -> io::Result<()> {
+    for segment in segments(directory)?.into_iter().rev() {
+        let bytes = fs::read(&segment.path)?;
+        let (found, _) = frames(&bytes);
+        let kept = found.iter().rev().find(|frame| frame.number <= number).map_or(0, |frame| frame.end);
+        if kept < bytes.len() {
+            let file = File::options().write(true).open(&segment.path)?;
+            file.set_len(kept as u64)?;
+            file.sync_all()?;
+        }
+        if kept > 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the first segment of a new store, so that its journal is older than its engine.
+///
+/// # Errors
+/// The file system refused.
+pub(super) fn found(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    create(directory, 1).map(drop)
 }
 
 /// The journal of an open store.
@@ -283,7 +363,7 @@ mod tests {
 
     fn read(directory: &Path, after: u64) -> (Vec<u64>, Replayed) {
         let mut seen = Vec::new();
-        let outcome = replay::<io::Error>(directory, after, |number, found| {
+        let outcome = replay::<io::Error>(directory, after, None, |number, found| {
             assert_eq!(found, &change(number));
             seen.push(number);
             Ok(())
@@ -324,6 +404,28 @@ mod tests {
         let (seen, outcome) = read(directory.path(), 0);
         assert_eq!(seen, [1, 2, 3, 4, 5, 6]);
         assert_eq!(outcome.gaps, []);
+    }
+
+    #[test]
+    fn behind_a_gap_that_was_never_acknowledged_nothing_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), 1..=6);
+        let path = directory.path().join(format!("{:020}.journal", 1));
+        let mut bytes = fs::read(&path).unwrap();
+        // The sectors of change 4 were dropped, and those behind it kept.
+        let ends: Vec<usize> = frames(&bytes).0.iter().map(|frame| frame.end).collect();
+        bytes[ends[2]..ends[3]].fill(0);
+        fs::write(&path, bytes).unwrap();
+        let gaps = |promised| replay::<io::Error>(directory.path(), 0, promised, |_, _| Ok(())).unwrap();
+        assert_eq!((gaps(Some(3)).last, gaps(Some(3)).newest, gaps(Some(3)).gaps), (3, 3, vec![]));
+        assert_eq!((gaps(Some(4)).last, gaps(Some(4)).gaps), (6, vec![(4, 4)]), "it was acknowledged");
+        assert_eq!((gaps(None).last, gaps(None).gaps), (6, vec![(4, 4)]), "nobody knows");
+        cut_after(directory.path(), 3).unwrap();
+        written(directory.path(), 4..=5);
+        let (seen, outcome) = read(directory.path(), 0);
+        assert_eq!((seen, outcome.gaps), (vec![1, 2, 3, 4, 5], vec![]));
+        cut_after(directory.path(), 2).unwrap();
+        assert_eq!(read(directory.path(), 0).0, [1, 2]);
     }
 
     #[test]

@@ -6,17 +6,19 @@
 //! | [`listing`] | pages of records, newest first |
 //! | [`transfer`], [`export_file`] | export and import, as a stream and as a file |
 //! | [`retention`] | what goes when |
-//! | [`care`] | verify, salvage, compact: what is done to a store that no server has open |
+//! | [`care`], [`salvage`], `readable_copy` | verify, compact, salvage: what is done to a store that no server has open |
 //! | `key`, `sealed`, `parts` | where records lie, how their bytes are guarded, how long ones are cut |
 //! | `kept`, `entity_rows` | what lies there: entities, their sections, and the rows derived from them |
 //! | `incident_table` | the similarity vectors of all incidents, in memory |
-//! | `change`, `journal`, `checkpoint`, `digest` | one write, the order of all writes, and what they add up to |
+//! | `change`, `journal`, `acknowledged`, `checkpoint`, `digest`, `counts` | one write, the order of all writes, and what they add up to |
 //! | `recovery`, `migration` | opening after a crash or damage, and what an older build wrote |
 //! | [`sled_store`] | the store in sled; `open_store` with `incidents`, `diagnoses` and `normals` |
 
+mod acknowledged;
 pub mod care;
 mod change;
 mod checkpoint;
+mod counts;
 mod diagnoses;
 mod digest;
 mod entity_rows;
@@ -32,8 +34,10 @@ mod migration;
 mod normals;
 mod open_store;
 mod parts;
+mod readable_copy;
 mod recovery;
 pub mod retention;
+pub mod salvage;
 mod sealed;
 pub mod sled_store;
 #[cfg(test)]
@@ -146,6 +150,9 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     /// Removes an incident with its confirmations; [`StoreError::NotFound`] for an unknown id.
     fn delete_incident(&self, id: &RecordId) -> Result<(), StoreError>;
 
+    /// The error of an id that no incident has, with the one that was most likely meant.
+    fn unknown_incident(&self, id: &RecordId) -> StoreError;
+
     /// An incident in full.
     fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError>;
 
@@ -181,7 +188,7 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     /// Removes what has outlived its time at `now`, and writes a checkpoint when the journal has grown enough.
     fn housekeep(&self, retention: &Retention, now: UnixMillis) -> Result<Housekeeping, StoreError>;
 
-    /// What the store holds. O(records).
+    /// What the store holds. O(1).
     fn statistics(&self) -> Result<StoreStatistics, StoreError>;
 
     /// Writes everything out and releases the directory, so that it can be opened again at once.

@@ -7,7 +7,7 @@ use super::{
     change::Change,
     error::StoreError,
     kept::Kept,
-    key::{Entity, group_bytes, normal_prefix},
+    key::{directory_entity, directory_prefix, group_bytes, normal_prefix},
     open_store::{OpenStore, damaged},
 };
 use crate::normal_window::{NormalSelector, NormalSum, NormalWindow};
@@ -81,19 +81,17 @@ impl OpenStore {
 
     fn read_group(&self, group: &[u8]) -> Result<BTreeMap<u64, NormalSum>, StoreError> {
         let mut sums: BTreeMap<u64, NormalSum> = BTreeMap::new();
-        let mut last: Option<Entity> = None;
-        for key in self.tree.scan_prefix(normal_prefix(group)).keys() {
-            let Some((entity, _, _)) = Entity::parse(&key?) else {
+        // By the directory, whose digest says that no line of it was lost.
+        let mut lines = directory_prefix().to_vec();
+        lines.extend(normal_prefix(group));
+        for key in self.tree.scan_prefix(lines).keys() {
+            let Some(entity) = directory_entity(&key?) else {
                 continue;
             };
-            if last.as_ref() == Some(&entity) {
-                continue;
-            }
             let Some(Kept::Normal(window)) = self.kept(&entity)? else {
                 return Err(damaged(&entity, "it has no graph"));
             };
             sums.entry(window.window_ms()).or_default().add(&window)?;
-            last = Some(entity);
         }
         Ok(sums)
     }

@@ -14,13 +14,14 @@ use prost::Message;
 use sled::Tree;
 
 use super::{
+    acknowledged::Acknowledged,
     change::Change,
     checkpoint,
+    counts::Counts,
     digest::{STATE_KEY, State, row_sum},
-    entity_rows,
     error::StoreError,
     incident_table::IncidentTable,
-    journal::Journal,
+    journal::{self, Journal},
     kept::{Kept, promised_sum},
     key::{BODY, ENTITIES_END, Entity, SUMMARY, directory_key},
     listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, Page},
@@ -40,6 +41,8 @@ pub(super) struct OpenStore {
     pub(super) tree: Tree,
     /// sled's own file, opened again: its flush hands pages to the disk without waiting for an fsync.
     log: File,
+    /// Told after every sync.
+    acknowledged: Acknowledged,
     /// Held from reading a record to writing what follows from it.
     writer: Mutex<Writer>,
     progress: Mutex<Progress>,
@@ -54,6 +57,8 @@ pub(super) struct OpenStore {
 /// What only one thread at a time may change.
 pub(super) struct Writer {
     pub(super) state: State,
+    /// Records by kind.
+    counts: Counts,
     pub(super) journal: Journal,
     broken: bool,
 }
@@ -76,12 +81,29 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether what is read from the journal's files is also on the disk, once it is synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Nothing is known to the contrary.
+    Files,
+    /// A sync failed: the system may show what it dropped, and say of a second sync that it succeeded.
+    Nothing,
+}
+
 impl OpenStore {
-    pub(super) fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, options: StoreOptions, trust: Trust) -> Result<Self, StoreError> {
         let recovered = recovery::recover(path, options.cache_mib.max(1) << 20)?;
+        let anchored = recovered.anchored && trust == Trust::Files;
+        let journal_directory = path.join(JOURNAL);
+        recovery::sync_engine(path)?;
+        if anchored {
+            journal::sync_all(&journal_directory)?;
+        }
+        // What a power failure left of changes that were never acknowledged must not meet others of the same number.
+        journal::cut_after(&journal_directory, recovered.state.changes)?;
         let log = File::open(recovery::log_file(path))?;
-        log.sync_all()?;
-        let journal = Journal::begin(&path.join(JOURNAL), recovered.state.changes + 1)?;
+        let journal = Journal::begin(&journal_directory, recovered.state.changes + 1)?;
+        let acknowledged = Acknowledged::open(&journal_directory, recovered.state.changes)?;
         recovery::sync_directory(path)?;
         let changes = recovered.state.changes;
         let store = Self {
@@ -90,7 +112,13 @@ impl OpenStore {
             database: recovered.database,
             tree: recovered.tree,
             log,
-            writer: Mutex::new(Writer { state: recovered.state, journal, broken: false }),
+            acknowledged,
+            writer: Mutex::new(Writer {
+                state: recovered.state,
+                counts: recovered.counts,
+                journal,
+                broken: false,
+            }),
             progress: Mutex::new(Progress { synced: changes, ..Progress::default() }),
             synced: Condvar::new(),
             checkpointing: Mutex::default(),
@@ -99,15 +127,20 @@ impl OpenStore {
             lock: recovered.lock,
         };
         store.load_incidents()?;
-        if !recovered.anchored {
-            store.checkpoint()?;
+        if !anchored {
+            match store.checkpoint() {
+                Ok(_) => {}
+                // It can be read, and the next change begins by opening it again.
+                Err(StoreError::Full { .. }) => locked(&store.writer).broken = true,
+                Err(error) => return Err(error),
+            }
         }
         Ok(store)
     }
 
     /// Writes everything out and lets go of the engine. The lock is answered: it must outlive the engine's threads.
     pub(super) fn finish(self) -> Result<File, StoreError> {
-        if self.checkpoint_due()? && self.has_room().is_ok() {
+        if self.healthy() && self.checkpoint_due()? && self.has_room().is_ok() {
             self.checkpoint()?;
         }
         let file = locked(&self.writer).journal.file();
@@ -118,10 +151,15 @@ impl OpenStore {
     /// Keeps other writers out until the guard goes.
     ///
     /// # Errors
-    /// The disk is full.
+    /// The disk is full, or a change before this one failed and left the engine in a state that is not known.
     pub(super) fn writing(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         self.has_room()?;
-        Ok(locked(&self.writer))
+        let writer = locked(&self.writer);
+        if writer.broken {
+            let problem = "a change before failed and the store is not opened again yet; try again";
+            return Err(StoreError::Failed(problem.into()));
+        }
+        Ok(writer)
     }
 
     /// Keeps writers out, to read what belongs together.
@@ -131,7 +169,7 @@ impl OpenStore {
 
     /// Whether there is room for changes.
     pub(super) fn has_room(&self) -> Result<(), StoreError> {
-        recovery::require_room(&self.path, self.options.reserve_mib)
+        recovery::require_room(&self.path, self.options.reserve_mib, 0)
     }
 
     /// Whether engine and journal agree with what was acknowledged.
@@ -139,11 +177,23 @@ impl OpenStore {
         !locked(&self.writer).broken && locked(&self.progress).failed.is_none()
     }
 
+    /// Whether a sync failed since it was opened.
+    pub(super) fn trust(&self) -> Trust {
+        if locked(&self.progress).failed.is_some() { Trust::Nothing } else { Trust::Files }
+    }
+
     /// Applies a change and answers its number, with which [`Self::settle`] waits for the disk.
     pub(super) fn commit(&self, writer: &mut Writer, mut change: Change) -> Result<u64, StoreError> {
+        /// What a byte of a change takes at most: once in the journal, and in the engine with what it rewrites for it.
+        const AMPLIFICATION: u64 = 5;
+        let bytes = change.bytes() * AMPLIFICATION;
+        recovery::require_room(&self.path, self.options.reserve_mib, bytes)?;
         let mut state = State { changes: writer.state.changes + 1, digest: writer.state.digest };
+        let mut counts = writer.counts.clone();
         for (key, value) in change.iter().filter(|(key, _)| key.as_slice() >= ENTITIES_END) {
-            if let Some(old) = self.tree.get(key)? {
+            let old = self.tree.get(key)?;
+            counts.change(key, old.is_some(), value.is_some());
+            if let Some(old) = old {
                 state.digest = state.digest.wrapping_sub(row_sum(key, &old));
             }
             if let Some(new) = value {
@@ -152,9 +202,10 @@ impl OpenStore {
         }
         change.insert(STATE_KEY.to_vec(), state.seal());
         let written = writer.journal.append(state.changes, &change).map_err(|error| self.refused(error));
-        let applied = written.and_then(|()| Ok(self.tree.apply_batch(change.to_batch())?));
+        let apply = |()| self.tree.apply_batch(change.to_batch()).map_err(|error| self.engine_refused(error));
+        let applied = written.and_then(apply);
         match applied {
-            Ok(()) => writer.state = state,
+            Ok(()) => (writer.state, writer.counts) = (state, counts),
             // What the engine now holds is not known; it is opened again before the next write.
             Err(_) => writer.broken = true,
         }
@@ -182,7 +233,7 @@ impl OpenStore {
             let writer = locked(&self.writer);
             (writer.state.changes, writer.journal.file())
         };
-        let outcome = self.sync(&journal);
+        let outcome = self.sync(&journal).and_then(|()| Ok(self.acknowledged.set(reached)?));
         let mut progress = locked(&self.progress);
         progress.running = false;
         match &outcome {
@@ -196,9 +247,16 @@ impl OpenStore {
     /// Waits until everything applied is on disk.
     fn sync(&self, journal: &File) -> Result<(), StoreError> {
         journal.sync_data().map_err(|error| self.refused(error))?;
-        self.database.flush()?;
+        self.database.flush().map_err(|error| self.engine_refused(error))?;
         self.log.sync_data().map_err(|error| self.refused(error))?;
         recovery::sync_directory(&self.path).map_err(|error| self.refused(error))
+    }
+
+    fn engine_refused(&self, error: sled::Error) -> StoreError {
+        match error {
+            sled::Error::Io(error) => self.refused(error),
+            other => other.into(),
+        }
     }
 
     fn refused(&self, error: std::io::Error) -> StoreError {
@@ -213,23 +271,27 @@ impl OpenStore {
     /// Writes all rows into a new checkpoint and drops the journal before it. Answers its size, bytes.
     pub(super) fn checkpoint(&self) -> Result<u64, StoreError> {
         let _turn = locked(&self.checkpointing);
+        let refused = |error| self.refused(error);
         let directory = self.path.join(JOURNAL);
         let number = {
             let mut writer = locked(&self.writer);
             let number = writer.state.changes;
-            writer.journal.turn(number + 1)?;
+            writer.journal.turn(number + 1).map_err(refused)?;
             number
         };
-        let mut writer = checkpoint::CheckpointWriter::new(&directory, number)?;
+        let mut writer = checkpoint::CheckpointWriter::new(&directory, number).map_err(refused)?;
         for entry in &self.tree {
             let (key, value) = entry?;
             sealed::unseal(&key, &value).map_err(|damage| StoreError::Damaged {
                 record: Entity::parse(&key).map_or_else(|| "index".into(), |(entity, ..)| entity.to_string()),
                 problem: damage.to_string(),
             })?;
-            writer.add(&key, &value)?;
+            writer.add(&key, &value).map_err(refused)?;
         }
-        let bytes = writer.finish(&directory)?;
+        // Rows of changes made meanwhile are in it: without those changes it would be torn.
+        let meanwhile = locked(&self.writer).journal.file();
+        meanwhile.sync_data().map_err(refused)?;
+        let bytes = writer.finish(&directory).map_err(refused)?;
         locked(&self.writer).journal.forget_through(number)?;
         tracing::debug!(store = %self.path.display(), number, bytes, "checkpoint written");
         Ok(bytes)
@@ -237,10 +299,9 @@ impl OpenStore {
 
     /// Whether the journal has outgrown the last checkpoint.
     pub(super) fn checkpoint_due(&self) -> Result<bool, StoreError> {
-        /// Below this a journal is too short to care.
-        const SMALL_BYTES: u64 = 32 << 20;
+        let small = self.options.checkpoint_mib.saturating_mul(1 << 20);
         let (_, bytes) = checkpoint::newest(&self.path.join(JOURNAL))?;
-        Ok(locked(&self.writer).journal.total() > bytes.max(SMALL_BYTES))
+        Ok(locked(&self.writer).journal.total() > bytes.max(small))
     }
 
     /// The payload of a section, if there is one.
@@ -393,20 +454,15 @@ impl OpenStore {
         }
     }
 
-    /// Everything that is kept, counted.
+    /// Everything that is kept, counted. O(1).
     pub(super) fn statistics(&self) -> Result<super::StoreStatistics, StoreError> {
-        let mut counts = super::sled_store::Counts::new();
-        for found in entity_rows::raw(&self.tree) {
-            let (entity, _) = found?;
-            *counts.entry(entity.kind()).or_default() += 1;
-        }
-        let (changes, journal_bytes) = {
+        let (records, changes, journal_bytes) = {
             let writer = locked(&self.writer);
-            (writer.state.changes, writer.journal.total())
+            (writer.counts.by_kind(), writer.state.changes, writer.journal.total())
         };
         let (checkpoint, checkpoint_bytes) = checkpoint::newest(&self.path.join(JOURNAL))?;
         Ok(super::StoreStatistics {
-            records: counts.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
+            records,
             changes,
             engine_bytes: self.database.size_on_disk()?,
             journal_bytes,

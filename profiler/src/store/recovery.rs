@@ -8,6 +8,10 @@
 //! 3. compares the digest with the rows, and
 //! 4. where the engine failed one of these, moves its files aside and rebuilds them from checkpoint and journal, provided
 //!    those are whole. Otherwise the store stays as it is and the error says so.
+//!
+//! Before an opened store takes a change, checkpoint and journal hold everything that the engine holds, synced: what
+//! they lack, or a failed sync may have cost, goes into a new checkpoint. So the number of the next change can never
+//! leave a gap behind it, whatever a later power failure takes.
 
 use std::{
     fs::{self, File},
@@ -20,8 +24,10 @@ use std::{
 use sled::{Db, Tree};
 
 use super::{
+    acknowledged::acknowledged,
     change::Change,
     checkpoint,
+    counts::Counts,
     digest::{STATE_KEY, State, row_sum},
     error::StoreError,
     journal,
@@ -51,6 +57,7 @@ pub(crate) struct Recovered {
     pub(crate) database: Db,
     pub(crate) tree: Tree,
     pub(crate) state: State,
+    pub(crate) counts: Counts,
     /// Whether checkpoint and journal can rebuild all of it.
     pub(crate) anchored: bool,
     pub(crate) lock: File,
@@ -63,14 +70,17 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(path: &Path, cache_bytes: u64) -> Result<Recovered, StoreError> {
     refuse_foreign_directory(path)?;
     let lock = hold(path)?;
+    if engine_files(path)?.is_empty() && !path.join(JOURNAL).exists() {
+        journal::found(&path.join(JOURNAL))?;
+        sync_directory(path)?;
+    }
     let (reason, claimed) = match shielded(path, || examine(path, cache_bytes)) {
-        Ok((database, tree, state, anchored)) => {
-            return Ok(Recovered { database, tree, state, anchored, lock });
-        }
+        Ok(passed) => return Ok(passed.recovered(lock)),
         Err(Examined::Refused(error)) => return Err(error),
         Err(Examined::Damaged { reason, changes }) => (reason, changes),
     };
     await_release(path)?;
+    let claimed = claimed.max(acknowledged(&path.join(JOURNAL)).unwrap_or(0));
     let scratch = rebuild_beside(path, cache_bytes, claimed).map_err(|why| StoreError::Open {
         path: path.to_owned(),
         problem: format!(
@@ -86,7 +96,7 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64) -> Result<Recovered, StoreE
         "the store was damaged and has been rebuilt from its checkpoint and journal; nothing acknowledged is lost"
     );
     match shielded(path, || examine(path, cache_bytes)) {
-        Ok((database, tree, state, anchored)) => Ok(Recovered { database, tree, state, anchored, lock }),
+        Ok(passed) => Ok(passed.recovered(lock)),
         Err(Examined::Refused(error)) => Err(error),
         Err(Examined::Damaged { reason, .. }) => Err(StoreError::Open {
             path: path.to_owned(),
@@ -151,7 +161,21 @@ fn shielded<T>(path: &Path, work: impl FnOnce() -> Result<T, Examined>) -> Resul
     })
 }
 
-type Examination = (Db, Tree, State, bool);
+/// An engine that passed.
+struct Examination {
+    database: Db,
+    tree: Tree,
+    state: State,
+    counts: Counts,
+    anchored: bool,
+}
+
+impl Examination {
+    fn recovered(self, lock: File) -> Recovered {
+        let Self { database, tree, state, counts, anchored } = self;
+        Recovered { database, tree, state, counts, anchored, lock }
+    }
+}
 
 fn examine(path: &Path, cache_bytes: u64) -> Result<Examination, Examined> {
     let database = open_database(path, cache_bytes).map_err(|error| match error {
@@ -160,7 +184,8 @@ fn examine(path: &Path, cache_bytes: u64) -> Result<Examination, Examined> {
     })?;
     let tree = database.open_tree(TREE)?;
     let journal = path.join(JOURNAL);
-    let journalled = journal.is_dir();
+    let (checkpoint, _) = checkpoint::newest(&journal)?;
+    let journalled = checkpoint > 0 || journal::holds_anything(&journal)?;
     let mut state = match tree.get(STATE_KEY)? {
         Some(value) => State::unseal(&value).map_err(|damage| Examined::Damaged {
             reason: format!("the state of the store is damaged: {damage}"),
@@ -173,16 +198,22 @@ fn examine(path: &Path, cache_bytes: u64) -> Result<Examination, Examined> {
             return Err(Examined::Damaged { reason, changes: 0 });
         }
     };
-    let outcome = journal::replay::<Examined>(&journal, state.changes, |_, change| {
+    let promised = acknowledged(&journal);
+    let outcome = journal::replay::<Examined>(&journal, state.changes, promised, |_, change| {
         Ok(tree.apply_batch(change.to_batch())?)
     })?;
-    if let Some((first, last)) = outcome.gaps.first() {
-        let reason = format!("the store has {} changes and {first} to {last} cannot be read", state.changes);
-        return Err(Examined::Damaged { reason, changes: state.changes });
+    let changes = state.changes;
+    let behind = |first: u64, last: u64| {
+        let reason =
+            format!("the engine has {changes} changes, and {first} to {last} are not in the journal");
+        Err(Examined::Damaged { reason, changes: last })
+    };
+    if let Some(&(first, last)) = outcome.gaps.first() {
+        return behind(first, last);
     }
-    if outcome.last > state.changes {
+    if outcome.last > changes {
         tracing::info!(
-            store = %path.display(), changes = outcome.last - state.changes,
+            store = %path.display(), changes = outcome.last - changes,
             "changes that a crash kept from the engine were replayed"
         );
         let value = tree.get(STATE_KEY)?.unwrap_or_default();
@@ -191,25 +222,36 @@ fn examine(path: &Path, cache_bytes: u64) -> Result<Examination, Examined> {
             changes: outcome.last,
         })?;
     }
-    if derived_digest(&tree)? != state.digest {
+    // An engine that lost its log opens as an empty one.
+    let known = outcome.newest.max(checkpoint).max(promised.unwrap_or(0));
+    if known > state.changes {
+        return behind(state.changes + 1, known);
+    }
+    let derived = derived(&tree)?;
+    if derived.digest != state.digest {
         let reason = "the engine has lost rows or gives back old ones".to_owned();
         return Err(Examined::Damaged { reason, changes: state.changes });
     }
-    let (number, _) = checkpoint::newest(&journal)?;
-    let anchored = number <= state.changes
-        && journal::begins_by(&journal, number)?
-        && outcome.newest.max(number) >= state.changes;
-    Ok((database, tree, state, anchored))
+    let anchored = journal::covers(&journal, checkpoint, state.changes, promised)?;
+    Ok(Examination { database, tree, state, counts: derived.counts, anchored })
 }
 
-/// The digest of the derived rows that are there.
-pub(crate) fn derived_digest(tree: &Tree) -> Result<u64, sled::Error> {
-    let mut digest = 0_u64;
+/// What the derived rows that are there add up to.
+#[derive(Debug, Default)]
+pub(crate) struct Derived {
+    pub(crate) digest: u64,
+    pub(crate) counts: Counts,
+}
+
+/// Reads all derived rows.
+pub(crate) fn derived(tree: &Tree) -> Result<Derived, sled::Error> {
+    let mut derived = Derived::default();
     for entry in tree.range(ENTITIES_END..) {
         let (key, value) = entry?;
-        digest = digest.wrapping_add(row_sum(&key, &value));
+        derived.digest = derived.digest.wrapping_add(row_sum(&key, &value));
+        derived.counts.change(&key, false, true);
     }
-    Ok(digest)
+    Ok(derived)
 }
 
 /// Builds the engine's files anew from checkpoint and journal in a directory inside `path`.
@@ -231,14 +273,13 @@ fn rebuild_beside(path: &Path, cache_bytes: u64, claimed: u64) -> Result<PathBuf
         let state = tree.get(STATE_KEY).map_err(|error| error.to_string())?;
         let state = state.as_deref().map_or(Ok(State::default()), State::unseal);
         let state = state.map_err(|damage| format!("its state is damaged: {damage}"))?;
-        if derived_digest(&tree).map_err(|error| error.to_string())? != state.digest {
+        if derived(&tree).map_err(|error| error.to_string())?.digest != state.digest {
             return Err("what it holds does not add up".into());
         }
         database.flush().map_err(|error| error.to_string())?;
         drop((tree, database));
         await_release(&scratch).map_err(|error| error.to_string())?;
-        let log = File::open(log_file(&scratch)).and_then(|log| log.sync_all());
-        log.and_then(|()| sync_directory(&scratch)).map_err(|error| error.to_string())
+        sync_engine(&scratch).map_err(|error| error.to_string())
     };
     let outcome = work();
     if outcome.is_err() {
@@ -284,8 +325,9 @@ pub(crate) fn rebuild(journal: &Path, tree: &Tree) -> Result<Rebuilt, StoreError
     if !journal::begins_by(journal, number)? {
         rebuilt.missing.push(format!("the journal does not begin at change {}", number + 1));
     }
-    let outcome =
-        journal::replay::<StoreError>(journal, number, |_, change| Ok(tree.apply_batch(change.to_batch())?))?;
+    let outcome = journal::replay::<StoreError>(journal, number, acknowledged(journal), |_, change| {
+        Ok(tree.apply_batch(change.to_batch())?)
+    })?;
     let gaps = outcome.gaps.iter().map(|(first, last)| match first == last {
         true => format!("change {first} is unreadable"),
         false => format!("changes {first} to {last} are unreadable"),
@@ -394,39 +436,68 @@ pub(crate) fn log_file(path: &Path) -> PathBuf {
     path.join("db")
 }
 
+/// Makes what the engine wrote so far durable: it leaves that to the system.
+pub(crate) fn sync_engine(path: &Path) -> io::Result<()> {
+    for file in engine_files(path)? {
+        match File::open(file) {
+            // The engine drops an old snapshot when it has a new one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => opened?.sync_all()?,
+        }
+    }
+    sync_directory(path)
+}
+
 /// Makes the names of a directory's files as durable as their contents.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Whether at least `reserve_mib` MiB are free where `path` lies.
+/// Whether the volume of `path` has room for `bytes` beside the reserve.
 ///
 /// # Errors
-/// [`StoreError::Full`] when they are not.
-pub(crate) fn require_room(path: &Path, reserve_mib: u64) -> Result<(), StoreError> {
+/// [`StoreError::Full`] when it has not.
+pub(crate) fn require_room(path: &Path, reserve_mib: u64, bytes: u64) -> Result<(), StoreError> {
+    /// Kept free whatever the configuration says: an engine that runs into the end of a disk cannot even be read.
+    const LEAST_MIB: u64 = 4;
     let free = match rustix::fs::statvfs(path) {
-        Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize) >> 20,
+        Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize),
         // A file system that does not say is trusted.
         Err(_) => return Ok(()),
     };
-    if free >= reserve_mib {
+    let reserve_mib = reserve_mib.max(LEAST_MIB);
+    if free >= reserve_mib.saturating_mul(1 << 20).saturating_add(bytes) {
         return Ok(());
     }
-    let problem =
-        format!("{free} MiB are free and {reserve_mib} MiB are kept in reserve (profiler.reserve-mib)");
+    let (free, needed) = (free >> 20, bytes.div_ceil(1 << 20));
+    let problem = format!(
+        "{free} MiB are free, {reserve_mib} MiB are kept in reserve (profiler.reserve-mib) and {needed} MiB are needed"
+    );
     Err(StoreError::Full { path: path.to_owned(), problem })
 }
 
 /// Takes the lock of the store in `path`, which is made when it is not there.
 pub(crate) fn hold(path: &Path) -> Result<File, StoreError> {
     let failed = |error: io::Error| StoreError::Open { path: path.to_owned(), problem: error.to_string() };
-    fs::create_dir_all(path).map_err(failed)?;
+    create_durably(path).map_err(failed)?;
     let lock = File::options().create(true).append(true).open(path.join(LOCK)).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse(path.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// Makes a directory, with those above it, that a power failure does not take away again.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|place| *place != Path::new("") && !place.exists()).collect();
+    fs::create_dir_all(path)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| *parent != Path::new(""));
+        sync_directory(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Waits until no one holds the lock of the database in `path`.

@@ -1,7 +1,6 @@
 //! The store in sled: one tree, one batch for each change, acknowledged when it is on disk.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
@@ -10,7 +9,7 @@ use super::{
     AddedWindow, Housekeeping, ProfileStore, SimilarIncident, SimilarityQuery, StoreStatistics,
     error::StoreError,
     listing::{ListQuery, Page},
-    open_store::OpenStore,
+    open_store::{OpenStore, Trust},
     recovery,
     retention::Retention,
     transfer::{ExportChunk, ImportMode, StoredRecord},
@@ -21,6 +20,7 @@ use crate::{
     normal_window::{NormalSelector, NormalSum, NormalWindow},
     past_incident::PastIncident,
     record_id::RecordId,
+    similarity::SimilarityVector,
 };
 
 /// How a store is opened.
@@ -28,13 +28,16 @@ use crate::{
 pub struct StoreOptions {
     /// Page cache, MiB.
     pub cache_mib: u64,
-    /// Writes are refused while less than this is free on the disk, MiB: the engine must never run into its end.
+    /// Writes are refused while less than this is free on the disk, MiB: the engine must never run into its end. At
+    /// least 4 are.
     pub reserve_mib: u64,
+    /// A checkpoint is due when the journal is larger than this and than the last checkpoint, MiB.
+    pub checkpoint_mib: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_mib: 64, reserve_mib: 64 }
+        Self { cache_mib: 64, reserve_mib: 64, checkpoint_mib: 32 }
     }
 }
 
@@ -50,7 +53,7 @@ pub struct SledStore {
 enum Slot {
     Open(Box<OpenStore>),
     /// It failed and could not be opened again yet.
-    Failed,
+    Failed(Trust),
     Closed,
 }
 
@@ -61,20 +64,40 @@ impl SledStore {
     /// # Errors
     /// Another process holds it, or it is damaged and cannot be rebuilt.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        let open = OpenStore::open(path, options)?;
+        let open = OpenStore::open(path, options, Trust::Files)?;
         Ok(Self { path: path.to_owned(), options, slot: RwLock::new(Slot::Open(Box::new(open))) })
+    }
+
+    /// The largest dot product of a vector with those of a system's incidents: the bare cost of reading them all, beside
+    /// which a benchmark puts that of finding similar ones.
+    ///
+    /// # Errors
+    /// The store is closed.
+    pub fn scan_vectors(&self, system: &str, vector: &SimilarityVector) -> Result<f32, StoreError> {
+        self.with(|open| {
+            Ok(open.incidents.read().unwrap_or_else(PoisonError::into_inner).scan(system, vector))
+        })
     }
 
     fn slot(&self) -> RwLockReadGuard<'_, Slot> {
         self.slot.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads go on as long as there is something to read from.
-    fn with<T>(&self, work: impl FnOnce(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Reads go on as long as there is something to read from. An engine that failed is opened again where there is room.
+    fn with<T>(&self, work: impl Fn(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &*self.slot() {
+            Slot::Open(open) => match work(open) {
+                Err(StoreError::Failed(_)) if !open.healthy() && open.has_room().is_ok() => {}
+                outcome => return outcome,
+            },
+            Slot::Closed => return Err(StoreError::Closed),
+            Slot::Failed(_) => {}
+        }
+        self.reopen()?;
         match &*self.slot() {
             Slot::Open(open) => work(open),
             Slot::Closed => Err(StoreError::Closed),
-            Slot::Failed => Err(self.unavailable()),
+            Slot::Failed(_) => Err(self.unavailable()),
         }
     }
 
@@ -84,26 +107,32 @@ impl SledStore {
         let healthy = match &*self.slot() {
             Slot::Open(open) => open.healthy(),
             Slot::Closed => return Err(StoreError::Closed),
-            Slot::Failed => false,
+            Slot::Failed(_) => false,
         };
         if !healthy {
+            // Until there is room to open it again, what is open can at least be read.
+            recovery::require_room(&self.path, self.options.reserve_mib, 0)?;
             self.reopen()?;
         }
-        self.with(work)
+        match &*self.slot() {
+            Slot::Open(open) => work(open),
+            Slot::Closed => Err(StoreError::Closed),
+            Slot::Failed(_) => Err(self.unavailable()),
+        }
     }
 
     fn reopen(&self) -> Result<(), StoreError> {
-        recovery::require_room(&self.path, self.options.reserve_mib)?;
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        match &*slot {
+        let trust = match &*slot {
             Slot::Closed => return Err(StoreError::Closed),
             Slot::Open(open) if open.healthy() => return Ok(()),
-            Slot::Open(_) | Slot::Failed => {}
-        }
+            Slot::Open(open) => open.trust(),
+            Slot::Failed(trust) => *trust,
+        };
         tracing::warn!(store = %self.path.display(), "the store failed before and is opened again");
-        *slot = Slot::Failed;
+        *slot = Slot::Failed(trust);
         recovery::await_release(&self.path)?;
-        *slot = Slot::Open(Box::new(OpenStore::open(&self.path, self.options)?));
+        *slot = Slot::Open(Box::new(OpenStore::open(&self.path, self.options, trust)?));
         Ok(())
     }
 
@@ -135,6 +164,10 @@ impl ProfileStore for SledStore {
 
     fn delete_incident(&self, id: &RecordId) -> Result<(), StoreError> {
         self.changing(|open| open.delete_incident(id))
+    }
+
+    fn unknown_incident(&self, id: &RecordId) -> StoreError {
+        self.with(|open| Ok(open.unknown_incident(id))).unwrap_or_else(|error| error)
     }
 
     fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError> {
@@ -194,6 +227,3 @@ impl ProfileStore for SledStore {
         Ok(())
     }
 }
-
-/// How many of each kind are kept.
-pub(super) type Counts = BTreeMap<&'static str, u64>;

@@ -13,6 +13,7 @@ use super::{
     listing::ListQuery,
     recovery,
     retention::Retention,
+    salvage::salvage,
     sealed,
     sled_store::{SledStore, StoreOptions},
     transfer::{ExportTally, ImportMode, StoredRecord},
@@ -255,6 +256,7 @@ fn changes_that_only_the_journal_has_are_replayed() {
     // An engine of yesterday with a journal of today.
     std::fs::remove_dir_all(copy.path().join("journal")).unwrap();
     copy_all(&directory.path().join("journal"), &copy.path().join("journal"));
+    assert!(care::verify(copy.path()).unwrap().is_sound(), "as a kill leaves it");
     let store = open(&copy);
     assert_eq!(export(&store), wanted);
     assert_eq!(similar(&store, true, None), ["inc-1"]);
@@ -273,6 +275,83 @@ fn a_store_without_a_journal_gets_one_that_can_rebuild_it() {
     }
     let store = open(&directory);
     assert_eq!(export(&store), wanted);
+}
+
+/// The last segment of a store's journal.
+fn last_segment(path: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(path.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|ending| ending == "journal")).max().unwrap()
+}
+
+#[test]
+fn what_only_the_engine_kept_goes_into_a_checkpoint_before_the_next_change() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    // A power failure that took the journal's last change and left the engine's.
+    let segment = last_segment(directory.path());
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
+    // And one more, just after the next segment was begun: its name says seven changes, and the journal has five.
+    std::fs::write(segment.with_file_name(format!("{:020}.journal", 7)), "").unwrap();
+    let store = open(&directory);
+    assert_eq!(store.statistics().unwrap().checkpoint, 6, "the journal could not have rebuilt it");
+    store.record_incident(&incident("inc-3", 300)).unwrap();
+    let wanted = export(&store);
+    store.close().unwrap();
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
+    std::fs::write(directory.path().join("conf"), "").unwrap();
+    assert_eq!(export(&open(&directory)), wanted);
+}
+
+#[test]
+fn an_engine_that_lost_its_log_is_rebuilt_and_never_taken_for_an_empty_store() {
+    for file in ["db", "conf"] {
+        for checkpointed in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = filled(&directory);
+            let wanted = export(&store);
+            store.close().unwrap();
+            if checkpointed {
+                // Leaves a checkpoint and a journal without a change.
+                care::compact(directory.path(), StoreOptions::default()).unwrap();
+            }
+            for lose in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {
+                lose(&directory.path().join(file)).unwrap();
+                let store = open(&directory);
+                assert_eq!(export(&store), wanted, "{file}, checkpoint: {checkpointed}");
+                store.close().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_journal_without_its_end_rebuilds_nothing_silently() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let segment = last_segment(directory.path());
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
+    std::fs::write(directory.path().join("db"), "").unwrap();
+    let error = SledStore::open(directory.path(), StoreOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("it ends at change 5 of 6"), "{error}");
+    let saved = salvage(directory.path(), &directory.path().join("saved"), &[]).unwrap();
+    assert!(saved.missing.iter().any(|line| line.contains("change 5 of 6")), "{saved:?}");
+}
+
+#[test]
+fn a_store_whose_first_opening_was_cut_short_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).close().unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    std::fs::create_dir(fresh.path().join("journal")).unwrap();
+    std::fs::copy(last_segment(directory.path()), fresh.path().join("journal/00000000000000000001.journal"))
+        .unwrap();
+    std::fs::write(fresh.path().join("conf"), "").unwrap();
+    let store = open(&fresh);
+    store.record_incident(&incident("inc-1", 100)).unwrap();
+    assert_eq!(store.statistics().unwrap().changes, 1);
 }
 
 #[test]
@@ -391,16 +470,24 @@ fn a_sound_store_verifies_and_each_damage_is_named() {
     assert_eq!(report.engine_problems.len(), 1, "{report:?}");
     assert!(report.engine_problems[0].contains("incident inc-2"), "{report:?}");
     let file = directory.path().join("out.export");
-    let salvage = care::salvage(directory.path(), &file).unwrap();
-    assert_eq!((salvage.missing, salvage.doubtful), (vec![], vec![]), "the journal has it");
+    let saved = salvage(directory.path(), &file, &[]).unwrap();
+    assert_eq!((saved.missing, saved.doubtful), (vec![], vec![]), "the journal has it");
+    let whole = directory.path().join("whole.export");
+    std::fs::rename(&file, &whole).unwrap();
     std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
-    let salvage = care::salvage(directory.path(), &file).unwrap();
-    assert!(salvage.missing.iter().any(|problem| problem.contains("incident inc-2")), "{salvage:?}");
-    assert_eq!(salvage.records["incidents"], 1);
+    let saved = salvage(directory.path(), &file, std::slice::from_ref(&whole)).unwrap();
+    assert_eq!(saved.records["incidents"], 2);
+    assert!(saved.doubtful.iter().any(|from| from.contains("incident inc-2: from the export")), "{saved:?}");
+    let saved = salvage(directory.path(), &file, &[]).unwrap();
+    assert!(saved.missing.iter().any(|problem| problem.contains("incident inc-2")), "{saved:?}");
+    assert_eq!(saved.records["incidents"], 1);
     let target = tempfile::tempdir().unwrap();
     open(&target).import(read_export(&file).unwrap(), ImportMode::EmptyOnly).unwrap();
     assert!(care::verify(target.path()).unwrap().engine_problems.is_empty());
     assert!(care::verify(&directory.path().join("nowhere")).is_err());
+    let empty = tempfile::tempdir().unwrap();
+    open(&empty).close().unwrap();
+    assert!(care::verify(empty.path()).unwrap().is_sound(), "a store without a change is sound");
 }
 
 #[test]
@@ -695,6 +782,26 @@ fn an_import_that_contradicts_what_is_kept_is_refused_as_a_whole() {
     assert!(matches!(&error, StoreError::Conflict(text) if text.contains("incident inc-2")), "{error}");
     assert_eq!(export(&target), before);
     assert!(target.incident(&id("inc-1")).unwrap().is_none());
+}
+
+#[test]
+fn an_import_keeps_or_replaces_what_is_there_as_told() {
+    let from = tempfile::tempdir().unwrap();
+    let records = export(&filled(&from));
+    for (mode, recorded) in [(ImportMode::KeepExisting, 777), (ImportMode::Replace, 200)] {
+        let into = tempfile::tempdir().unwrap();
+        let target = open(&into);
+        target.record_incident(&incident("inc-2", 777)).unwrap();
+        target.confirm(&id("inc-2"), confirmation(&["cart"])).unwrap();
+        target.import(records.clone(), mode).unwrap();
+        let kept = target.incident(&id("inc-2")).unwrap().unwrap();
+        assert_eq!(kept.recorded_at, UnixMillis(recorded * 1000), "{mode:?}");
+        let confirmed = if mode == ImportMode::Replace { vec!["inc-1"] } else { vec!["inc-1", "inc-2"] };
+        assert_eq!(similar(&target, true, None), confirmed, "{mode:?}");
+        assert_eq!(target.statistics().unwrap().records["incidents"], 2);
+        target.close().unwrap();
+        assert!(care::verify(into.path()).unwrap().is_sound());
+    }
 }
 
 #[test]

@@ -81,6 +81,10 @@ pub enum ImportMode {
     Merge,
     /// Refuses a store that holds anything.
     EmptyOnly,
+    /// Adds what is not kept yet; what is kept stays as it is.
+    KeepExisting,
+    /// Adds what is not kept yet, and replaces what is kept with another content.
+    Replace,
 }
 
 impl OpenStore {
@@ -130,20 +134,24 @@ impl OpenStore {
             let mut change = Change::default();
             let mut new = Vec::new();
             for (entity, arrival) in arrivals {
-                match self.kept(&entity)? {
-                    Some(kept) if kept == arrival => continue,
-                    Some(_) => {
+                let kept = self.kept(&entity)?;
+                match &kept {
+                    Some(kept) if *kept == arrival || mode == ImportMode::KeepExisting => continue,
+                    Some(_) if mode != ImportMode::Replace => {
                         return Err(StoreError::Conflict(format!(
-                            "{entity} is kept already with another content; import into an empty store"
+                            "{entity} is kept already with another content; import into an empty store, or say \
+                             whether what is kept stays or is replaced"
                         )));
                     }
-                    None => {}
+                    _ => {}
                 }
-                self.replace(&mut change, None, Some(&arrival))?;
-                new.push(arrival);
+                self.replace(&mut change, kept.as_ref(), Some(&arrival))?;
+                new.push((kept, arrival));
             }
             let number = self.commit(&mut writer, change)?;
-            new.iter().for_each(|arrival| self.tabulate(arrival));
+            for (before, arrival) in &new {
+                self.retabulate(before.as_ref(), arrival);
+            }
             self.normals.lock().unwrap_or_else(PoisonError::into_inner).clear();
             number
         };
@@ -153,12 +161,16 @@ impl OpenStore {
 }
 
 /// What an import brings: payloads by section of each entity.
-struct Gathered {
+pub(super) struct Gathered {
     records: u64,
-    sections: BTreeMap<Entity, Sections>,
+    pub(super) sections: BTreeMap<Entity, Sections>,
 }
 
-fn gather(mut records: Vec<StoredRecord>) -> Result<Gathered, StoreError> {
+/// Puts the records of an export together, the last one included.
+///
+/// # Errors
+/// [`StoreError::Invalid`] names what is damaged, missing or of another format.
+pub(super) fn gather(mut records: Vec<StoredRecord>) -> Result<Gathered, StoreError> {
     let end = records.pop();
     let mut tally = ExportTally::default();
     let mut entities: BTreeMap<Entity, BTreeMap<u8, BTreeMap<u16, Vec<u8>>>> = BTreeMap::new();

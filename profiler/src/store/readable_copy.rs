@@ -1,0 +1,231 @@
+//! The two copies of a store that no server has open, each read apart and as far as it can be: the engine's files, and
+//! checkpoint with journal. Both are read in copies, because an engine that opens its files also changes them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use sled::{Db, Tree};
+
+use super::{
+    acknowledged::acknowledged,
+    change::Change,
+    checkpoint,
+    digest::{STATE_KEY, State},
+    entity_rows,
+    error::StoreError,
+    journal,
+    kept::{Kept, Sections, promised_sum},
+    key::{Entity, directory_entity, directory_key, directory_prefix},
+    recovery::{self, JOURNAL, Rebuilt, TREE},
+    sealed,
+};
+
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// A directory for copies that goes when it is dropped.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> Result<Self, StoreError> {
+        let path = std::env::temp_dir().join(format!("automap-store-{}", uuid::Uuid::now_v7()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    fn directory(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the directory for temporary files.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// One copy of the store, as far as it can be read.
+pub(super) struct Copy {
+    /// Held so that the tree can be read.
+    _database: Db,
+    pub(super) tree: Tree,
+    pub(super) changes: u64,
+    /// Changes that it knew before those of the journal were added: all that were acknowledged, unless it is damaged.
+    own_changes: u64,
+    /// What is wrong with it; nothing makes it an authority.
+    pub(super) problems: Vec<String>,
+}
+
+/// Opens a copy of the engine's files: reading them in place would change them.
+pub(super) fn engine_copy(path: &Path, scratch: &Scratch) -> Result<Copy, String> {
+    let directory = scratch.directory("engine");
+    let copy = |from: &Path, to: &Path| copy_all(from, to).map_err(|error| error.to_string());
+    fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+    for file in recovery::engine_files(path).map_err(|error| error.to_string())? {
+        let name = file.file_name().unwrap_or_default();
+        copy(&file, &directory.join(name))?;
+    }
+    if !directory.join("db").exists() {
+        return Err("the engine's log is not there".into());
+    }
+    shielded(|| {
+        let database = recovery::open_database(&directory, CACHE_BYTES).map_err(|error| error.to_string())?;
+        let tree = database.open_tree(TREE).map_err(|error| error.to_string())?;
+        let mut problems = Vec::new();
+        let journal = path.join(JOURNAL);
+        let promised = acknowledged(&journal);
+        let speaks = journal::replay::<StoreError>(&journal, 0, promised, |_, _| Ok(()));
+        let (checkpoint, _) = checkpoint::newest(&journal).map_err(|error| error.to_string())?;
+        let known =
+            speaks.map_err(|error| error.to_string())?.newest.max(checkpoint).max(promised.unwrap_or(0));
+        let mut state = match tree.get(STATE_KEY).map_err(|error| error.to_string())? {
+            Some(value) => {
+                State::unseal(&value).map_err(|damage| format!("its state is damaged: {damage}"))?
+            }
+            None if known > 0 => return Err("it has lost its state".into()),
+            None => State::default(),
+        };
+        let own_changes = state.changes;
+        match catch_up(&journal, &tree, own_changes)? {
+            Some(newer) => state = newer,
+            None => {
+                problems.push(format!("it ends at change {}, and the next cannot be read", state.changes))
+            }
+        }
+        if state.changes < known {
+            problems.push(format!("it ends at change {} of {known}", state.changes));
+        }
+        // A store of version 1 has no digest yet.
+        if state != State::default() {
+            match recovery::derived(&tree) {
+                Ok(derived) if derived.digest == state.digest => {}
+                Ok(_) => problems.push("it has lost rows or gives back old ones".to_owned()),
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        Ok(Copy { _database: database, tree, changes: state.changes, own_changes, problems })
+    })
+}
+
+/// Replays the changes that a crash kept from the engine, as opening does; `None` where some cannot be read.
+fn catch_up(journal: &Path, tree: &Tree, changes: u64) -> Result<Option<State>, String> {
+    let text = |error: StoreError| error.to_string();
+    let promised = acknowledged(journal);
+    let there = journal::replay::<StoreError>(journal, changes, promised, |_, _| Ok(())).map_err(text)?;
+    if !there.gaps.is_empty() {
+        return Ok(None);
+    }
+    let apply = |_, change: &Change| Ok(tree.apply_batch(change.to_batch())?);
+    journal::replay::<StoreError>(journal, changes, promised, apply).map_err(text)?;
+    match tree.get(STATE_KEY).map_err(|error| error.to_string())? {
+        None => Ok(Some(State::default())),
+        Some(value) => State::unseal(&value)
+            .map(Some)
+            .map_err(|damage| format!("the replayed state is damaged: {damage}")),
+    }
+}
+
+fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy_all(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Rebuilds the other copy from checkpoint and journal.
+pub(super) fn journal_copy(
+    path: &Path,
+    scratch: &Scratch,
+    engine: &Result<Copy, String>,
+) -> Result<Copy, String> {
+    let (known, seen) = engine.as_ref().map_or((0, 0), |copy| (copy.changes, copy.own_changes));
+    let promised = acknowledged(&path.join(JOURNAL)).unwrap_or(0);
+    let (known, seen) = (known.max(promised), seen.max(promised));
+    shielded(|| {
+        let database = recovery::open_database(&scratch.directory("journal"), CACHE_BYTES)
+            .map_err(|error| error.to_string())?;
+        let tree = database.open_tree(TREE).map_err(|error| error.to_string())?;
+        let Rebuilt { changes, mut missing, torn_end } =
+            recovery::rebuild(&path.join(JOURNAL), &tree).map_err(|error| error.to_string())?;
+        if changes < known {
+            missing.push(format!("it ends at change {changes} of {known}"));
+        } else if torn_end && seen < changes {
+            missing.push(format!(
+                "what follows change {changes} is unreadable: a change that was never acknowledged, or a lost one"
+            ));
+        }
+        Ok(Copy { _database: database, tree, changes, own_changes: changes, problems: missing })
+    })
+}
+
+fn shielded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("the engine gave up on it".into()))
+}
+
+impl Copy {
+    /// All entities that rows or directory speak of.
+    pub(super) fn names(&self) -> (BTreeSet<Entity>, Vec<String>) {
+        let (mut names, mut problems) = (BTreeSet::new(), Vec::new());
+        let walked = shielded(|| {
+            for found in entity_rows::raw(&self.tree) {
+                match found {
+                    Ok((entity, _)) => {
+                        names.insert(entity);
+                    }
+                    Err(error) => problems.push(error.to_string()),
+                }
+            }
+            for key in self.tree.scan_prefix(directory_prefix()).keys() {
+                let key = key.map_err(|error| error.to_string())?;
+                names.extend(directory_entity(&key));
+            }
+            Ok(())
+        });
+        problems.extend(walked.err());
+        (names, problems)
+    }
+
+    /// An entity with all checks; `None` when this copy does not know it.
+    pub(super) fn read(&self, entity: &Entity) -> Result<Option<(Kept, Sections)>, String> {
+        shielded(|| {
+            let mut found = BTreeMap::<u8, BTreeMap<u16, sled::IVec>>::new();
+            for entry in self.tree.scan_prefix(entity.prefix()) {
+                let (key, value) = entry.map_err(|error| error.to_string())?;
+                if let Some((_, section, part)) = Entity::parse(&key).filter(|(of, ..)| of == entity) {
+                    found.entry(section).or_default().insert(part, value);
+                }
+            }
+            let key = directory_key(entity);
+            let line = self.tree.get(&key).map_err(|error| error.to_string())?;
+            if found.is_empty() {
+                return match line {
+                    None => Ok(None),
+                    Some(_) => Err("only its name is left".into()),
+                };
+            }
+            let sections = entity_rows::join(entity, &found).map_err(|error| error.to_string())?;
+            // A store of version 1 has no directory.
+            if let Some(line) = line {
+                let line = sealed::unseal(&key, &line).map_err(|damage| damage.to_string())?;
+                let fits = |(&section, payload): (&u8, &Vec<u8>)| {
+                    promised_sum(line, section) == Some(crc32fast::hash(payload))
+                };
+                if line.len() / 5 != sections.len() || !sections.iter().all(fits) {
+                    return Err("it is not what was written last".into());
+                }
+            } else if self.changes > 0 {
+                return Err("the directory does not know it".into());
+            }
+            Ok(Some((Kept::decode(entity, &sections)?, sections)))
+        })
+    }
+}

@@ -11,7 +11,9 @@ use automap_service_kit::logging::LogFormat;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::named_value::NamedValue;
+use crate::{
+    incidents::arguments::IncidentsCommand, named_value::NamedValue, store::arguments::StoreCommand,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -19,7 +21,8 @@ Exit codes:
   1  failed: a file, a source or a service
   2  wrong usage: an unknown flag, front end or parameter
   3  too little data to answer
-  4  `evaluate --compare` found a method worse than before";
+  4  `evaluate --compare` found a method worse than before
+  5  a store is damaged, or not all of it could be salvaged";
 
 /// Finds the root cause of a misbehaving microservice application from its metrics alone.
 #[derive(Debug, Parser)]
@@ -88,6 +91,12 @@ Examples:
   automap serve walker --set walker.server.listen=0.0.0.0:4310
   AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
     Serve(ServeArgs),
+    /// Look at past incidents, and say what caused them.
+    #[command(subcommand)]
+    Incidents(IncidentsCommand),
+    /// Verify, export, import, back up, compact or salvage the profiler's memory.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Show what services are configured with, and what can be configured.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +125,8 @@ impl Command {
             Self::Graph(_) => "graph",
             Self::Bench(_) => "bench",
             Self::Serve(_) => "serve",
+            Self::Incidents(command) => command.name(),
+            Self::Store(command) => command.name(),
             Self::Config(_) => "config",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
@@ -337,6 +348,32 @@ Examples:
   automap bench graph --services 1000
   automap bench graph --services 300 --shared-load --output json")]
     Graph(BenchGraphArgs),
+    /// Fill a store with generated incidents, and measure opening it, finding similar ones, and memory.
+    #[command(after_help = "\
+Examples:
+  automap bench store
+  automap bench store --incidents 10000 --output json")]
+    Store(BenchStoreArgs),
+}
+
+/// Arguments of `bench store`.
+#[derive(Debug, Args)]
+pub struct BenchStoreArgs {
+    /// Incidents.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = parse_count)]
+    pub incidents: usize,
+    /// Keep the store in this directory, and measure the one that is there already; without it a scratch one.
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Seeds the incidents.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Measure a filled store in this process.
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub measure: Option<PathBuf>,
+    /// How the figures are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
 }
 
 /// Arguments of `bench graph`.

@@ -17,7 +17,7 @@ use crate::{
     incident_request::IncidentRequest,
     output::{diagnosis_json::DiagnosisJson, diagnosis_text},
     progress::Spinner,
-    stdout,
+    stdout, store_place,
     walker_client::WalkerClient,
 };
 
@@ -80,12 +80,7 @@ impl Memory {
         if args.no_record {
             return Ok(Self::Scratch(tempfile::tempdir()?));
         }
-        let state = std::env::var_os("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state")))
-            .context("neither XDG_STATE_HOME nor HOME is set; name a store with --store DIR")?;
-        let store = state.join("automap/store");
+        let store = store_place::of_user()?;
         fs::create_dir_all(&store)
             .with_context(|| format!("cannot create {}; name a store with --store DIR", store.display()))?;
         Ok(Self::Kept(store))

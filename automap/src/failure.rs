@@ -20,6 +20,9 @@ pub enum Failure {
     /// An evaluation found a method worse than before: exit code 4.
     #[error("worse than before, beyond the 95 % interval of the paired difference:{0}")]
     Worse(String),
+    /// A store is damaged, or not all of it could be saved: exit code 5.
+    #[error("{0}")]
+    Damaged(String),
     /// Whoever read standard output has gone; there is nobody to tell.
     #[error("standard output was closed")]
     OutputClosed,
@@ -33,6 +36,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::TooLittleData(_) => 3,
             Self::Worse(_) => 4,
+            Self::Damaged(_) => 5,
             Self::OutputClosed => 0,
         })
     }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`arguments`] | the command line and its help |
 //! | [`demo`], [`diagnose`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
+//! | [`store`], [`incidents`] | the profiler's memory as a whole, and incident by incident |
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
 //! | [`bench`] | generated loads and what they cost |
 //! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
 //! | [`embedded`] | the four services in this process |
 //! | [`walker_client`] | upload, progress, answer |
+//! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
 //! | [`answer`] | a diagnosis, checked |
 //! | [`output`], [`drawing`] | how answers and graphs look |
 //! | [`simulated_incident`], [`recording_writer`] | what the demo replays, and its files |
@@ -27,9 +29,11 @@ pub mod evaluate;
 pub mod failure;
 pub mod graph;
 pub mod incident_request;
+pub mod incidents;
 mod named_value;
 pub mod output;
 pub mod output_file;
+pub mod profiler_client;
 pub mod progress;
 pub mod recording_writer;
 pub mod services;
@@ -37,6 +41,8 @@ pub mod services_config;
 pub mod shell;
 pub mod simulated_incident;
 pub mod stdout;
+pub mod store;
+pub mod store_place;
 pub mod verbosity;
 pub mod walker_client;
 
@@ -94,7 +100,10 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(args).await,
         Command::Graph(args) => graph::run(args).await,
         Command::Bench(BenchCommand::Graph(args)) => bench::graph::run(&args),
+        Command::Bench(BenchCommand::Store(args)) => bench::store::run(&args),
         Command::Serve(args) => services::serve(args).await,
+        Command::Incidents(command) => incidents::run(command).await,
+        Command::Store(command) => store::run(command).await,
         Command::Config(command) => config::run(command),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),

@@ -42,18 +42,7 @@ impl WalkerClient {
     /// # Errors
     /// `url` is no address of a service, or a certificate cannot be used.
     pub fn remote(url: &str, args: &RemoteArgs) -> Result<Self, Failure> {
-        let tls = ClientTlsConfig {
-            ca: args.ca.clone(),
-            certificate: args.cert.clone(),
-            key: args.key.clone(),
-            server_name: args.server_name.clone(),
-            ..ClientTlsConfig::default()
-        };
-        let config = ClientConfig { tls, ..ClientConfig::default() };
-        let channel = Dialer::new("client", &config, &[url])
-            .and_then(|dialer| dialer.channel("--server", url))
-            .map_err(|invalid| Failure::Usage(format!("{}: {}", flag(invalid.field()), invalid.problem())))?;
-        Ok(Self { client: WalkerServiceClient::new(channel), url: url.into() })
+        Ok(Self { client: WalkerServiceClient::new(remote_channel(url, &tls(args))?), url: url.into() })
     }
 
     /// Uploads the metrics file of an incident and waits for its diagnosis.
@@ -99,6 +88,27 @@ impl WalkerClient {
             _ => error,
         }
     }
+}
+
+fn tls(args: &RemoteArgs) -> ClientTlsConfig {
+    ClientTlsConfig {
+        ca: args.ca.clone(),
+        certificate: args.cert.clone(),
+        key: args.key.clone(),
+        server_name: args.server_name.clone(),
+        ..ClientTlsConfig::default()
+    }
+}
+
+/// A channel to a service elsewhere, reached as flags say.
+///
+/// # Errors
+/// `url` is no address of a service, or a certificate cannot be used.
+pub(crate) fn remote_channel(url: &str, tls: &ClientTlsConfig) -> Result<Channel, Failure> {
+    let config = ClientConfig { tls: tls.clone(), ..ClientConfig::default() };
+    Dialer::new("client", &config, &[url])
+        .and_then(|dialer| dialer.channel("--server", url))
+        .map_err(|invalid| Failure::Usage(format!("{}: {}", flag(invalid.field()), invalid.problem())))
 }
 
 /// The flag that sets a field of the client's configuration.

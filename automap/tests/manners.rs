@@ -36,6 +36,25 @@ fn every_subcommand_has_examples() {
 }
 
 #[test]
+fn every_command_on_the_memory_has_examples_and_a_manual_page() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(automap(&["man", "--directory", directory.path().to_str().unwrap()]).status.success());
+    let store = ["verify", "export", "import", "backup", "compact", "stats", "salvage"];
+    let incidents = ["list", "show", "confirm", "reject", "similar", "delete"];
+    for (group, subcommands) in [("store", &store[..]), ("incidents", &incidents)] {
+        for subcommand in subcommands {
+            let help = text(&automap(&[group, subcommand, "--help"]).stdout);
+            assert!(help.contains(&format!("Examples:\n  automap {group} {subcommand}")), "{help}");
+            assert!(
+                directory.path().join(format!("automap-{group}-{subcommand}.1")).is_file(),
+                "{subcommand}"
+            );
+            assert!(bash_offers(&["automap", group, subcommand]).contains(&(*subcommand).to_owned()));
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_two_and_a_suggestion_on_standard_error() {
     let ended = automap(&["diagnsoe"]);
     assert_eq!(ended.status.code(), Some(2));

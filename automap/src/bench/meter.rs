@@ -39,6 +39,11 @@ pub fn peak_memory<T>(compute: impl FnOnce() -> T) -> (T, Option<u64>) {
     (answer, reset.then(|| Some(peak?.saturating_sub(before?))).flatten())
 }
 
+/// What this process holds in memory now, bytes; `None` where the system does not tell.
+pub fn resident() -> Option<u64> {
+    memory("VmRSS:")
+}
+
 /// A line of the process' status, in bytes.
 fn memory(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;

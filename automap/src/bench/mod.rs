@@ -1,6 +1,8 @@
-//! `automap bench`: what building behaviour graphs costs on this machine.
+//! `automap bench`: what building behaviour graphs, and remembering incidents, costs on this machine.
 
 pub mod graph;
+pub mod incidents;
 pub mod load;
 pub mod meter;
 pub mod report;
+pub mod store;

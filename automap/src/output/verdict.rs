@@ -154,7 +154,7 @@ fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
 }
 
 /// A time as a person reads it.
-pub(super) fn moment(time: UnixMillis) -> String {
+pub(crate) fn moment(time: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 

@@ -1,0 +1,150 @@
+//! Export, import and backup.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use automap_profiler::{
+    schedule,
+    store::{
+        export_file::{ExportWriter, read_export},
+        transfer::StoredRecord,
+    },
+};
+use automap_proto::{time::UnixMillis, v1};
+use automap_service_kit::error::{ErrorCode, ServiceError};
+use serde::Serialize;
+
+use super::arguments::{BackupArgs, Existing, ExportArgs, ImportArgs};
+use crate::{
+    arguments::AnswerFormat,
+    failure::Failure,
+    profiler_client::{Need, Profiler, StoreArgs},
+    stdout,
+};
+
+/// What went into a file or came out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Transferred {
+    file: PathBuf,
+    records: u64,
+    bytes: u64,
+}
+
+impl Transferred {
+    fn new(file: &Path, records: u64) -> Result<Self, Failure> {
+        Ok(Self { file: file.into(), records, bytes: fs::metadata(file)?.len() })
+    }
+
+    fn print(&self, verb: &str, format: AnswerFormat) -> Result<(), Failure> {
+        match format {
+            AnswerFormat::Json => stdout::print_json(self),
+            AnswerFormat::Table => stdout::print(&format!(
+                "{verb} {}: {} values, {:.1} MB\n",
+                self.file.display(),
+                self.records,
+                self.bytes as f64 / 1e6
+            )),
+        }
+    }
+}
+
+/// Writes an export.
+///
+/// # Errors
+/// A record is damaged, the profiler cannot be reached, or the file cannot be written.
+pub async fn export(args: &ExportArgs) -> Result<(), Failure> {
+    refuse_directory(&args.file)?;
+    let records = export_to(&args.place, &args.file).await?;
+    Transferred::new(&args.file, records)?.print("wrote", args.output)
+}
+
+async fn export_to(place: &StoreArgs, file: &Path) -> Result<u64, Failure> {
+    let profiler = Profiler::open(place, Need::Existing).await?;
+    profiler
+        .ask(|mut client| async move {
+            let mut writer = ExportWriter::create(file).map_err(ServiceError::from)?;
+            let answer = client.export_store(v1::ExportStoreRequest {}).await.map_err(ServiceError::from)?;
+            let mut stream = answer.into_inner();
+            // The last record counts the others; the writer makes one of its own, and both must agree.
+            let mut last: Option<StoredRecord> = None;
+            while let Some(message) = stream.message().await.map_err(ServiceError::from)? {
+                let v1::StoreRecord { key, value } =
+                    message.record.context("the profiler's export has an empty record")?;
+                if let Some(record) = last.replace(StoredRecord { key, value }) {
+                    writer.add(&record).map_err(ServiceError::from)?;
+                }
+            }
+            if last != Some(writer.end()) {
+                let problem = "the export was cut short on its way; nothing was written";
+                return Err(ServiceError::new(ErrorCode::Unavailable, problem).into());
+            }
+            Ok(writer.finish(file).map_err(ServiceError::from)?)
+        })
+        .await
+}
+
+/// Takes an export.
+///
+/// # Errors
+/// The file is damaged, the import contradicts what is kept, or the profiler cannot be reached.
+pub async fn import(args: &ImportArgs) -> Result<(), Failure> {
+    let records = read_export(&args.file).map_err(|error| Failure::Failed(error.into()))?;
+    let mode = match args.existing {
+        Existing::Refuse => v1::ImportMode::Merge,
+        Existing::Keep => v1::ImportMode::KeepExisting,
+        Existing::Replace => v1::ImportMode::Replace,
+        Existing::Empty => v1::ImportMode::EmptyOnly,
+    };
+    let messages = records.into_iter().map(move |StoredRecord { key, value }| v1::ImportStoreRequest {
+        record: Some(v1::StoreRecord { key, value }),
+        mode: mode.into(),
+    });
+    let profiler = Profiler::open(&args.place, Need::Any).await?;
+    let taken = profiler
+        .ask(|mut client| async move {
+            let answer = client.import_store(futures::stream::iter(messages)).await;
+            Ok(answer.map_err(|status| refused(status.into()))?.into_inner().records)
+        })
+        .await?;
+    Transferred::new(&args.file, taken)?.print("took", args.output)
+}
+
+fn refused(error: ServiceError) -> Failure {
+    if error.code() == ErrorCode::Conflict {
+        return Failure::Failed(anyhow::anyhow!("{error}: --existing keep, replace"));
+    }
+    Failure::Failed(error.into())
+}
+
+/// Writes an export into a directory, reads it back and removes the oldest.
+///
+/// # Errors
+/// As of [`export`]; or what was written reads differently.
+pub async fn backup(args: &BackupArgs) -> Result<(), Failure> {
+    let directory = &args.directory;
+    fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    let file = schedule::export_name(directory, now());
+    let records = export_to(&args.place, &file).await?;
+    let read = read_export(&file).map_err(ServiceError::from)?;
+    if read.len() as u64 != records + 1 {
+        return Err(anyhow::anyhow!("{} reads differently from what was written", file.display()).into());
+    }
+    let failed = |error: io::Error| anyhow::anyhow!("{}: {error}", directory.display());
+    schedule::prune(directory, args.keep as usize).map_err(failed)?;
+    Transferred::new(&file, records)?.print("wrote", args.output)
+}
+
+fn now() -> UnixMillis {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn refuse_directory(file: &Path) -> Result<(), Failure> {
+    if file.is_dir() {
+        return Err(Failure::Usage(format!("{}: is a directory; name a file", file.display())));
+    }
+    Ok(())
+}

@@ -11,6 +11,7 @@
 //! | [`skeletons`] | skeletons by the command and by causal-learn |
 //! | [`python`] | scripts around other implementations |
 //! | [`browser`] | a browser without a window, and what it fetches |
+//! | [`store_faults`] | kills, power failures and damage, on the real server |
 //! | [`answers`] | JSON answers without what may differ from run to run |
 
 pub mod answers;
@@ -23,3 +24,4 @@ pub mod processes;
 pub mod python;
 pub mod recording;
 pub mod skeletons;
+pub mod store_faults;

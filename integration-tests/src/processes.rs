@@ -57,6 +57,32 @@ impl Service {
         Self::spawn(command)
     }
 
+    /// The same as [`Self::start`], with a disk of `mib` MiB mounted at `disk` that goes with the process and that others
+    /// see below `/proc/<its id>/root`.
+    ///
+    /// # Errors
+    /// The system allows no mounts, or the process did not listen in time.
+    pub fn start_on_tmpfs(
+        home: &Path,
+        disk: &Path,
+        mib: u64,
+        role: &str,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
+        let file = home.join(format!("{role}.toml"));
+        std::fs::write(&file, configuration)?;
+        let service = command::automap(home)?;
+        let script = format!("mount -t tmpfs -o size={mib}m tmpfs \"$0\" && exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script]).arg(disk);
+        command
+            .arg(service.get_program())
+            .args(["serve", role, "--log-format", "json", "--config"])
+            .arg(&file);
+        command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> anyhow::Result<Self> {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let log = child.stderr.take().context("standard error is piped")?;
@@ -135,6 +161,32 @@ impl Service {
         let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status()?;
         anyhow::ensure!(status.success(), "kill -{name} failed");
         Ok(())
+    }
+
+    /// Kills it by SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        // It may have ended by itself, which is no less an end.
+        self.child.kill().ok();
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// It did not in time.
+    pub fn ended(mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if self.child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the process did not end by itself")
     }
 
     /// Sends SIGTERM and waits for the end; answers the exit code.

@@ -34,3 +34,17 @@ fn impossible_sizes_are_wrong_usage() {
         assert!(ended.stderr.contains(flags[0].trim_start_matches('-')), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn figures_of_a_store_are_reported() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["bench", "store", "--incidents", "300", "--output", "json"];
+    let ended = command::run(home.path(), &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["incidents"], 300);
+    assert_eq!(report["vector_bytes"], 300 * 180 * 4);
+    for figure in ["open_seconds", "top_10_seconds", "scan_seconds", "resident_bytes"] {
+        assert!(report[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {report}");
+    }
+}

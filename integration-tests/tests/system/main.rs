@@ -18,6 +18,7 @@ mod evaluation;
 mod foreign_clients;
 mod graph;
 mod hostile_messages;
+mod incidents;
 mod large_input;
 mod lifecycle;
 mod logs;
@@ -25,4 +26,7 @@ mod manners;
 mod memory;
 #[cfg(feature = "recorded-incidents")]
 mod recorded_incidents;
+mod store;
+mod store_disk;
+mod store_faults;
 mod traces;

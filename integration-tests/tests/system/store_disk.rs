@@ -1,0 +1,134 @@
+//! A disk that is full, and a store that is taken.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use automap_integration_tests::{
+    command,
+    processes::Service,
+    store_faults::{
+        audit,
+        history::{History, now},
+        load, profiler,
+        records::Record,
+    },
+};
+use automap_proto::v1::profiler_service_client::ProfilerServiceClient;
+use automap_service_kit::client::Channel;
+use tonic::{Code, Status};
+
+/// The profiler with its store on a disk of 48 MiB that only it can see; through `/proc` others can, too.
+fn on_a_small_disk(home: &Path) -> (Service, PathBuf) {
+    let disk = home.join("disk");
+    fs::create_dir(&disk).unwrap();
+    let configuration = profiler::configuration(&disk.join("store"));
+    let service = Service::start_on_tmpfs(home, &disk, 48, "profiler", &configuration).unwrap();
+    let seen = PathBuf::from(format!("/proc/{}/root{}", service.id(), disk.display()));
+    assert!(seen.join("store").is_dir());
+    (service, seen)
+}
+
+/// Writes new diagnoses until one is refused.
+async fn write_until_refused(client: &mut ProfilerServiceClient<Channel>, history: &mut History) -> Status {
+    loop {
+        let record = Record::Diagnosis(format!("d-{}", history.acknowledged(now())));
+        history.ask(&record, 4);
+        match load::write(client, &record, 4).await {
+            Ok(()) => history.acknowledge(&record),
+            Err(status) => return status,
+        }
+    }
+}
+
+/// Writes a file until the disk has not a byte left.
+fn fill(file: &Path) {
+    let mut file = fs::File::create(file).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        while file.write_all(&vec![1; size]).is_ok() {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_writes_loses_nothing_and_is_left_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let (service, disk) = on_a_small_disk(home.path());
+    fs::write(disk.join("ballast"), vec![1; 16 << 20]).unwrap();
+    let mut client = profiler::connect(&service).unwrap();
+    let mut history = History::default();
+    let refused = write_until_refused(&mut client, &mut history).await;
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(refused.message().contains("is full"), "{refused}");
+    assert!(history.acknowledged(now()) > 10);
+    audit::check(&mut client, &history, now()).await.unwrap();
+    let again = write_until_refused(&mut client, &mut history).await;
+    assert_eq!(again.code(), Code::ResourceExhausted, "{again}");
+    audit::check(&mut client, &history, now()).await.unwrap();
+    fs::remove_file(disk.join("ballast")).unwrap();
+    for number in 0..20 {
+        let record = Record::Diagnosis(format!("after-{number}"));
+        history.ask(&record, 1);
+        load::write(&mut client, &record, 1).await.unwrap();
+        history.acknowledge(&record);
+    }
+    audit::check(&mut client, &history, now()).await.unwrap();
+    assert_eq!(service.terminate().unwrap(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (service, disk) = on_a_small_disk(home.path());
+    let mut client = profiler::connect(&service).unwrap();
+    let mut history = History::default();
+    let ballast = disk.join("ballast");
+    for round in 0..3 {
+        let filled = tokio::task::spawn_blocking({
+            let ballast = ballast.clone();
+            move || fill(&ballast)
+        });
+        let refused = write_until_refused(&mut client, &mut history).await;
+        filled.await.unwrap();
+        let told = [Code::ResourceExhausted, Code::Unavailable];
+        assert!(told.contains(&refused.code()), "round {round}: {refused}");
+        fs::remove_file(&ballast).unwrap();
+        let record = Record::Diagnosis(format!("round-{round}"));
+        history.ask(&record, 1);
+        load::write(&mut client, &record, 1).await.unwrap();
+        history.acknowledge(&record);
+        audit::check(&mut client, &history, now()).await.unwrap();
+    }
+    assert_eq!(service.terminate().unwrap(), Some(0));
+}
+
+#[test]
+fn a_second_process_on_a_store_is_told_that_it_is_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let store = home.path().join("store");
+    let service = profiler::start(home.path(), &store, &[]).unwrap();
+    let place = store.to_str().unwrap();
+    for arguments in [
+        &["store", "verify", "--store", place][..],
+        &["store", "compact", "--store", place],
+        &["store", "export", "out.export", "--store", place],
+        &["store", "salvage", "out.export", "--store", place],
+        &["incidents", "list", "--store", place],
+        &[
+            "serve",
+            "profiler",
+            "--set",
+            "profiler.server.listen=127.0.0.1:0",
+            "--set",
+            &format!("profiler.path={place}"),
+        ],
+    ] {
+        let ended = command::run(home.path(), arguments).unwrap();
+        assert_eq!(ended.code, 1, "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("is in use by another process"), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(service.terminate().unwrap(), Some(0));
+    let ended = command::run(home.path(), &["store", "verify", "--store", place]).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+}

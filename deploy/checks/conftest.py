@@ -1,0 +1,43 @@
+"""What several checks share."""
+
+import subprocess
+import time
+
+import pytest
+
+import services
+from chart import binary, rendered
+
+
+@pytest.fixture(scope="session")
+def incident(tmp_path_factory):
+    """The built-in incident as files."""
+    home = tmp_path_factory.mktemp("incident")
+    subprocess.run([binary(), "demo", "--export", "shop"], cwd=home, check=True, timeout=60, capture_output=True)
+    return home
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory):
+    """The four services with the configuration of the default values."""
+    started = services.Services(rendered("default"), tmp_path_factory.mktemp("services"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def diagnosed(running, incident):
+    """A diagnosis by these services, and the connections that were open meanwhile."""
+    pids = {role: service.process.pid for role, service in running.by_role.items()}
+    command = [binary(), "diagnose", "shop", "--no-record", "--output", "json", "--server", f"http://{running.by_role['walker'].address}"]
+    # Into files: a pipe that nobody empties meanwhile would stop the caller.
+    with (incident / "answer").open("w") as answer, (incident / "errors").open("w") as errors:
+        caller = subprocess.Popen([*map(str, command)], cwd=incident, stdout=answer, stderr=errors)
+    seen, deadline = set(), time.monotonic() + 60
+    while caller.poll() is None and time.monotonic() < deadline:
+        seen |= services.connections({**pids, "caller": caller.pid})
+        time.sleep(0.005)
+    seen |= services.connections(pids)
+    caller.kill()
+    assert caller.wait() == 0, (incident / "errors").read_text()
+    return (incident / "answer").read_text(), seen

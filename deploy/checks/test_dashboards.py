@@ -1,0 +1,108 @@
+"""Dashboards: what Grafana loads, and expressions that have data in a real Prometheus."""
+
+import json
+import re
+
+import pytest
+from grafana_foundation_sdk.models import dashboard as grafana
+
+from chart import DEPLOY, find, rendered
+from prometheus import Prometheus
+
+PATHS = sorted((DEPLOY / "dashboards").glob("*.json"))
+
+# What Grafana puts in place of variables. Windows are short, as the data are young.
+VARIABLES = {
+    "$__rate_interval": "10s", "$namespace": "diagnosis", "$preset": "pymicro", "$service": ".*", "$window": "5s", "$before": "3s",
+}
+
+
+@pytest.fixture(scope="module")
+def prometheus(running, diagnosed, tmp_path_factory):
+    """A Prometheus that has seen the services after a diagnosis."""
+    started = Prometheus(running, tmp_path_factory.mktemp("prometheus"))
+    yield started
+    started.stop()
+
+
+def panels(board):
+    """All panels but rows."""
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
+def expressions(board):
+    """Title and expression of every query with variables filled in; whether it may be empty."""
+    found = [(panel["title"], target["expr"]) for panel in panels(board) for target in panel["targets"]]
+    found += [(annotation["name"], annotation["expr"]) for annotation in board["annotations"]["list"]]
+    for title, expression in found:
+        for name, value in VARIABLES.items():
+            expression = expression.replace(name, value)
+        assert "$" not in expression, f"{title}: a variable that nobody sets: {expression}"
+        yield title, expression
+
+
+def load(path):
+    """A dashboard."""
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_grafana_knows_it(path):
+    board = load(path)
+    loaded = grafana.Dashboard.from_json(board)
+    assert loaded.uid == board["uid"] and loaded.title == board["title"]
+    assert len(loaded.panels) == len(board["panels"])
+    assert {variable.name for variable in loaded.templating.list_val} == {v["name"] for v in board["templating"]["list"]}
+    assert "__inputs" not in board and "id" not in board
+    sources = re.findall(r'"uid": "([^"]*)"', path.read_text())
+    assert set(sources) == {board["uid"], "${datasource}"}
+    names = {variable["name"] for variable in board["templating"]["list"]}
+    assert set(re.findall(r"\$\{?([a-z]+)", path.read_text())) <= names
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_panels_are_told_apart_and_do_not_overlap(path):
+    board = load(path)
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    taken = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & taken and place["x"] + place["w"] <= 24, panel["title"]
+        taken |= cells
+    for panel in panels(board):
+        assert panel["description"] and panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_every_expression_has_data(path, prometheus):
+    for _, expression in expressions(load(path)):
+        if expression.startswith("ALERTS"):
+            prometheus.query(expression)
+            continue
+        # Some panels show only what is not zero.
+        prometheus.wait_for(expression.removesuffix(" > 0"))
+
+
+def test_variables_have_values(prometheus):
+    for path in PATHS:
+        for variable in load(path)["templating"]["list"]:
+            if variable["type"] == "query":
+                query = variable["query"]["query"].replace("$preset", "pymicro")
+                selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", query).groups()
+                prometheus.wait_for(f'{selector} and on ({label}) count by ({label}) ({selector}) and {selector}')
+
+
+def test_an_expression_without_data_and_one_that_is_wrong_are_found(prometheus, monkeypatch):
+    monkeypatch.setattr("prometheus.PATIENCE", 1)
+    with pytest.raises(AssertionError, match="no data"):
+        prometheus.wait_for("grpc_server_no_such_metric")
+    with pytest.raises(AssertionError, match="parse error"):
+        prometheus.query("rate(grpc_server_started_total[5m)")
+
+
+def test_the_chart_installs_them_whole():
+    for path in PATHS:
+        found = find(rendered("everything"), "ConfigMap", f"automap-dashboard-{path.stem}")
+        assert json.loads(found["data"][f"automap-{path.stem}.json"]) == load(path)
+        assert found["metadata"]["labels"]["grafana_dashboard"] == "1"

@@ -1,0 +1,116 @@
+"""Manifests outside the chart: what clusters take, and what they say about each other."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+
+import pymicro_manifests
+import schemas
+from chart import DEPLOY, HELM, KUBERNETES, rendered
+
+CHAOS = sorted((DEPLOY / "chaos").glob("*.yaml"))
+PYMICRO = [path for path in sorted((DEPLOY / "pymicro").glob("*.yaml")) if path.name != "kustomization.yaml"]
+
+
+def documents(*paths):
+    """The documents of files."""
+    return [document for path in paths for document in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)]
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+def test_manifests_fit_their_schemas(kubernetes):
+    for document in kustomized() + documents(*CHAOS, DEPLOY / "prometheus" / "pymicro-monitor.yaml"):
+        schemas.check(document, kubernetes)
+
+
+def test_there_is_a_manifest_for_every_fault():
+    kinds = sorted((d["kind"], d["spec"].get("action", "")) for d in documents(*CHAOS))
+    assert kinds == [
+        ("HTTPChaos", ""), ("IOChaos", "latency"), ("NetworkChaos", "delay"), ("NetworkChaos", "loss"),
+        ("PodChaos", "pod-failure"), ("PodChaos", "pod-kill"), ("StressChaos", ""), ("StressChaos", ""),
+    ]
+
+
+def test_a_fault_with_a_misspelt_field_is_refused():
+    (fault,) = documents(DEPLOY / "chaos" / "network-delay.yaml")
+    fault["spec"]["delay"]["latancy"] = "5ms"
+    with pytest.raises(schemas.Invalid, match="latancy"):
+        schemas.check(fault, KUBERNETES[-1])
+    fault = documents(DEPLOY / "chaos" / "pod-kill.yaml")[0]
+    fault["spec"]["action"] = "pod-maim"
+    with pytest.raises(schemas.Invalid, match="pod-maim"):
+        schemas.check(fault, KUBERNETES[-1])
+
+
+def test_the_services_are_those_of_the_generator():
+    assert pymicro_manifests.TARGET.read_text() == pymicro_manifests.manifests(), "run deploy/checks/pymicro_manifests.py"
+    calls = pymicro_manifests.CALLS
+    assert len(calls) == 16
+    assert {callee for callees in calls.values() for callee in callees} | {"view"} == set(calls)
+
+
+def test_faults_monitors_and_services_select_pods_that_are_there():
+    pods = [d["spec"]["template"] for d in documents(*PYMICRO) if d["kind"] in ("Deployment", "StatefulSet")]
+    labels = [pod["metadata"]["labels"] for pod in pods]
+
+    def selected(selector):
+        return sum(selector.items() <= of_pod.items() for of_pod in labels)
+
+    for fault in documents(*CHAOS):
+        assert selected(fault["spec"]["selector"]["labelSelectors"]) == 1, fault["metadata"]["name"]
+        if fault["kind"] == "IOChaos":
+            mounts = [m["mountPath"] for p in pods for m in p["spec"]["containers"][0].get("volumeMounts", [])]
+            assert fault["spec"]["volumePath"] in mounts
+    for service in [d for d in documents(*PYMICRO) if d["kind"] == "Service"]:
+        assert selected(service["spec"]["selector"]) == 1
+    (monitor,) = documents(DEPLOY / "prometheus" / "pymicro-monitor.yaml")
+    assert selected(monitor["spec"]["selector"]["matchLabels"]) == 16
+
+
+def test_stress_stays_below_the_limit_of_its_container():
+    (fault,) = documents(DEPLOY / "chaos" / "memory-stress.yaml")
+    size = int(re.fullmatch(r"(\d+)MB", fault["spec"]["stressors"]["memory"]["size"])[1])
+    target = next(d for d in documents(*PYMICRO) if d["metadata"]["name"] == fault["spec"]["selector"]["labelSelectors"]["app.kubernetes.io/name"])
+    limit = target["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    assert size + 48 < int(limit.removesuffix("Mi"))
+
+
+def test_the_kustomization_names_every_file_and_image():
+    kustomization = yaml.safe_load((DEPLOY / "pymicro" / "kustomization.yaml").read_text())
+    assert sorted(kustomization["resources"]) == [path.name for path in PYMICRO]
+    assert len(kustomized()) == len(documents(*PYMICRO))
+    assert {d["metadata"].get("namespace") for d in kustomized()} == {"pymicro", None}
+    images = {c["image"] for d in documents(*PYMICRO) if "template" in d.get("spec", {}) for c in d["spec"]["template"]["spec"]["containers"]}
+    assert images == {image["name"] for image in kustomization["images"]}
+
+
+def kustomized():
+    """What `kubectl apply -k` would send."""
+    command = ["kubectl", "kustomize", str(DEPLOY / "pymicro")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return list(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
+
+
+def checkov(files):
+    """What checkov finds in files."""
+    flags = [flag for file in files for flag in ("--file", str(file))]
+    command = [HELM.with_name("checkov"), "--config-file", DEPLOY / "checks" / "checkov.yaml", *flags]
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_checkov_finds_nothing_that_is_not_explained(tmp_path):
+    chart = tmp_path / "chart.yaml"
+    everything = [*rendered("default"), *kustomized()]
+    chart.write_text("---\n".join(yaml.safe_dump(document) for document in everything))
+    careless = tmp_path / "careless.yaml"
+    careless.write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: careless, namespace: x}\n"
+        "spec: {hostNetwork: true, containers: [{name: c, image: 'c:latest', securityContext: {privileged: true}}]}\n"
+    )
+    done = checkov([chart, careless])
+    findings = re.findall(r"Check: (\S+): (.*)\n\s*FAILED for resource: (\S+)", done.stdout)
+    assert "CKV_K8S_16" in {check for check, _, resource in findings if resource == "Pod.x.careless"}, done.stdout + done.stderr
+    unexplained = [finding for finding in findings if finding[2] != "Pod.x.careless"]
+    assert not unexplained, unexplained

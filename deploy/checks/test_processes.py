@@ -1,0 +1,128 @@
+"""What the chart says, tried with the real command: configuration, flows, notes, metrics."""
+
+import json
+import re
+import subprocess
+import urllib.request
+
+import pytest
+import yaml
+
+import flows
+from chart import CHART, COMBINATIONS, DEPLOY, ROLES, binary, find, rendered, template, value_flags
+
+
+def configurations(combination):
+    """Roles and configuration files of a combination."""
+    for document in rendered(combination):
+        if document["kind"] == "ConfigMap" and "automap.toml" in document["data"]:
+            yield document["metadata"]["labels"]["app.kubernetes.io/component"], document["data"]["automap.toml"]
+
+
+def accepted(role, configuration, home):
+    """What `automap config show` says: exit code and errors."""
+    file = home / f"{role}.toml"
+    file.write_text(configuration)
+    command = [binary(), "config", "show", role, "--config", file, "--output", "json"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_automap_takes_every_rendered_configuration(combination, tmp_path):
+    found = dict(configurations(combination))
+    assert set(found) == set(ROLES)
+    for role, configuration in found.items():
+        done = accepted(role, configuration, tmp_path)
+        assert done.returncode == 0, done.stderr
+        values = {entry["key"]: entry["value"] for entry in json.loads(done.stdout)}
+        port = flows.PORTS[role]
+        assert values[f"{role}.server.listen"].endswith(f":{port}")
+        assert values[f"{role}.server.admin-listen"].endswith(f":{flows.ADMIN}")
+
+
+def test_values_arrive_with_their_types(tmp_path):
+    done = accepted("walker", dict(configurations("everything"))["walker"], tmp_path)
+    values = {entry["key"]: entry["value"] for entry in json.loads(done.stdout)}
+    assert values["walker.server.drain-seconds"] == 45
+    assert values["walker.parameters.automap.alpha"] == 0.01
+    assert values["walker.parameters.automap.ci-test"] == "g2"
+
+
+def test_automap_refuses_a_typo_within_config_by_name_and_line(tmp_path):
+    (document,) = [d for d in template("--set", "walker.config.server.drain-secnds=5") if d["kind"] == "ConfigMap" and "[walker]" in d["data"]["automap.toml"]]
+    done = accepted("walker", document["data"]["automap.toml"], tmp_path)
+    assert done.returncode == 2
+    assert re.search(r"walker.toml:\d+: unknown key walker.server.drain-secnds; did you mean walker.server.drain-seconds", done.stderr)
+
+
+def test_the_services_open_the_flows_that_policies_allow_and_no_others(running, diagnosed):
+    answer, seen = diagnosed
+    assert json.loads(answer)
+    by_port = {int(service.address.rsplit(":", 1)[1]): role for role, service in running.by_role.items()}
+    opened = {(source, by_port[other]) for source, own, other in seen if own not in by_port and other in by_port}
+    assert not {name for name, own, other in seen if own not in by_port and other not in by_port and name != "caller"}
+    between = {(source, target) for source, target, port, _ in flows.allowed(rendered("default")) if port == flows.PORTS.get(target)}
+    designed = {("caller" if source == "test" else source, target) for source, target in between if source != "neighbour"}
+    assert opened == designed
+
+
+def notes(combination, tmp_path):
+    """NOTES.txt as `helm install` prints it: rendered as a document, since `helm template` leaves it out."""
+    chart = tmp_path / "chart"
+    subprocess.run(["cp", "-rL", CHART, chart], check=True)
+    text = (chart / "templates" / "NOTES.txt").read_text()
+    (chart / "templates" / "_notes.tpl").write_text('{{- define "notes" }}' + text + "{{- end }}")
+    (chart / "templates" / "notes.yaml").write_text('notes: {{ include "notes" . | toJson }}\nkind: Notes\nmetadata: {name: notes}\n')
+    (found,) = [d for d in template(*value_flags(combination), apis=COMBINATIONS[combination][1], chart=chart) if d["kind"] == "Notes"]
+    return found["notes"]
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_notes_hold_a_path_of_at_most_five_commands_that_name_what_is_there(combination, tmp_path):
+    documents, text = rendered(combination), notes(combination, tmp_path)
+    commands = [line.strip() for line in text.splitlines() if line.startswith("   ")]
+    assert 4 <= len(commands) <= 5, text
+    walker = re.search(r"rollout status deployment/(\S+)", text)[1]
+    assert find(documents, "Deployment", walker)
+    service, port = re.search(r"port-forward service/(\S+) (\d+)", text).groups()
+    assert int(port) in {p["port"] for p in find(documents, "Service", service)["spec"]["ports"]}
+    assert f"127.0.0.1:{port}" in text
+    secure = "https://" in text
+    assert secure == combination.startswith("tls")
+    if secure:
+        secret = re.search(r"get secret (\S+)", text)[1]
+        pod = find(documents, "Pod", "automap-test-diagnosis")
+        assert secret in {volume.get("secret", {}).get("secretName") for volume in pod["spec"]["volumes"]}
+        name = re.search(r"--server-name (\S+)", text)[1]
+        for certificate in [d for d in documents if d["kind"] == "Certificate" and d["metadata"]["name"] == name]:
+            assert name in certificate["spec"]["dnsNames"]
+
+
+def test_the_last_command_of_the_notes_diagnoses(running, tmp_path):
+    text = notes("default", tmp_path)
+    command = re.search(r"automap demo .*", text)[0]
+    here = command.replace("127.0.0.1:4310", running.by_role["walker"].address).replace("automap ", f"{binary()} ")
+    done = subprocess.run(["bash", "-c", here], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "root cause" in done.stdout
+
+
+def test_the_test_pod_runs_commands_that_diagnose(running, tmp_path):
+    spec = find(rendered("default"), "Pod", "automap-test-diagnosis")["spec"]
+    for container in spec["initContainers"] + spec["containers"]:
+        arguments = [argument.replace("/incident/", f"{tmp_path}/") for argument in container["args"]]
+        arguments = [f"http://{running.by_role['walker'].address}" if a.startswith("http://") else a for a in arguments]
+        done = subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_rules_and_dashboards_name_metrics_that_the_services_have(running, diagnosed):
+    there = set()
+    for service in running.by_role.values():
+        with urllib.request.urlopen(f"http://{service.admin}/metrics", timeout=60) as answer:
+            there |= set(re.findall(r"(?m)^([a-z_]+)\{?[^\n]* ", answer.read().decode()))
+    text = (DEPLOY / "prometheus" / "rules" / "automap.yaml").read_text()
+    text += (DEPLOY / "dashboards" / "health.json").read_text() + (DEPLOY / "prometheus" / "adapter-values.yaml").read_text()
+    named = set(re.findall(r"\b((?:grpc_server|process|automap_build)_[a-z_]+)\b", text))
+    assert {"automap_build_info", "grpc_server_in_flight"} <= named
+    assert named <= there, named - there

@@ -1,0 +1,76 @@
+"""Recording rules and alerts, by promtool."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from chart import DEPLOY
+
+PROMETHEUS = DEPLOY / "prometheus"
+RULES = sorted((PROMETHEUS / "rules").glob("*.yaml"))
+TESTS = sorted((PROMETHEUS / "tests").glob("*.yaml"))
+
+
+def promtool(*arguments, cwd=PROMETHEUS):
+    """Runs promtool: whether it is content, and what it says."""
+    done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rules_parse_and_record_and_alert_as_tested():
+    content, said = promtool("check", "rules", *RULES)
+    assert content, said
+    content, said = promtool("test", "rules", *TESTS)
+    assert content, said
+
+
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [
+        ("automap.yaml", "> 0.05", "> 0.5"),
+        ("automap.yaml", 'grpc_code="ResourceExhausted"', 'grpc_code="Unavailable"'),
+        ("automap.yaml", "> 3", "> 30"),
+        ("automap.yaml", "< 0.15", "< 0.05"),
+        ("istio.yaml", "/ 1000", "/ 1"),
+        ("kubernetes.yaml", 'container!="",', ""),
+        ("opentelemetry.yaml", '"5.."', '"4.."'),
+        ("node-exporter.yaml", 'mode!="idle",', ""),
+    ],
+)
+def test_a_wrong_rule_fails(file, right, wrong, tmp_path):
+    shutil.copytree(PROMETHEUS, tmp_path / "prometheus")
+    path = tmp_path / "prometheus" / "rules" / file
+    assert right in path.read_text()
+    path.write_text(path.read_text().replace(right, wrong))
+    test = "automap.yaml" if file == "automap.yaml" else "presets.yaml"
+    content, said = promtool("test", "rules", f"tests/{test}", cwd=tmp_path / "prometheus")
+    assert not content, said
+
+
+def rules_of(path):
+    """The rules of a file."""
+    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
+def test_every_rule_and_alert_is_tested():
+    text = "".join(test.read_text() for test in TESTS)
+    for path in RULES:
+        for rule in rules_of(path):
+            name = rule.get("alert") or rule["record"]
+            preset = rule.get("labels", {}).get("preset")
+            if name == "kubernetes:pod_service:owner":
+                continue
+            assert (f'{name}{{preset="{preset}"}}' if preset else name) in text, f"{path.name}: {name} has no test"
+
+
+def test_alerts_say_what_to_do_and_are_explained():
+    operations = (DEPLOY / "OPERATIONS.md").read_text()
+    alerts = [rule for rule in rules_of(PROMETHEUS / "rules" / "automap.yaml") if "alert" in rule]
+    assert len(alerts) == 8
+    for alert in alerts:
+        assert alert["labels"]["severity"] in ("info", "warning", "critical")
+        assert alert["annotations"].keys() == {"summary", "description"}
+        assert re.search(rf"`{alert['alert']}`", operations), f"{alert['alert']} is not in OPERATIONS.md"

@@ -6,7 +6,7 @@ use automap_proto::{incident::TooLittleData, invalid::Invalid};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::client::fault::root_cause;
+use crate::client::fault::meaning;
 
 /// `ErrorInfo.domain` of every error.
 pub const ERROR_DOMAIN: &str = "automap.v1";
@@ -154,7 +154,8 @@ impl From<ServiceError> for Status {
 impl From<Status> for ServiceError {
     /// Reads an error of another service. Its own reason wins over the bare code. tonic reports its timeouts as `Cancelled`
     /// with the words "Timeout expired", which is a passed deadline, a message above the limit as `OutOfRange`, which is
-    /// the sender's mistake, and a connection that broke as `Unknown`.
+    /// the sender's mistake, and a connection that broke as `Cancelled`, `Unknown` or `Internal` with a source, which no
+    /// answer of a server has.
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let reason = details.error_info().map(|info| info.reason.as_str());
@@ -162,9 +163,13 @@ impl From<Status> for ServiceError {
             .iter()
             .find(|(_, _, name)| Some(*name) == reason)
             .or_else(|| ErrorCode::ALL.iter().find(|(_, code, _)| *code == status.code()));
+        let source = std::error::Error::source(&status);
         let code = match found {
             Some((ErrorCode::Cancelled, _, _)) if status.message().contains("Timeout expired") => {
                 ErrorCode::DeadlineExceeded
+            }
+            Some((ErrorCode::Cancelled | ErrorCode::Internal, _, _)) if source.is_some() => {
+                ErrorCode::Unavailable
             }
             Some((code, _, _)) => *code,
             None if status.code() == Code::OutOfRange => ErrorCode::InvalidInput,
@@ -177,11 +182,11 @@ impl From<Status> for ServiceError {
             .map(|violation| violation.field.clone());
         let retry_after = details.retry_info().and_then(|info| info.retry_delay);
         // Some answers, such as that of a server without the service, come without a word.
-        let message = match std::error::Error::source(&status) {
+        let message = match source {
             // The transport's own words hide why a connection broke.
-            Some(cause) => root_cause(cause),
-            None if status.message().is_empty() => status.code().description().to_owned(),
-            None => status.message().to_owned(),
+            Some(cause) if code == ErrorCode::Unavailable => meaning(cause),
+            _ if status.message().is_empty() => status.code().description().to_owned(),
+            _ => status.message().to_owned(),
         };
         Self { code, message, field, retry_after }
     }

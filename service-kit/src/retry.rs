@@ -40,7 +40,8 @@ where
     call.retry(backoff)
         .when(move |error| may_pass(error) && began.elapsed() < PASSING)
         .adjust(move |error: &ServiceError, pause| {
-            let pause = pause?.max(error.retry_delay().unwrap_or_default());
+            // Chance goes on top of what is asked for: the next try of those that were refused together differs.
+            let pause = pause? + error.retry_delay().unwrap_or_default();
             let in_time = until.is_none_or(|until| Instant::now() + pause < until);
             in_time.then_some(pause)
         })

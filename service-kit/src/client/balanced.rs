@@ -8,10 +8,10 @@ use std::{
 };
 
 use http::{Request, Response};
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 use tower::Service;
 
-use super::{fault::root_cause, members::Members};
+use super::{fault::meaning, members::Members};
 use crate::{
     deadline,
     error::{ErrorCode, ServiceError},
@@ -36,12 +36,11 @@ impl Balanced {
             Err(error) => Err(error),
         };
         sent.inspect(|_| member.worked()).map_err(|error| {
-            let cause = root_cause(&error);
-            match Status::try_from_error(Box::new(error)) {
+            let cause = member.told.get().unwrap_or_else(|| meaning(&error));
+            let status = Status::try_from_error(Box::new(error));
+            match status.map(ServiceError::from) {
                 // The time that the caller allowed is over, which is no fault of this address.
-                Ok(status) if matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded) => {
-                    ServiceError::from(status).into()
-                }
+                Ok(error) if error.code() == ErrorCode::DeadlineExceeded => error.into(),
                 _ => {
                     self.members.failed(&member);
                     unavailable(cause)

@@ -18,8 +18,9 @@ use tonic::transport::Uri;
 use tower::Service;
 
 use super::{
-    fault,
+    fault::{self, Sentence},
     stream::{PeerStream, Transport},
+    told::Told,
 };
 use crate::tls::reload::Reloading;
 
@@ -36,31 +37,31 @@ pub(super) struct Connector {
     pub(super) address: SocketAddr,
     pub(super) security: Option<Security>,
     pub(super) patience: Duration,
+    pub(super) told: Told,
 }
 
 impl Connector {
-    async fn connect(self) -> io::Result<TokioIo<PeerStream>> {
+    pub(super) async fn connect(self) -> io::Result<TokioIo<PeerStream>> {
+        self.told.forget();
         let within = |what: &str| {
             let seconds = self.patience.as_secs();
-            io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("{} did not {what} within {seconds} s", self.address),
-            )
+            let sentence = format!("{} did not {what} within {seconds} s", self.address);
+            Sentence::error(io::ErrorKind::TimedOut, sentence)
         };
         let opening = tokio::time::timeout(self.patience, TcpStream::connect(self.address));
         let stream = opening.await.map_err(|_| within("take a connection"))?.map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot connect to {}: {error}", self.address))
+            Sentence::error(error.kind(), format!("cannot connect to {}: {error}", self.address))
         })?;
         stream.set_nodelay(true)?;
         let Some(Security { config, name }) = self.security.clone() else {
-            return Ok(TokioIo::new(PeerStream::new(Transport::Clear(stream))));
+            return Ok(TokioIo::new(PeerStream::new(Transport::Clear(stream), self.told)));
         };
         let handshake = TlsConnector::from(config.current()).connect(name, stream);
         let stream = tokio::time::timeout(self.patience, handshake)
             .await
             .map_err(|_| within("answer in TLS"))?
-            .map_err(fault::of_tls)?;
-        Ok(TokioIo::new(PeerStream::new(Transport::Tls(Box::new(stream)))))
+            .map_err(fault::of_handshake)?;
+        Ok(TokioIo::new(PeerStream::new(Transport::Tls(Box::new(stream)), self.told)))
     }
 }
 

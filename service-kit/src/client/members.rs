@@ -19,7 +19,7 @@ use tokio::{
 };
 use tonic::transport::Channel as Connection;
 
-use super::resolution::Target;
+use super::{resolution::Target, told::Told};
 
 /// Rest of an address after its first failure; doubles with each further one.
 const FIRST_REST: Duration = Duration::from_millis(250);
@@ -35,6 +35,8 @@ const BREATH: Duration = Duration::from_millis(500);
 pub(super) struct Member {
     pub(super) address: SocketAddr,
     pub(super) connection: Connection,
+    /// Why the connection broke, where it told.
+    pub(super) told: Told,
     rest: Mutex<Rest>,
 }
 
@@ -45,8 +47,10 @@ struct Rest {
 }
 
 impl Member {
-    fn new(address: SocketAddr, connection: Connection) -> Arc<Self> {
-        Arc::new(Self { address, connection, rest: Mutex::default() })
+    fn new(address: SocketAddr, connect: &impl Fn(SocketAddr, Told) -> Connection) -> Arc<Self> {
+        let told = Told::default();
+        let connection = connect(address, told.clone());
+        Arc::new(Self { address, connection, told, rest: Mutex::default() })
     }
 
     pub(super) fn worked(&self) {
@@ -82,10 +86,10 @@ impl Members {
     pub(super) fn start(
         target: Target,
         every: Duration,
-        connect: impl Fn(SocketAddr) -> Connection + Send + 'static,
+        connect: impl Fn(SocketAddr, Told) -> Connection + Send + 'static,
     ) -> Arc<Self> {
         let look_again = Arc::new(Notify::new());
-        let first = target.literal().map(|address| Ok(vec![Member::new(address, connect(address))]));
+        let first = target.literal().map(|address| Ok(vec![Member::new(address, &connect)]));
         let is_name = first.is_none();
         let (sender, found) = watch::channel(first);
         if is_name {
@@ -125,7 +129,7 @@ impl Members {
 async fn follow(
     target: Target,
     every: Duration,
-    connect: impl Fn(SocketAddr) -> Connection + Send + 'static,
+    connect: impl Fn(SocketAddr, Told) -> Connection + Send + 'static,
     sender: watch::Sender<Option<Found>>,
     look_again: Arc<Notify>,
 ) {
@@ -157,7 +161,7 @@ fn keep(
     sender: &watch::Sender<Option<Found>>,
     target: &Target,
     addresses: &[SocketAddr],
-    connect: &impl Fn(SocketAddr) -> Connection,
+    connect: &impl Fn(SocketAddr, Told) -> Connection,
 ) {
     sender.send_if_modified(|found| {
         let known: &[Arc<Member>] = match found {
@@ -170,7 +174,7 @@ fn keep(
         tracing::debug!(host = target.host(), ?addresses, "the addresses of a service changed");
         let members = addresses.iter().map(|&address| {
             let same = known.iter().find(|member| member.address == address);
-            same.map_or_else(|| Member::new(address, connect(address)), Arc::clone)
+            same.map_or_else(|| Member::new(address, connect), Arc::clone)
         });
         *found = Some(Ok(members.collect()));
         true

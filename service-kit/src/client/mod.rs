@@ -6,28 +6,31 @@
 //! | [`balanced`] | calls spread over the addresses of a name |
 //! | `members` | the addresses of a name, and which one is next |
 //! | `resolution` | a name looked up again and again |
-//! | `connector` | one connection, in clear or over TLS |
+//! | `connector`, `named_connector` | one connection, in clear or over TLS |
 //! | `stream` | its bytes, with a look at the first ones |
-//! | `fault` | what a broken connection means, as a sentence |
+//! | `fault`, `told` | what a broken connection means, as a sentence |
 
 pub mod balanced;
 pub mod config;
 mod connector;
 pub mod fault;
 mod members;
+mod named_connector;
 mod resolution;
 mod stream;
+mod told;
 
 use std::{sync::Arc, time::Duration};
 
 use automap_proto::invalid::Invalid;
 use rustls::pki_types::ServerName;
-use tonic::transport::{Endpoint, Uri};
+use tonic::transport::{Channel as Connection, Endpoint, Uri};
 
 use balanced::Balanced;
 pub use config::ClientConfig;
 use connector::{Connector, Security};
 use members::Members;
+use named_connector::NamedConnector;
 use resolution::Target;
 
 use crate::{
@@ -70,23 +73,41 @@ impl Dialer {
     /// from.
     pub fn channel(&self, field: &str, url: &str) -> Result<Channel, Invalid> {
         let target = Target::parse(field, url)?;
-        let security = match (target.secure(), &self.tls) {
-            (false, _) => None,
-            (true, Some(config)) => {
-                Some(Security { config: Arc::clone(config), name: self.server_name(field, &target)? })
-            }
-            (true, None) => {
-                return Err(Invalid::new(field, format!("{url} wants TLS, and no certificates were read")));
-            }
-        };
+        let security = self.security(field, &target)?;
         let patience = Duration::from_secs(self.config.connect_seconds);
         let origin = target.origin().clone();
-        let connect = move |address| {
-            let connector = Connector { address, security: security.clone(), patience };
+        let connect = move |address, told| {
+            let connector = Connector { address, security: security.clone(), patience, told };
             endpoint(&origin).connect_with_connector_lazy(connector)
         };
         let every = Duration::from_secs(self.config.resolve_seconds);
         Ok(ObservedClient::new(Balanced::new(Members::start(target, every, connect))))
+    }
+
+    /// A connection to `url` without balancing, spans and deadlines, for what exports spans itself.
+    ///
+    /// # Errors
+    /// As those of [`Self::channel`].
+    pub(crate) fn untraced(&self, field: &str, url: &str) -> Result<Connection, Invalid> {
+        let target = Target::parse(field, url)?;
+        let security = self.security(field, &target)?;
+        let origin = target.origin().clone();
+        let patience = Duration::from_secs(self.config.connect_seconds);
+        Ok(endpoint(&origin).connect_with_connector_lazy(NamedConnector { target, security, patience }))
+    }
+
+    fn security(&self, field: &str, target: &Target) -> Result<Option<Security>, Invalid> {
+        match (target.secure(), &self.tls) {
+            (false, _) => Ok(None),
+            (true, Some(config)) => {
+                let name = self.server_name(field, target)?;
+                Ok(Some(Security { config: Arc::clone(config), name }))
+            }
+            (true, None) => {
+                let problem = format!("{} wants TLS, and no certificates were read", target.origin());
+                Err(Invalid::new(field, problem))
+            }
+        }
     }
 
     fn server_name(&self, field: &str, target: &Target) -> Result<ServerName<'static>, Invalid> {

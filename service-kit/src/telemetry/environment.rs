@@ -20,7 +20,8 @@ pub(crate) struct TraceSettings {
     pub(crate) warning: Option<String>,
 }
 
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// Where the receiver is named: for traces, else for all signals.
+pub(super) const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 
 /// Reads the variables through `get`. Spans are exported when an endpoint is named, or when `OTEL_TRACES_EXPORTER` asks for

@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`self`] | one subscriber for log lines and spans |
-//! | `environment`, `span_export` | what `OTEL_*` say, and the spans on their way |
+//! | `environment`, `otlp_tls`, `span_export` | what `OTEL_*` say, and the spans on their way |
 //! | `trace_context` | W3C trace context in headers and in the environment |
 //! | [`methods`] | the RPCs that a service knows |
 //! | [`call_metrics`] | rate, errors and duration of calls |
@@ -17,6 +17,7 @@ pub mod call_metrics;
 pub mod client_calls;
 mod environment;
 pub mod methods;
+mod otlp_tls;
 pub mod server_calls;
 pub mod sizes;
 mod span_export;
@@ -132,15 +133,20 @@ fn tracer_provider(process: &Process) -> (Option<SdkTracerProvider>, Option<Stri
     match export {
         Export::Disabled => (None, warning),
         Export::Off => (Some(span_export::propagating()), warning),
-        Export::Otlp => {
-            match span_export::exporting(span_export::resource(&process.name, get), process.retry_export) {
-                Ok(provider) => (Some(provider), warning),
-                Err(error) => {
-                    (Some(span_export::propagating()), Some(format!("spans are not exported: {error}")))
-                }
+        Export::Otlp => match exporting(process, get) {
+            Ok(provider) => (Some(provider), warning),
+            Err(error) => {
+                (Some(span_export::propagating()), Some(format!("spans are not exported: {error}")))
             }
-        }
+        },
     }
+}
+
+fn exporting(process: &Process, get: impl Fn(&str) -> Option<String>) -> Result<SdkTracerProvider, String> {
+    let channel = otlp_tls::secure_channel(&get)
+        .map_err(|invalid| format!("{}: {}", invalid.field(), invalid.problem()))?;
+    span_export::exporting(span_export::resource(&process.name, &get), process.retry_export, channel)
+        .map_err(|error| error.to_string())
 }
 
 /// The span of a whole command, `automap diagnose`, below the parent that `TRACEPARENT` names.

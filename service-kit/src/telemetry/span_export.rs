@@ -13,16 +13,25 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter as Exporter},
 };
+use tonic::transport::Channel;
 
 /// The provider of a process whose spans go to the receiver that `OTEL_EXPORTER_OTLP_*` name. The endpoint, headers,
-/// timeout, batches, sampler and resource are read from the environment by the library. Must be called within a tokio
-/// runtime, which carries the connection.
+/// timeout, batches, sampler and resource are read from the environment by the library; `channel` stands in for the
+/// endpoint. Must be called within a tokio runtime, which carries the connection.
 ///
 /// # Errors
 /// The endpoint cannot be used.
-pub(crate) fn exporting(resource: Resource, retry: bool) -> Result<SdkTracerProvider, ExporterBuildError> {
+pub(crate) fn exporting(
+    resource: Resource,
+    retry: bool,
+    channel: Option<Channel>,
+) -> Result<SdkTracerProvider, ExporterBuildError> {
     let policy = if retry { RetryPolicy::recommended() } else { RetryPolicy::disabled() };
-    let exporter = SpanExporter::builder().with_tonic().with_retry_policy(policy).build()?;
+    let exporter = SpanExporter::builder().with_tonic().with_retry_policy(policy);
+    let exporter = match channel {
+        Some(channel) => exporter.with_channel(channel).build()?,
+        None => exporter.build()?,
+    };
     let reported = Reported { exporter, failing: AtomicBool::new(false) };
     Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(reported).build())
 }

@@ -16,6 +16,7 @@
 //! | [`walked_paths`] | on which path it reaches each service |
 //! | [`rank`] | the ranking |
 //! | [`explain`] | the ranking in sentences |
+//! | [`stop`] | being asked to stop |
 //! | [`window_summary`] | how much data a window had |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
@@ -47,6 +48,7 @@ mod service;
 pub mod service_evidence;
 mod stages;
 pub mod stationary;
+pub mod stop;
 pub mod transition_matrix;
 pub mod walked_paths;
 pub mod window_summary;

@@ -9,7 +9,12 @@ use automap_proto::{
     method::Method,
     v1::{self, DiagnosisStage},
 };
-use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES, telemetry::sizes, work};
+use automap_service_kit::{
+    error::{ErrorCode, ServiceError},
+    server::MAX_MESSAGE_BYTES,
+    telemetry::sizes,
+    work,
+};
 use prost::Message as _;
 use tracing::Instrument as _;
 
@@ -21,7 +26,7 @@ use crate::{
     memory::record_incident,
     order::{Input, Order},
     peers::{Collected, Peers},
-    ranker::{self, GraphInput, RankInput},
+    ranker::{self, GraphInput, RankError, RankInput},
     stages::Stages,
     window_summary,
 };
@@ -89,7 +94,7 @@ pub(crate) async fn diagnose(
     });
     let (ranked, graph, rows) = work::run({
         let parameters = parameters.clone();
-        move |_stop| {
+        move |stop| {
             let input = RankInput {
                 frame: &ranked_frame,
                 rows: &rows,
@@ -99,6 +104,7 @@ pub(crate) async fn diagnose(
                 seed,
                 parameters: &parameters,
                 evidence_weights: &EvidenceWeights::default(),
+                stop,
             };
             Ok((ranker::rank_services(&input)?, graph, rows))
         }
@@ -158,6 +164,15 @@ pub(crate) async fn diagnose(
     }
     diagnosis.stages = stages.into_wire();
     Ok(Finished { diagnosis, memory_answers })
+}
+
+impl From<RankError> for ServiceError {
+    fn from(error: RankError) -> Self {
+        match error {
+            RankError::Invalid(invalid) => invalid.into(),
+            RankError::Stopped(stopped) => Self::new(ErrorCode::Cancelled, stopped.to_string()),
+        }
+    }
 }
 
 /// The CI share of each edge of the behaviour graph.

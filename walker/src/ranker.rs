@@ -1,5 +1,7 @@
 //! One ranking: frame, rows and graph go in; ranked services with evidence and paths come out. Pure.
 
+use std::sync::atomic::AtomicBool;
+
 use automap_proto::{
     assessment::Assessment,
     behavior_graph::BehaviorGraph,
@@ -25,6 +27,7 @@ use crate::{
     parameters::MethodParameters,
     rank::{Findings, random_scores, rank},
     service_evidence::ServiceEvidence,
+    stop::Stopped,
     walked_paths::{WalkedPath, along_behavior, along_calls, walk_paths},
 };
 
@@ -64,6 +67,8 @@ pub struct RankInput<'a> {
     pub parameters: &'a MethodParameters,
     /// Weights of evidence by metric type and direction; equal ones unless something was learned.
     pub evidence_weights: &'a EvidenceWeights,
+    /// Ends the work when it is set.
+    pub stop: &'a AtomicBool,
 }
 
 /// A ranking with what is known of it.
@@ -77,6 +82,17 @@ pub struct Ranked {
     pub warnings: Vec<String>,
 }
 
+/// Why there is no ranking.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RankError {
+    /// The input does not fit the method.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Nobody waits for it any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// Scores and paths, one per service.
 type Scored = (Vec<f64>, Vec<Option<WalkedPath>>);
 
@@ -87,8 +103,9 @@ type Scored = (Vec<f64>, Vec<Option<WalkedPath>>);
 /// the call graph or the behaviour graph that explains and does not rank.
 ///
 /// # Errors
-/// The method is `automap` or `cloud-ranger` and there is no graph, or the graph is not one of the frame's services.
-pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, Invalid> {
+/// The method is `automap` or `cloud-ranger` and there is no graph, or the graph is not one of the frame's services; or
+/// the work was stopped, soon after `stop` was set.
+pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
     let judged = judge(&EvidenceInput {
         frame: input.frame,
         rows: input.rows,
@@ -98,7 +115,8 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, Invalid> {
         weights: input.evidence_weights,
         seed: input.seed,
         parameters: &input.parameters.evidence,
-    });
+        stop: input.stop,
+    })?;
     let Judged { services, evidence, scores, unlearned_scores, onsets, assessment, warnings } = judged;
     let findings = match input.method {
         Method::NSigma => over(&services, input.frame, n_sigma(input.frame, input.rows)),
@@ -226,7 +244,10 @@ mod tests {
     use ndarray::Array1;
 
     use super::*;
-    use crate::test_frames::{TestSeries, frame_of};
+    use crate::{
+        stop::NEVER,
+        test_frames::{TestSeries, frame_of},
+    };
 
     /// Three services; the cpu of `db` rises in the last four of twenty rows.
     fn frame() -> MetricFrame {
@@ -282,8 +303,13 @@ mod tests {
             seed: 1,
             parameters: &MethodParameters::default(),
             evidence_weights: &EvidenceWeights::default(),
+            stop: &NEVER,
         })
         .map(|ranked| ranked.ranking)
+        .map_err(|error| match error {
+            RankError::Invalid(invalid) => invalid,
+            RankError::Stopped(stopped) => panic!("{stopped}"),
+        })
     }
 
     #[test]
@@ -326,6 +352,25 @@ mod tests {
         assert_eq!(ranking(Method::Automap, &[], None).unwrap_err().field(), "behavior_graph");
         let random = ranking(Method::Random, &[], None).unwrap();
         assert!(random.services().iter().all(|ranked| ranked.score == 0.0));
+    }
+
+    #[test]
+    fn a_ranking_that_nobody_waits_for_ends_whatever_the_method() {
+        let stop = AtomicBool::new(true);
+        for method in Method::ALL {
+            let stopped = rank_services(&RankInput {
+                frame: &frame(),
+                rows: &rows(),
+                context: &context(&[]),
+                graph: Some(&graph(&frame())),
+                method,
+                seed: 1,
+                parameters: &MethodParameters::default(),
+                evidence_weights: &EvidenceWeights::default(),
+                stop: &stop,
+            });
+            assert_eq!(stopped, Err(RankError::Stopped(Stopped)), "{method}");
+        }
     }
 
     #[test]

@@ -13,11 +13,16 @@
 //! The paper compares windows of equal length by distance correlation; energy distance is the same statistic for windows
 //! that differ in length, as they do here.
 
+use std::sync::atomic::AtomicBool;
+
 use automap_proto::{frame::MetricFrame, incident::WindowRows, metric::MetricKind};
 use rand::{SeedableRng as _, seq::index};
 use rand_chacha::ChaCha8Rng;
 
-use crate::series_windows::SeriesWindows;
+use crate::{
+    series_windows::SeriesWindows,
+    stop::{self, Stopped},
+};
 
 /// Significance level of the test.
 const ALPHA: f64 = 0.05;
@@ -28,7 +33,15 @@ const PERMUTATIONS: u32 = 199;
 ///
 /// Every series draws from its own stream of the seed, so that none shifts the numbers of the next.
 /// O(series · permutations · rows · log rows).
-pub fn epsilon_diagnosis(frame: &MetricFrame, rows: &WindowRows, seed: u64) -> Vec<f64> {
+///
+/// # Errors
+/// [`Stopped`] soon after `stop` was set.
+pub fn epsilon_diagnosis(
+    frame: &MetricFrame,
+    rows: &WindowRows,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Vec<f64>, Stopped> {
     let score = |index: usize| {
         if !MetricKind::MEASURED.contains(&frame.series()[index].metric) {
             return 0.0;
@@ -42,7 +55,10 @@ pub fn epsilon_diagnosis(frame: &MetricFrame, rows: &WindowRows, seed: u64) -> V
         if p_value < ALPHA { coefficient } else { 0.0 }
     };
     (0..frame.services().len())
-        .map(|service| frame.series_of(service).map(score).fold(0.0, f64::max))
+        .map(|service| {
+            stop::poll(stop)?;
+            Ok(frame.series_of(service).map(score).fold(0.0, f64::max))
+        })
         .collect()
 }
 
@@ -115,7 +131,10 @@ mod tests {
     use ndarray::Array1;
 
     use super::*;
-    use crate::test_frames::{TestSeries, frame_of};
+    use crate::{
+        stop::NEVER,
+        test_frames::{TestSeries, frame_of},
+    };
 
     fn rows(normal: usize, incident: usize) -> WindowRows {
         WindowRows {
@@ -152,7 +171,9 @@ mod tests {
         let calm: Vec<f64> = (0..24).map(|row| f64::from(row % 5)).collect();
         let mut shifted = calm.clone();
         shifted.iter_mut().skip(18).for_each(|value| *value += 10.0);
-        let score = |samples: &[f64]| epsilon_diagnosis(&frame_of(&[cpu(samples)]), &rows(18, 6), 3)[0];
+        let score = |samples: &[f64]| {
+            epsilon_diagnosis(&frame_of(&[cpu(samples)]), &rows(18, 6), 3, &NEVER).unwrap()[0]
+        };
         assert_eq!(score(&calm), 0.0);
         assert!(score(&shifted) > 0.5, "{}", score(&shifted));
     }
@@ -161,6 +182,6 @@ mod tests {
     fn too_few_rows_to_reject_anything_score_nothing() {
         // Of C(6, 3) = 20 divisions the furthest is matched by its mirror image: p is near 2/20.
         let frame = frame_of(&[cpu(&[1.0, 1.1, 1.2, 9.0, 9.1, 9.2])]);
-        assert_eq!(epsilon_diagnosis(&frame, &rows(3, 3), 0), [0.0]);
+        assert_eq!(epsilon_diagnosis(&frame, &rows(3, 3), 0, &NEVER).unwrap(), [0.0]);
     }
 }

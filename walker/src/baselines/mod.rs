@@ -23,7 +23,7 @@ pub mod naive;
 
 use automap_proto::{invalid::Invalid, method::Method};
 
-use crate::ranker::RankInput;
+use crate::ranker::{RankError, RankInput};
 
 /// Score of a service that a simulated walk cannot have met: below one that it met.
 const NEVER_MET: f64 = -1.0;
@@ -34,7 +34,7 @@ const NEVER_MET: f64 = -1.0;
 ///
 /// # Errors
 /// The method is `cloud-ranger` and its graph is missing or not one of the frame's services.
-pub fn scores(input: &RankInput<'_>, services: &[String]) -> Result<Option<Vec<f64>>, Invalid> {
+pub fn scores(input: &RankInput<'_>, services: &[String]) -> Result<Option<Vec<f64>>, RankError> {
     let front_end = |names: &[String]| names.iter().position(|name| name == input.context.front_end());
     let frame = input.frame;
     let similarity =
@@ -48,13 +48,19 @@ pub fn scores(input: &RankInput<'_>, services: &[String]) -> Result<Option<Vec<f
         Method::CloudRanger => {
             let graph = input.graph.ok_or_else(|| Invalid::missing("behavior_graph"))?;
             if graph.anomaly.services() != frame.services() {
-                return Err(Invalid::new("behavior_graph.services", "are not the services of the frame"));
+                return Err(
+                    Invalid::new("behavior_graph.services", "are not the services of the frame").into()
+                );
             }
             let start = front_end(frame.services());
             cloud_ranger::cloud_ranger(&graph.anomaly, &similarity(), start, input.seed)
         }
-        Method::EpsilonDiagnosis => epsilon_diagnosis::epsilon_diagnosis(frame, input.rows, input.seed),
-        Method::Naive => naive::naive(frame, input.rows, front_end(frame.services()), input.seed),
+        Method::EpsilonDiagnosis => {
+            epsilon_diagnosis::epsilon_diagnosis(frame, input.rows, input.seed, input.stop)?
+        }
+        Method::Naive => {
+            naive::naive(frame, input.rows, front_end(frame.services()), input.seed, input.stop)?
+        }
         Method::Evidence | Method::Automap | Method::NSigma | Method::Baro | Method::Random => {
             return Ok(None);
         }

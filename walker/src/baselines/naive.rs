@@ -7,12 +7,18 @@
 //! What is wrong with it: without conditioning every pair that shares the load is an edge; cells of a sparse histogram
 //! hold too few samples for the test; and the walk does not look at the incident at all.
 
+use std::sync::atomic::AtomicBool;
+
 use automap_proto::{frame::MetricFrame, incident::WindowRows, metric::MetricKind};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use statrs::distribution::{ChiSquared, ContinuousCDF as _};
 
-use crate::{row_sampler::RowSampler, transition_matrix::TransitionMatrix};
+use crate::{
+    row_sampler::RowSampler,
+    stop::{self, Stopped},
+    transition_matrix::TransitionMatrix,
+};
 
 /// Bins of each axis of a histogram, equally wide from the least to the largest value.
 const BINS: usize = 10;
@@ -29,24 +35,37 @@ const STEPS: usize = 1000;
 ///
 /// `front_end` is a position among the services. The same seed gives the same walk (ChaCha with 8 rounds).
 /// O(services² · metrics · rows).
-pub fn naive(frame: &MetricFrame, rows: &WindowRows, front_end: Option<usize>, seed: u64) -> Vec<f64> {
+///
+/// # Errors
+/// [`Stopped`] soon after `stop` was set.
+pub fn naive(
+    frame: &MetricFrame,
+    rows: &WindowRows,
+    front_end: Option<usize>,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Vec<f64>, Stopped> {
     let services = frame.services().len();
     let mut visits = vec![0_u32; services];
     let Some(mut here) = front_end.filter(|start| *start < services) else {
-        return vec![0.0; services];
+        return Ok(vec![0.0; services]);
     };
-    let matrix = transition(services, &dependent_pairs(frame, &rows.all()));
+    let matrix = transition(services, &dependent_pairs(frame, &rows.all(), stop)?);
     let sampler = RowSampler::new(&matrix);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..STEPS {
         here = sampler.along_edge(here, rng.random()).unwrap_or(here);
         visits[here] += 1;
     }
-    visits.into_iter().map(|count| f64::from(count) / STEPS as f64).collect()
+    Ok(visits.into_iter().map(|count| f64::from(count) / STEPS as f64).collect())
 }
 
 /// Pairs of services of which some metric type looks dependent; the first of each is the smaller.
-fn dependent_pairs(frame: &MetricFrame, rows: &[usize]) -> Vec<(usize, usize)> {
+fn dependent_pairs(
+    frame: &MetricFrame,
+    rows: &[usize],
+    stop: &AtomicBool,
+) -> Result<Vec<(usize, usize)>, Stopped> {
     let services = frame.services().len();
     let binned: Vec<Vec<Option<Vec<Option<usize>>>>> = MetricKind::ALL
         .iter()
@@ -58,10 +77,14 @@ fn dependent_pairs(frame: &MetricFrame, rows: &[usize]) -> Vec<(usize, usize)> {
             _ => false,
         })
     };
-    (0..services)
-        .flat_map(|first| (first + 1..services).map(move |second| (first, second)))
-        .filter(|&(first, second)| dependent(first, second))
-        .collect()
+    let mut pairs = Vec::new();
+    for first in 0..services {
+        stop::poll(stop)?;
+        pairs.extend(
+            (first + 1..services).filter(|&second| dependent(first, second)).map(|second| (first, second)),
+        );
+    }
+    Ok(pairs)
 }
 
 /// The bin of each row, `None` where a sample is missing. `None` for a series that is missing or never varies.
@@ -124,7 +147,10 @@ mod tests {
     use ndarray::Array1;
 
     use super::*;
-    use crate::test_frames::{TestSeries, frame_of};
+    use crate::{
+        stop::NEVER,
+        test_frames::{TestSeries, frame_of},
+    };
 
     fn bins_of(places: &[usize]) -> Vec<Option<usize>> {
         places.iter().map(|&place| Some(place)).collect()
@@ -160,8 +186,8 @@ mod tests {
         let frame = frame_of(&[series("a", 1), series("b", 3), alone]);
         let rows =
             WindowRows { normal: (0..50).collect(), incident: (50..60).collect(), exclusions_ignored: false };
-        let found = naive(&frame, &rows, Some(0), 1);
+        let found = naive(&frame, &rows, Some(0), 1, &NEVER).unwrap();
         assert!(found[0] > 0.4 && found[1] > 0.4 && found[2] == 0.0, "{found:?}");
-        assert_eq!(naive(&frame, &rows, None, 1), [0.0; 3]);
+        assert_eq!(naive(&frame, &rows, None, 1, &NEVER), Ok(vec![0.0; 3]));
     }
 }

@@ -1,5 +1,7 @@
 //! The steps of the method `evidence` in order: frame, rows and graph go in, scores and their assessment come out.
 
+use std::sync::atomic::AtomicBool;
+
 use automap_proto::{
     assessment::{Assessment, CallGraphFit, WalkedGraph},
     frame::MetricFrame,
@@ -27,6 +29,7 @@ use super::{
 use crate::{
     parameters::{EvidenceGraph, EvidenceParameters},
     service_evidence::ServiceEvidence,
+    stop::{self, Stopped},
 };
 
 /// Fewest services of which it can be said that most of them departed at once.
@@ -55,6 +58,8 @@ pub struct EvidenceInput<'a> {
     pub seed: u64,
     /// Parameters.
     pub parameters: &'a EvidenceParameters,
+    /// Ends the work when it is set.
+    pub stop: &'a AtomicBool,
 }
 
 /// What was found. Lists are in the order of `services`.
@@ -89,22 +94,26 @@ pub fn guarded_rows(frame: &MetricFrame, rows: &WindowRows, parameters: &Evidenc
 
 /// Carries out all steps. Deterministic; the order of services and the unit of a series change nothing.
 ///
+/// # Errors
+/// [`Stopped`] soon after the flag was set.
+///
 /// # Complexity
 /// That of [`measure`] and [`evidence_walk`].
-pub fn judge(input: &EvidenceInput<'_>) -> Judged {
+pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let (frame, parameters) = (input.frame, input.parameters);
     let guarded = guarded_rows(frame, input.rows, parameters);
-    let row_scores = row_scores(frame, &guarded, parameters.direction);
+    let row_scores = row_scores(frame, &guarded, parameters.direction, input.stop)?;
     let incident = if parameters.onset {
         incident_rows(&RowScores::sum(&row_scores, &guarded), &guarded, parameters.onset_gain)
     } else {
         guarded.incident.clone()
     };
     let placebo_rows = placebo_windows(guarded.normal.len(), incident.len(), parameters.placebo_windows);
-    let measured = measure(frame, &guarded.normal, &incident, &placebo_rows, parameters);
+    let measured = measure(frame, &guarded.normal, &incident, &placebo_rows, parameters, input.stop)?;
 
     let states = States::new(input);
     let graph = choose_graph(input, &states);
+    stop::poll(input.stop)?;
     let laid_out = |window: &WindowEvidence| states.lay_out(window, &measured, graph.calls.as_deref());
     let found = laid_out(&measured.incident);
     let scored = |weights: &EvidenceWeights| graph.scores(&states, &found.totals(weights), parameters);
@@ -112,6 +121,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Judged {
     let unlearned_scores =
         if input.weights.are_equal() { Vec::new() } else { scored(&EvidenceWeights::default()) };
 
+    stop::poll(input.stop)?;
     let totals = found.totals(input.weights);
     let placebo: Vec<Found> = measured.placebo.iter().map(laid_out).collect();
     let top = highest(&scores);
@@ -158,7 +168,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Judged {
     let mut warnings = graph.warnings;
     warnings.extend(window_warnings(input, &guarded));
     warnings.extend(front_end_warning(input, &states, &found));
-    Judged { evidence, scores, unlearned_scores, onsets, assessment, warnings, services: states.names }
+    Ok(Judged { evidence, scores, unlearned_scores, onsets, assessment, warnings, services: states.names })
 }
 
 /// The services of the walk and where those of the frame stand among them.

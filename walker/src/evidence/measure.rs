@@ -1,6 +1,6 @@
 //! Steps 1, 4, 5 and the placebo half of step 8, series by series: what the incident shows, and what normal times do.
 
-use std::ops::Range;
+use std::{ops::Range, sync::atomic::AtomicBool};
 
 use automap_proto::{
     frame::MetricFrame,
@@ -14,7 +14,10 @@ use super::{
     robust_range::RobustRange,
     series_values::{ComparedValues, SeriesValues},
 };
-use crate::parameters::EvidenceParameters;
+use crate::{
+    parameters::EvidenceParameters,
+    stop::{self, Stopped},
+};
 
 /// How far every service left its normal behaviour in one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,13 +62,17 @@ pub struct Measured {
 ///
 /// # Complexity
 /// O(series · rows · (log rows + placebo windows)).
+///
+/// # Errors
+/// [`Stopped`] soon after `stop` was set.
 pub fn measure(
     frame: &MetricFrame,
     normal: &[usize],
     incident: &[usize],
     placebo_windows: &[Range<usize>],
     parameters: &EvidenceParameters,
-) -> Measured {
+    stop: &AtomicBool,
+) -> Result<Measured, Stopped> {
     let services = frame.services().len();
     let mut measured = Measured {
         incident: WindowEvidence::new(services),
@@ -75,6 +82,7 @@ pub fn measure(
     };
     let mut compared = ComparedValues::default();
     for service in 0..services {
+        stop::poll(stop)?;
         let throughput = frame.series_of_kind(service, MetricKind::Throughput).next();
         let has_own_latency = frame
             .series_of_kind(service, MetricKind::Latency)
@@ -121,7 +129,7 @@ pub fn measure(
             }
         }
     }
-    measured
+    Ok(measured)
 }
 
 /// Of whom a series speaks.
@@ -157,7 +165,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::test_frames::{TestSeries, frame_of};
+    use crate::{
+        stop::NEVER,
+        test_frames::{TestSeries, frame_of},
+    };
 
     fn series(metric: MetricKind, name: &'static str, samples: &[f64]) -> TestSeries {
         TestSeries { service: "cart", metric, name, samples: Array1::from(samples.to_vec()) }
@@ -166,7 +177,7 @@ mod tests {
     fn deviations(frame: &MetricFrame, normal: usize, parameters: &EvidenceParameters) -> ServiceDeviation {
         let samples = frame.grid().samples();
         let (normal, incident): (Vec<usize>, Vec<usize>) = (0..samples).partition(|&row| row < normal);
-        measure(frame, &normal, &incident, &[], parameters).incident.deviations()[0]
+        measure(frame, &normal, &incident, &[], parameters, &NEVER).unwrap().incident.deviations()[0]
     }
 
     #[test]
@@ -238,7 +249,9 @@ mod tests {
                 series(MetricKind::Cpu, "cpu", &samples[12..]),
             ]);
             let rows: Vec<usize> = (0..12).collect();
-            let found = measure(&frame, &rows[..9], &rows[9..], &[0..3, 3..6], &EvidenceParameters::default());
+            let parameters = EvidenceParameters::default();
+            let found =
+                measure(&frame, &rows[..9], &rows[9..], &[0..3, 3..6], &parameters, &NEVER).unwrap();
             for window in found.placebo.iter().chain([&found.incident]) {
                 for deviation in window.deviations().as_flattened() {
                     prop_assert!(deviation.is_finite() && *deviation >= 0.0);

@@ -9,6 +9,8 @@
 //!
 //! is where it began: the likelihood-ratio estimate of a change in mean (Page's CUSUM, read backward).
 
+use std::sync::atomic::AtomicBool;
+
 use automap_proto::{frame::MetricFrame, metric::MetricKind};
 
 use super::{
@@ -17,7 +19,10 @@ use super::{
     robust_range::{MAD_TO_SIGMA, RobustRange},
     series_values::clamped,
 };
-use crate::percentile::median;
+use crate::{
+    percentile::median,
+    stop::{self, Stopped},
+};
 
 /// Smallest spread by which scores are standardised.
 const MIN_SPREAD: f64 = 1e-9;
@@ -58,10 +63,19 @@ impl RowScores {
 /// Scores of every service of the frame, in its order.
 ///
 /// A series scores when it counts: three normal values, one in the incident, not all alike. O(series · rows · log rows).
-pub fn row_scores(frame: &MetricFrame, rows: &GuardedRows, directed: bool) -> Vec<RowScores> {
+///
+/// # Errors
+/// [`Stopped`] soon after `stop` was set.
+pub fn row_scores(
+    frame: &MetricFrame,
+    rows: &GuardedRows,
+    directed: bool,
+    stop: &AtomicBool,
+) -> Result<Vec<RowScores>, Stopped> {
     let span = rows.span();
     (0..frame.services().len())
         .map(|service| {
+            stop::poll(stop)?;
             let mut scores = RowScores::zero(rows);
             for index in frame.series_of(service) {
                 let kind = frame.series()[index].metric;
@@ -69,7 +83,7 @@ pub fn row_scores(frame: &MetricFrame, rows: &GuardedRows, directed: bool) -> Ve
                     add_series(&mut scores, frame, index, rows, &span, directed);
                 }
             }
-            scores
+            Ok(scores)
         })
         .collect()
 }
@@ -166,7 +180,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::test_frames::{TestSeries, frame_of};
+    use crate::{
+        stop::NEVER,
+        test_frames::{TestSeries, frame_of},
+    };
 
     fn rows(normal: usize, guard: usize, incident: usize) -> GuardedRows {
         GuardedRows {
@@ -227,7 +244,7 @@ mod tests {
             series(MetricKind::Congestion, "congestion"),
             series(MetricKind::Availability, "availability"),
         ]);
-        let found = row_scores(&frame, &rows(5, 1, 1), true);
+        let found = row_scores(&frame, &rows(5, 1, 1), true, &NEVER).unwrap();
         assert_eq!(found[0].span[0], 0.0);
         assert!((found[0].span[1] - 1.0).abs() < 1e-12, "availability counts downward only: {found:?}");
         assert!((found[0].normal[1] - (2.0_f64 / 1.48).ln()).abs() < 1e-12);

@@ -45,6 +45,8 @@ impl Embedded {
         config.profiler.server.listen = free()?;
         config.walker.server.listen = free()?;
         config.profiler.path = store.into();
+        // Its only caller is this command, which decides itself how much it asks at once.
+        config.walker.waiting_callers = Some(usize::MAX);
         Self::start_configured(config).await
     }
 

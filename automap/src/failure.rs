@@ -52,6 +52,15 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The error of a service that is full and said when to come back.
+    pub fn overload(&self) -> Option<ServiceError> {
+        let Self::Failed(error) = self else { return None };
+        let error = error.downcast_ref::<ServiceError>()?;
+        (error.code() == ErrorCode::Overloaded && error.retry_delay().is_some()).then(|| error.clone())
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Failed(error)

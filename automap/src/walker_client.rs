@@ -13,6 +13,7 @@ use automap_proto::{
 use automap_service_kit::{
     client::{self, Channel, ClientConfig, Dialer},
     error::{ErrorCode, ServiceError},
+    retry,
     tls::ClientTlsConfig,
 };
 use futures::StreamExt as _;
@@ -20,6 +21,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{answer::Answer, arguments::RemoteArgs, failure::Failure, stdout};
+
+/// Tries of a walker that is full.
+const ATTEMPTS: usize = 3;
 
 /// A walker, local or remote.
 #[derive(Debug, Clone)]
@@ -45,11 +49,27 @@ impl WalkerClient {
         Ok(Self { client: WalkerServiceClient::new(remote_channel(url, &tls(args))?), url: url.into() })
     }
 
-    /// Uploads the metrics file of an incident and waits for its diagnosis.
+    /// Uploads the metrics file of an incident and waits for its diagnosis. A walker that is full is asked again when it
+    /// says so.
     ///
     /// # Errors
     /// The file cannot be read, the walker cannot be reached, or it refused.
     pub async fn diagnose(
+        &self,
+        incident: v1::RecordedIncident,
+        metrics_file: &Path,
+        on_progress: &dyn Fn(&v1::DiagnosisProgress),
+    ) -> Result<Answer, Failure> {
+        let asked = retry::idempotent(ATTEMPTS, || async {
+            match self.ask(incident.clone(), metrics_file, on_progress).await {
+                Err(failure) => failure.overload().map_or(Ok(Err(failure)), Err),
+                answer => Ok(answer),
+            }
+        });
+        asked.await?
+    }
+
+    async fn ask(
         &self,
         incident: v1::RecordedIncident,
         metrics_file: &Path,

@@ -26,9 +26,12 @@ pub struct WalkerConfig {
     pub profiler: String,
     /// How these are reached.
     pub client: ClientConfig,
-    /// Diagnoses that run at once; 0 means twice the number of cores.
+    /// Diagnoses that run at once; 0 means the number of cores.
     pub concurrent_diagnoses: usize,
-    /// Diagnoses that may wait for their turn; more are refused with a hint when to come back.
+    /// Callers that may wait for a turn; more are refused with a hint when to come back. Unless set, half as many as run at
+    /// once.
+    pub waiting_callers: Option<usize>,
+    /// Diagnoses without a caller (`StartDiagnosis`) that may wait for a turn; more are refused.
     pub queued_diagnoses: usize,
     /// Defaults of the methods' parameters; a request may override each.
     pub parameters: MethodParameters,
@@ -43,6 +46,7 @@ impl Default for WalkerConfig {
             profiler: "http://127.0.0.1:4313".into(),
             client: ClientConfig::default(),
             concurrent_diagnoses: 0,
+            waiting_callers: None,
             queued_diagnoses: 256,
             parameters: MethodParameters::default(),
         }

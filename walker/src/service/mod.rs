@@ -1,5 +1,6 @@
 //! The RPCs of `WalkerService`: each decodes its request, has the work done, and encodes the answer.
 
+mod admission;
 mod history;
 mod registry;
 mod run;
@@ -18,7 +19,7 @@ use automap_service_kit::{
     error::{ErrorCode, ServiceError},
 };
 use futures::{Stream, StreamExt as _};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
@@ -30,10 +31,8 @@ use crate::{
     order::{Input, Order},
     peers::Peers,
 };
+use admission::Admission;
 use registry::Registry;
-
-/// Most diagnoses that may run or wait, whatever the configuration says.
-const MAX_DIAGNOSES: usize = 1 << 16;
 
 /// Chunks of an upload that may wait for the collector.
 const UPLOAD_BACKLOG: usize = 4;
@@ -49,8 +48,7 @@ pub(crate) struct WalkerRpc {
     peers: Peers,
     config: Arc<WalkerConfig>,
     registry: Registry,
-    turns: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    admission: Arc<Admission>,
     /// Diagnoses that run without a caller.
     pub(crate) started: TaskTracker,
     shutdown: CancellationToken,
@@ -61,14 +59,11 @@ impl WalkerRpc {
     /// A setting cannot be used.
     pub(crate) fn new(config: WalkerConfig, shutdown: CancellationToken) -> Result<Self, Invalid> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = if config.concurrent_diagnoses == 0 { 2 * cores } else { config.concurrent_diagnoses };
-        let at_once = at_once.min(MAX_DIAGNOSES);
         config.check()?;
         Ok(Self {
             peers: Peers::connect(&config)?,
             registry: Registry::new(),
-            turns: Arc::new(Semaphore::new(at_once)),
-            waiting: Arc::new(Semaphore::new(at_once + config.queued_diagnoses.min(MAX_DIAGNOSES))),
+            admission: Arc::new(Admission::new(&config, cores)),
             started: TaskTracker::new(),
             shutdown,
             config: Arc::new(config),

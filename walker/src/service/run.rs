@@ -1,7 +1,5 @@
 //! Running diagnoses: turns, cancellation, and what is told and kept at the end.
 
-use std::time::Duration;
-
 use automap_proto::v1::{self, DiagnosisState};
 use automap_service_kit::{
     error::{ErrorCode, ServiceError},
@@ -11,6 +9,7 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::{
     WalkerRpc,
+    admission::For,
     registry::{Entry, Reporter, ToCaller},
 };
 use crate::{listener::Listener, memory::now, order::Order, pipeline};
@@ -72,6 +71,7 @@ impl WalkerRpc {
         entry: &Entry,
         to_caller: Option<ToCaller<'_>>,
     ) -> Result<v1::Diagnosis, ServiceError> {
+        let awaited = if to_caller.is_some() { For::Caller } else { For::Later };
         let reporter = Reporter { entry, to_caller };
         let span = tracing::info_span!(
             "diagnosis",
@@ -86,7 +86,7 @@ impl WalkerRpc {
             automap.tests = Empty,
         );
         let answer = tokio::select! {
-            answer = self.in_turn(order, &reporter).instrument(span.clone()) => answer,
+            answer = self.in_turn(order, awaited, &reporter).instrument(span.clone()) => answer,
             () = entry.cancel.cancelled() => {
                 Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
             }
@@ -100,12 +100,13 @@ impl WalkerRpc {
     }
 
     /// Waits for a turn, then diagnoses and keeps the answer where it is wanted.
-    async fn in_turn(&self, order: Order, reporter: &dyn Listener) -> Result<v1::Diagnosis, ServiceError> {
-        let _place = self.waiting.try_acquire().map_err(|_| {
-            ServiceError::new(ErrorCode::Overloaded, "too many diagnoses are waiting; try again later")
-                .retry_after(Duration::from_secs(2))
-        })?;
-        let _turn = self.turns.acquire().await.map_err(|error| ServiceError::internal(error.to_string()))?;
+    async fn in_turn(
+        &self,
+        order: Order,
+        answer: For,
+        reporter: &dyn Listener,
+    ) -> Result<v1::Diagnosis, ServiceError> {
+        let _turn = self.admission.turn(answer).await?;
         let record = order.record;
         let max_frame_bytes = self.config.server.max_frame_bytes();
         let pipeline::Finished { mut diagnosis, memory_answers } =

@@ -1,0 +1,133 @@
+//! Who may diagnose now, who may wait for a turn, and who is told to come back.
+//!
+//! A caller who waits sees the wait in his answer, so few may wait: the next is better refused at once than answered
+//! late. Diagnoses without a caller, as those of a burst of alerts, may queue up for long; so that callers do not stand
+//! behind them, these take half of the turns at most.
+
+use std::time::Duration;
+
+use automap_service_kit::error::{ErrorCode, ServiceError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::config::WalkerConfig;
+
+/// When a refused caller should try again.
+const COME_BACK: Duration = Duration::from_secs(2);
+
+/// Most diagnoses that may run or wait, whatever the configuration says.
+const MAX_DIAGNOSES: usize = 1 << 16;
+
+/// Who waits for a diagnosis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// A caller, until it is there.
+    Caller,
+    /// Nobody: its answer is looked up later.
+    Later,
+}
+
+/// The places of a walker.
+#[derive(Debug)]
+pub(super) struct Admission {
+    turns: Semaphore,
+    callers: Semaphore,
+    started: Semaphore,
+    started_turns: Semaphore,
+}
+
+/// The right to diagnose; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    _held: [Option<SemaphorePermit<'a>>; 3],
+}
+
+impl Admission {
+    /// Places as configured on a machine with so many cores.
+    pub(super) fn new(config: &WalkerConfig, cores: usize) -> Self {
+        let at_once = if config.concurrent_diagnoses == 0 { cores } else { config.concurrent_diagnoses };
+        let at_once = at_once.clamp(1, MAX_DIAGNOSES);
+        let waiting = config.waiting_callers.unwrap_or(at_once.div_ceil(2));
+        let with = |queue: usize| Semaphore::new(at_once + queue.min(MAX_DIAGNOSES));
+        Self {
+            turns: Semaphore::new(at_once),
+            callers: with(waiting),
+            started: with(config.queued_diagnoses),
+            started_turns: Semaphore::new(at_once.div_ceil(2)),
+        }
+    }
+
+    /// Waits for a turn, in the order of asking.
+    ///
+    /// # Errors
+    /// All places to wait are taken.
+    pub(super) async fn turn(&self, answer: For) -> Result<Turn<'_>, ServiceError> {
+        let (places, setting) = match answer {
+            For::Caller => (&self.callers, "waiting-callers"),
+            For::Later => (&self.started, "queued-diagnoses"),
+        };
+        let place = places.try_acquire().map_err(|_| {
+            let message =
+                format!("too many diagnoses run and wait; try again later, or raise walker.{setting}");
+            ServiceError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK)
+        })?;
+        let started = match answer {
+            For::Caller => None,
+            For::Later => Some(acquire(&self.started_turns).await?),
+        };
+        Ok(Turn { _held: [Some(acquire(&self.turns).await?), started, Some(place)] })
+    }
+}
+
+async fn acquire(semaphore: &Semaphore) -> Result<SemaphorePermit<'_>, ServiceError> {
+    semaphore.acquire().await.map_err(|_| ServiceError::internal("the queue for diagnoses was closed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    fn admission(at_once: usize, waiting: Option<usize>, queued: usize) -> Admission {
+        let config = WalkerConfig {
+            concurrent_diagnoses: at_once,
+            waiting_callers: waiting,
+            queued_diagnoses: queued,
+            ..WalkerConfig::default()
+        };
+        Admission::new(&config, 4)
+    }
+
+    #[tokio::test]
+    async fn callers_beyond_those_who_may_wait_are_told_to_come_back() {
+        let admission = admission(1, Some(1), 0);
+        let turn = admission.turn(For::Caller).await.unwrap();
+        let mut waits = Box::pin(admission.turn(For::Caller));
+        assert!(waits.as_mut().now_or_never().is_none());
+        let refused = admission.turn(For::Caller).await.unwrap_err();
+        assert_eq!((refused.code(), refused.retry_delay()), (ErrorCode::Overloaded, Some(COME_BACK)));
+        assert!(refused.message().contains("walker.waiting-callers"), "{refused}");
+        drop(turn);
+        drop(waits.await.unwrap());
+        assert!(admission.turn(For::Caller).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_queue_of_started_diagnoses_leaves_turns_to_callers() {
+        let admission = admission(2, None, 100);
+        let _runs = admission.turn(For::Later).await.unwrap();
+        let mut queued: Vec<_> = (0..50).map(|_| Box::pin(admission.turn(For::Later))).collect();
+        assert!(queued.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
+        assert!(admission.turn(For::Caller).now_or_never().is_some_and(|turn| turn.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn unless_configured_as_many_run_as_there_are_cores_and_half_as_many_callers_wait() {
+        let admission = admission(0, None, 0);
+        let mut turns: Vec<_> = (0..6).map(|_| Box::pin(admission.turn(For::Caller))).collect();
+        let held: Vec<_> = turns.iter_mut().map(|turn| turn.as_mut().now_or_never()).collect();
+        let now: Vec<bool> = held.iter().map(Option::is_some).collect();
+        assert_eq!(now, [true, true, true, true, false, false]);
+        assert!(admission.turn(For::Caller).await.is_err());
+    }
+}

@@ -18,11 +18,13 @@ pub struct CollectorConfig {
     pub server: ServerConfig,
     /// Directory below which callers may name recorded incidents. Without it they can only upload them.
     pub recordings_root: Option<PathBuf>,
+    /// How long an upload may stand still, and how long it may go on more slowly than 4 KiB/s, seconds.
+    pub patience_seconds: u64,
 }
 
 impl Default for CollectorConfig {
     fn default() -> Self {
-        Self { server: ServerConfig::on_port(DEFAULT_PORT), recordings_root: None }
+        Self { server: ServerConfig::on_port(DEFAULT_PORT), recordings_root: None, patience_seconds: 60 }
     }
 }
 
@@ -30,6 +32,12 @@ impl CollectorConfig {
     /// # Errors
     /// A setting cannot be used; `collector` is the table that holds it.
     pub fn check(&self) -> Result<(), Invalid> {
+        if self.patience_seconds == 0 {
+            return Err(Invalid::new(
+                "collector.patience-seconds",
+                "is 0, with which no upload is taken; set at least 1",
+            ));
+        }
         self.server.check("collector.server")
     }
 }

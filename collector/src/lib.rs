@@ -14,7 +14,7 @@
 //! | [`coverage`] | which metric types a frame holds |
 //! | [`source`] | the trait behind which metrics are kept, in files or elsewhere |
 //! | [`error`] | why a recording cannot be collected, as a sentence |
-//! | `service`, `upload`, `frame_answer`, `stop` | the RPCs around it |
+//! | `service`, `upload`, `upload_pace`, `frame_answer`, `stop` | the RPCs around it |
 //! | [`config`] | configuration |
 //!
 //! Nothing here opens the label of an incident.
@@ -43,6 +43,7 @@ mod row_order;
 mod service;
 mod stop;
 mod upload;
+mod upload_pace;
 
 use automap_proto::v1::collector_service_server::CollectorServiceServer;
 use automap_service_kit::server::{self, ServeError};

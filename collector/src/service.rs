@@ -1,16 +1,16 @@
 //! The RPCs of the collector.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use automap_proto::{
     invalid::Invalid,
     time::UnixMillis,
     v1::{self, collect_recording_request::Part, collector_service_server::CollectorService},
 };
-use automap_service_kit::{
-    error::{ErrorCode, ServiceError},
-    work,
-};
+use automap_service_kit::{error::ServiceError, work};
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -24,13 +24,11 @@ use crate::{
     recording::RecordingSource,
     source::{MetricSource as _, SourceFrame},
     upload::{self, UploadSender},
+    upload_pace::Pace,
 };
 
 /// Largest message of an upload, bytes.
 const MAX_DATA_BYTES: usize = 1 << 20;
-
-/// How long an upload may stand still. It holds a thread, and a client that hangs would hold it for ever.
-const UPLOAD_STILLSTAND: Duration = Duration::from_secs(60);
 
 type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -69,7 +67,8 @@ impl Collector {
         &self,
         mut requests: Streaming<v1::CollectRecordingRequest>,
     ) -> Result<SourceFrame, ServiceError> {
-        let description = match next_part(&mut requests).await? {
+        let mut pace = Pace::begin(Duration::from_secs(self.config.patience_seconds));
+        let description = match next_part(&mut requests, &pace).await? {
             Some(Part::Description(wire)) => RecordingDescription::try_from(&wire)?,
             _ => return Err(Invalid::new("part", "must be the description in the first message").into()),
         };
@@ -77,7 +76,7 @@ impl Collector {
         let (sender, reader) = upload::channel();
         let parsing = work::run(move |_| Ok(read_frame(reader, &description, &limits)?));
         // Either side that fails ends the other one; the parser then only knows that its data stopped.
-        let (fed, parsed) = futures::join!(feed(requests, sender), parsing);
+        let (fed, parsed) = futures::join!(feed(requests, sender, &mut pace), parsing);
         fed?;
         let collected = parsed?;
         Ok(SourceFrame { frame: collected.frame, warnings: collected.warnings, context: None })
@@ -88,8 +87,9 @@ impl Collector {
 async fn feed(
     mut requests: Streaming<v1::CollectRecordingRequest>,
     sender: UploadSender,
+    pace: &mut Pace,
 ) -> Result<(), ServiceError> {
-    while let Some(part) = next_part(&mut requests).await? {
+    while let Some(part) = next_part(&mut requests, pace).await? {
         let Part::Data(data) = part else {
             return Err(Invalid::new("part", "must be data in every message after the first").into());
         };
@@ -100,9 +100,13 @@ async fn feed(
             )
             .into());
         }
+        let length = data.len();
+        let waiting = Instant::now();
         if !sender.send(data).await {
             return Ok(());
         }
+        // The time that the parser took is not the caller's.
+        pace.brought(length, waiting.elapsed());
     }
     sender.finish().await;
     Ok(())
@@ -111,15 +115,10 @@ async fn feed(
 /// The next part; `None` at the end of the upload.
 async fn next_part(
     requests: &mut Streaming<v1::CollectRecordingRequest>,
+    pace: &Pace,
 ) -> Result<Option<Part>, ServiceError> {
-    match tokio::time::timeout(UPLOAD_STILLSTAND, requests.message()).await {
-        Err(_) => Err(ServiceError::new(
-            ErrorCode::DeadlineExceeded,
-            format!(
-                "the upload brought nothing for {} s; send the file without pauses",
-                UPLOAD_STILLSTAND.as_secs()
-            ),
-        )),
+    match tokio::time::timeout_at(pace.next_by(), requests.message()).await {
+        Err(_) => Err(pace.too_slow()),
         Ok(Ok(None)) => Ok(None),
         Ok(Ok(Some(message))) => match message.part {
             Some(part) => Ok(Some(part)),

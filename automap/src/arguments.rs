@@ -311,14 +311,24 @@ pub struct GraphArgs {
     /// What is known of the incident.
     #[command(flatten)]
     pub incident: IncidentArgs,
-    /// Conditional independence test: fisher-z, chi2 or g2.
-    #[arg(long, value_name = "TEST", default_value = "fisher-z")]
+    /// Conditional independence test.
+    #[arg(
+        long,
+        value_name = "TEST",
+        default_value = "fisher-z",
+        value_parser = NamedValue::<CiTest>::of(CiTest::ALL.map(CiTest::name))
+    )]
     pub ci_test: CiTest,
     /// Significance level of the tests; without it .05 for fisher-z, .01 for chi2 and g2.
     #[arg(long)]
     pub alpha: Option<f64>,
-    /// Bins of equal frequency for chi2 and g2: 2, 3 or 5.
-    #[arg(long, value_name = "N", default_value_t)]
+    /// Bins of equal frequency for chi2 and g2.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t,
+        value_parser = NamedValue::<Bins>::of(Bins::ALL.map(Bins::name))
+    )]
     pub bins: Bins,
     /// Largest number of services to condition on.
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -391,14 +401,24 @@ pub struct BenchGraphArgs {
     /// Let all series follow one load, as where all requests come in through one front end.
     #[arg(long)]
     pub shared_load: bool,
-    /// Conditional independence test: fisher-z, chi2 or g2.
-    #[arg(long, value_name = "TEST", default_value = "fisher-z")]
+    /// Conditional independence test.
+    #[arg(
+        long,
+        value_name = "TEST",
+        default_value = "fisher-z",
+        value_parser = NamedValue::<CiTest>::of(CiTest::ALL.map(CiTest::name))
+    )]
     pub ci_test: CiTest,
     /// Significance level of the tests; without it .01, whichever the test.
     #[arg(long)]
     pub alpha: Option<f64>,
-    /// Bins of equal frequency for chi2 and g2: 2, 3 or 5.
-    #[arg(long, value_name = "N", default_value_t)]
+    /// Bins of equal frequency for chi2 and g2.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t,
+        value_parser = NamedValue::<Bins>::of(Bins::ALL.map(Bins::name))
+    )]
     pub bins: Bins,
     /// Largest number of services to condition on.
     #[arg(long, value_name = "N", default_value_t = 3)]

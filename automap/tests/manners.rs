@@ -84,6 +84,8 @@ fn bash_completes_subcommands_flags_and_values() {
     assert_eq!(bash_offers(&["automap", "diagnose", "--front"]), ["--front-end"]);
     assert_eq!(bash_offers(&["automap", "diagnose", "--method", "ev"]), ["evidence"]);
     assert_eq!(bash_offers(&["automap", "serve", "w"]), ["walker"]);
+    assert_eq!(bash_offers(&["automap", "graph", "--ci-test", ""]), ["fisher-z", "chi2", "g2"]);
+    assert_eq!(bash_offers(&["automap", "graph", "--bins", ""]), ["2", "3", "5"]);
 }
 
 #[test]

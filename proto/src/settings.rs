@@ -21,6 +21,9 @@ pub enum CiTest {
 }
 
 impl CiTest {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::FisherZ, Self::Chi2, Self::G2];
+
     /// The name used in flags.
     pub const fn name(self) -> &'static str {
         match self {
@@ -71,7 +74,7 @@ impl FromStr for CiTest {
     type Err = Invalid;
 
     fn from_str(name: &str) -> Result<Self, Invalid> {
-        [Self::FisherZ, Self::Chi2, Self::G2]
+        Self::ALL
             .into_iter()
             .find(|test| test.name() == name)
             .ok_or_else(|| Invalid::new("ci_test", format!("{name} is no test; use fisher-z, chi2 or g2")))
@@ -96,6 +99,15 @@ pub enum Bins {
 impl Bins {
     /// All, ascending.
     pub const ALL: [Self; 3] = [Self::Two, Self::Three, Self::Five];
+
+    /// The number as it is written in flags.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Two => "2",
+            Self::Three => "3",
+            Self::Five => "5",
+        }
+    }
 
     /// The number of bins.
     pub const fn count(self) -> usize {

@@ -54,7 +54,23 @@ impl From<Output> for Ended {
 /// # Errors
 /// The command was not built.
 pub fn automap(home: &Path) -> anyhow::Result<Command> {
-    let mut command = Command::new(binary()?);
+    automap_behind::<&str>(&[], home)
+}
+
+/// The same with words before it, such as those that let it run on another host.
+///
+/// # Errors
+/// The command was not built.
+pub fn automap_behind<S: AsRef<OsStr>>(words: &[S], home: &Path) -> anyhow::Result<Command> {
+    let binary = binary()?;
+    let mut command = match words {
+        [] => Command::new(binary),
+        [program, words @ ..] => {
+            let mut command = Command::new(program);
+            command.args(words).arg(binary);
+            command
+        }
+    };
     command
         .env_clear()
         .env("HOME", home)

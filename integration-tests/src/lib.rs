@@ -4,10 +4,17 @@
 //! |---|---|
 //! | [`command`] | the command `automap`, run to its end |
 //! | [`processes`] | services on free loopback ports, as one process or as four |
+//! | [`setup`] | what they are started with |
+//! | [`load`] | callers of a walker, few or many |
+//! | [`tls_front`] | TLS before a service in clear |
+//! | [`hosts`] | several hosts on this machine |
+//! | [`faulty_proxy`] | a bad network |
+//! | [`pki`] | authorities and certificates |
 //! | [`otlp_receiver`] | a receiver of spans |
 //! | [`foreign`] | clients that others wrote |
 //! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
+//! | [`usage`] | what a process takes |
 //! | [`skeletons`] | skeletons by the command and by causal-learn |
 //! | [`python`] | scripts around other implementations |
 //! | [`browser`] | a browser without a window, and what it fetches |
@@ -17,11 +24,18 @@
 pub mod answers;
 pub mod browser;
 pub mod command;
+pub mod faulty_proxy;
 pub mod foreign;
+pub mod hosts;
 pub mod http;
+pub mod load;
 pub mod otlp_receiver;
+pub mod pki;
 pub mod processes;
 pub mod python;
 pub mod recording;
+pub mod setup;
 pub mod skeletons;
 pub mod store_faults;
+pub mod tls_front;
+pub mod usage;

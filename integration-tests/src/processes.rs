@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use crate::command;
+use crate::{command, setup::Setup, usage};
 
 /// How long a service may take to listen or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,10 +49,22 @@ impl Service {
         role: &str,
         configuration: &str,
     ) -> anyhow::Result<Self> {
+        Self::start_behind(&[], &[], environment, home, role, configuration)
+    }
+
+    /// The same with these words before the command, and these flags, too.
+    pub(crate) fn start_behind(
+        words: &[String],
+        flags: &[&str],
+        environment: &[(&str, &str)],
+        home: &Path,
+        role: &str,
+        configuration: &str,
+    ) -> anyhow::Result<Self> {
         let file = home.join(format!("{role}.toml"));
         std::fs::write(&file, configuration)?;
-        let mut command = command::automap(home)?;
-        command.args(["serve", role, "--log-format", "json", "--config"]).arg(&file);
+        let mut command = command::automap_behind(words, home)?;
+        command.args(["serve", role, "--log-format", "json", "--config"]).arg(&file).args(flags);
         command.envs(environment.iter().copied());
         Self::spawn(command)
     }
@@ -145,6 +157,14 @@ impl Service {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Time that the process spent on cores so far.
+    ///
+    /// # Errors
+    /// The process is gone.
+    pub fn cpu_time(&self) -> anyhow::Result<Duration> {
+        usage::cpu_time(self.id())
     }
 
     /// Whether the process still runs.
@@ -250,30 +270,12 @@ impl FourProcesses {
     /// # Errors
     /// A service did not listen in time.
     pub fn start_in(environment: &[(&str, &str)], home: &Path, recordings: &Path) -> anyhow::Result<Self> {
-        let start =
-            |role: &str, configuration: &str| Service::start_in(environment, home, role, configuration);
-        let collector = start(
-            "collector",
-            &format!(
-                "[collector]\nrecordings-root = {:?}\n[collector.server]\nlisten = \"127.0.0.1:0\"\n",
-                recordings
-            ),
-        )?;
-        let graph_builder = start("graph-builder", "[graph-builder.server]\nlisten = \"127.0.0.1:0\"\n")?;
-        let store = home.join("store");
-        let profiler = start(
-            "profiler",
-            &format!("[profiler]\npath = {store:?}\n[profiler.server]\nlisten = \"127.0.0.1:0\"\n"),
-        )?;
-        let walker = start(
-            "walker",
-            &format!(
-                "[walker]\ncollector = {:?}\ngraph-builder = {:?}\nprofiler = {:?}\n\
-                 [walker.server]\nlisten = \"127.0.0.1:0\"\n",
-                collector.address, graph_builder.address, profiler.address
-            ),
-        )?;
-        Ok(Self { collector, graph_builder, profiler, walker })
+        Setup::default().environment(environment).four(home, recordings)
+    }
+
+    /// All four, those that others need first.
+    pub const fn all(&self) -> [&Service; 4] {
+        [&self.collector, &self.graph_builder, &self.profiler, &self.walker]
     }
 
     /// Whether all four still run.

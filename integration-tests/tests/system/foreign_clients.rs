@@ -2,9 +2,11 @@
 
 use automap_integration_tests::{
     command,
-    foreign::{buf_curl, grpcio, objects},
+    foreign::{Tls, buf_curl, grpcio, objects},
+    pki::{Identity, Pki},
     processes::{FourProcesses, Service},
     recording,
+    setup::Setup,
 };
 use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
 use automap_service_kit::client;
@@ -54,6 +56,41 @@ fn grpcio_and_buf_curl_diagnose_over_reflection() {
 }
 
 #[test]
+fn grpcio_and_buf_curl_diagnose_over_mutual_tls_and_are_refused_without_a_certificate() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let pki = Pki::new(home.path()).unwrap();
+    let four = Setup::default().mutual_tls(&pki).four(home.path(), home.path()).unwrap();
+    let address = &four.walker.address;
+    let expected = expected(home.path());
+
+    let known = pki.foreign_client();
+    let python = grpcio(address, Some(&known), DIAGNOSE, &json!([request()])).unwrap();
+    assert_eq!(python.code, "OK", "{python:?}");
+    assert_eq!(ranked(&python.answers), expected);
+    let curl = buf_curl(address, Some(&known), DIAGNOSE, &request()).unwrap();
+    assert_eq!(curl.code, 0, "{}", curl.stderr);
+    assert_eq!(ranked(&objects(&curl.stdout).unwrap()), expected);
+
+    let Identity { certificate, key } = pki.stranger.clone();
+    let nameless = Tls { identity: None, ..known.clone() };
+    let stranger = Tls { identity: Some((certificate, key)), ..known.clone() };
+    for refused in [&nameless, &stranger] {
+        let python = grpcio(address, Some(refused), DIAGNOSE, &json!([request()])).unwrap();
+        assert_eq!((python.code.as_str(), python.answers.len()), ("UNAVAILABLE", 0), "{python:?}");
+        let curl = buf_curl(address, Some(refused), DIAGNOSE, &request()).unwrap();
+        assert_ne!(curl.code, 0, "{}", curl.stdout);
+        assert_eq!(curl.stdout, "");
+        assert!(curl.stderr.starts_with("Failure: "), "{}", curl.stderr);
+    }
+    // Nor does a client in clear get in.
+    let python = grpcio(address, None, DIAGNOSE, &json!([request()])).unwrap();
+    assert_eq!(python.code, "UNAVAILABLE", "{python:?}");
+    let python = grpcio(address, Some(&known), DIAGNOSE, &json!([request()])).unwrap();
+    assert_eq!(python.code, "OK", "the walker goes on: {python:?}");
+}
+
+#[test]
 fn a_wrong_field_reaches_a_foreign_client_as_bad_request() {
     let home = tempfile::tempdir().unwrap();
     recording::demo_incident(home.path()).unwrap();
@@ -92,7 +129,7 @@ async fn an_overloaded_walker_tells_a_foreign_client_when_to_come_back() {
         "walker",
         &format!(
             "[walker]\ncollector = {:?}\ngraph-builder = {:?}\nprofiler = {:?}\n\
-             concurrent-diagnoses = 1\nqueued-diagnoses = 0\n\
+             concurrent-diagnoses = 1\nwaiting-callers = 0\n\
              [walker.server]\nlisten = \"127.0.0.1:0\"\n",
             four.collector.address, four.graph_builder.address, four.profiler.address
         ),

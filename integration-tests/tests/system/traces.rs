@@ -5,8 +5,10 @@ use std::{net::TcpListener, path::Path, time::Instant};
 use automap_integration_tests::{
     command::{self, Ended},
     otlp_receiver::{OtlpReceiver, ReceivedSpan, ancestry},
+    pki::Pki,
     processes::{FourProcesses, Service, all_on_free_ports},
     recording,
+    tls_front::TlsFront,
 };
 use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
 use automap_service_kit::client;
@@ -130,6 +132,45 @@ fn services_in_the_process_of_the_command_are_in_its_trace() {
     let ended = diagnose(home.path(), &environment, &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_traced(&receiver, ["automap"; 5]);
+}
+
+#[test]
+fn spans_go_over_tls_to_a_receiver_whose_authority_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let pki = Pki::new(home.path()).unwrap();
+    let receiver = OtlpReceiver::start().unwrap();
+    let front = TlsFront::before(&receiver.endpoint, &pki.server).unwrap();
+    let [ca, other_ca] =
+        [&pki.authority, &pki.other_authority].map(|authority| authority.file.display().to_string());
+    let start = |ca: &str| {
+        let environment = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", front.address.as_str()),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ];
+        Service::start_in(&environment, home.path(), "all", &all_on_free_ports(home.path())).unwrap()
+    };
+    let service = start(&other_ca);
+    assert_eq!(diagnose(home.path(), &[], &["--server", &service.address]).code, 0);
+    let line = service.log_line("spans cannot be exported and are dropped; calls go on without").unwrap();
+    assert!(
+        line["fields"]["error"].as_str().unwrap().contains("not signed by a trusted authority"),
+        "{line}"
+    );
+    assert_eq!(service.terminate().unwrap(), Some(0));
+    assert_eq!(receiver.spans(), []);
+
+    let service = start(&ca);
+    assert_eq!(diagnose(home.path(), &[], &["--server", &service.address]).code, 0);
+    receiver.wait_until(|spans| spans.iter().any(|span| span.name == "diagnosis")).unwrap();
+    assert_eq!(service.terminate().unwrap(), Some(0));
+    let unreadable = start("nowhere.pem");
+    let line = unreadable.log_line(
+        "spans are not exported: OTEL_EXPORTER_OTLP_CERTIFICATE: nowhere.pem cannot be read: No such file or directory \
+         (os error 2)",
+    );
+    assert_eq!(line.unwrap()["level"], "WARN");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A diagnosis as the walker answered it, checked.
 
 use automap_proto::{
-    assessment::Assessment, behavior_graph::BehaviorGraph, invalid::Invalid, method::Method,
-    ranking::Ranking, v1,
+    assessment::Assessment, behavior_graph::BehaviorGraph, invalid::Invalid, learned_weights::LearnedWeights,
+    method::Method, ranking::Ranking, v1,
 };
 
 /// A diagnosis whose parts were decoded and checked.
@@ -18,6 +18,8 @@ pub struct Answer {
     pub assessment: Option<Assessment>,
     /// The anomaly behaviour graph, where one was built.
     pub graph: Option<BehaviorGraph>,
+    /// Weights of evidence that confirmed incidents taught, where they were used.
+    pub learned: Option<LearnedWeights>,
 }
 
 impl Answer {
@@ -40,6 +42,7 @@ impl TryFrom<v1::Diagnosis> for Answer {
             ranking: Ranking::try_from(wire.ranking.as_slice())?,
             assessment: wire.assessment.as_ref().map(Assessment::try_from).transpose()?,
             graph: graph.map(BehaviorGraph::try_from).transpose()?,
+            learned: wire.learned_weights.as_ref().map(LearnedWeights::try_from).transpose()?,
             wire,
         })
     }

@@ -12,7 +12,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    incidents::arguments::IncidentsCommand, named_value::NamedValue, store::arguments::StoreCommand,
+    evaluate::learning::Learning, incidents::arguments::IncidentsCommand, named_value::NamedValue,
+    store::arguments::StoreCommand,
 };
 
 const EXIT_CODES: &str = "\
@@ -66,6 +67,7 @@ Examples:
   automap evaluate incidents --method evidence --method n-sigma --method random --output json
   automap evaluate incidents --ablations --report report.html
   automap evaluate incidents --delay 0.5 --normal-window 1.5      # an alert that is late, little normal behaviour
+  automap evaluate incidents --method evidence --learn rounds     # what confirmed incidents teach
   automap evaluate incidents --scores scores.json                 # keep, to compare with later:
   automap evaluate incidents --compare scores.json
 
@@ -280,6 +282,10 @@ pub struct EvaluateArgs {
     /// Also measure every variant of the default method with one of its steps changed or left out.
     #[arg(long)]
     pub ablations: bool,
+    /// Also measure what confirmed incidents teach: leave-one-out (from all others of the dataset), folds=K, or rounds
+    /// (each from earlier ones).
+    #[arg(long, value_name = "FROM")]
+    pub learn: Option<Learning>,
     /// Report also a mean without this dataset; may be given many times.
     #[arg(long, value_name = "DATASET")]
     pub exclude: Vec<String>,

@@ -10,6 +10,8 @@
 //! | [`similarity`] | the vector of 180 numbers, Sim of two of them and of graphs over the same services |
 //! | [`precision`] | PR@K and recall@K |
 //! | [`weights`] | metric weights from the votes of confirmed incidents |
+//! | [`evidence_features`] | what spoke against a service, by metric type and direction |
+//! | [`conditional_logit`], [`evidence_learning`] | weights of evidence from confirmed incidents |
 //! | [`normal_window`] | graphs of normal windows and their running sum |
 //! | [`past_incident`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
 //! | [`store`] | the trait `ProfileStore` and its implementation in sled |
@@ -22,9 +24,12 @@
 pub mod algebra;
 pub mod anomaly_profile;
 pub mod class_table;
+pub mod conditional_logit;
 pub mod config;
 pub mod confirmation;
 pub mod diagnosis_record;
+pub mod evidence_features;
+pub mod evidence_learning;
 pub mod normal_window;
 pub mod past_incident;
 pub mod precision;

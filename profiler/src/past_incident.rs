@@ -13,8 +13,12 @@ use automap_proto::{
 };
 
 use crate::{
-    anomaly_profile::AnomalyProfile, confirmation::Confirmation, precision::precision_at,
-    record_id::RecordId, weights::mean_correlations,
+    anomaly_profile::AnomalyProfile,
+    confirmation::Confirmation,
+    evidence_features::{IncidentEvidence, evidence_from_wire, evidence_to_wire},
+    precision::precision_at,
+    record_id::RecordId,
+    weights::mean_correlations,
 };
 
 /// K of the precision with which an incident votes.
@@ -42,6 +46,8 @@ pub struct PastIncident {
     pub recorded_at: UnixMillis,
     /// Oldest first; the last one counts.
     pub confirmations: Vec<Confirmation>,
+    /// What spoke against its services; empty in listings.
+    pub evidence: IncidentEvidence,
 }
 
 /// The root causes that count for an incident, with what they teach.
@@ -116,6 +122,7 @@ impl TryFrom<&v1::Incident> for PastIncident {
                 .map(Confirmation::try_from)
                 .collect::<Result<_, _>>()
                 .map_err(inside)?,
+            evidence: evidence_from_wire(&wire.evidence).map_err(inside)?,
         })
     }
 }
@@ -143,6 +150,7 @@ impl From<&PastIncident> for v1::Incident {
             ranked_services: incident.ranked_services.clone(),
             recorded_at: Some(incident.recorded_at.to_wire()),
             confirmations: incident.confirmations.iter().map(v1::Confirmation::from).collect(),
+            evidence: evidence_to_wire(&incident.evidence),
         }
     }
 }
@@ -242,6 +250,10 @@ mod tests {
             (v1::Incident { anomaly_graph: None, ..good() }, "incident.anomaly_graph"),
             (v1::Incident { profiles: vec![], ..good() }, "incident.profiles"),
             (v1::Incident { recorded_at: None, ..good() }, "incident.recorded_at"),
+            (
+                v1::Incident { evidence: vec![v1::ServiceEvidence::default()], ..good() },
+                "incident.evidence[0].service",
+            ),
             (
                 v1::Incident { ranked_services: vec!["a".into(), "a".into()], ..good() },
                 "incident.ranked_services[1]",

@@ -46,6 +46,17 @@ pub(crate) fn context(start_seconds: i64) -> v1::IncidentContext {
     }
 }
 
+/// What spoke against a service: metric type, direction and deviation of each entry.
+pub(crate) fn evidence(service: &str, entries: &[(i32, i32, f64)]) -> v1::ServiceEvidence {
+    let entry = |&(metric, direction, deviation): &(i32, i32, f64)| v1::Evidence {
+        metric,
+        direction,
+        deviation,
+        ..Default::default()
+    };
+    v1::ServiceEvidence { service: service.into(), evidence: entries.iter().map(entry).collect() }
+}
+
 /// An incident of `shop` over cart, db and front, where db influences the others by cpu.
 pub(crate) fn incident(id: &str, recorded_seconds: i64, ranked: &[&str]) -> v1::Incident {
     let anomaly =
@@ -63,6 +74,7 @@ pub(crate) fn incident(id: &str, recorded_seconds: i64, ranked: &[&str]) -> v1::
         anomaly_graph: Some((&anomaly).into()),
         profiles: profiles.iter().map(v1::ServiceProfile::from).collect(),
         correlations: vec![correlation(1, 1.0), correlation(4, 0.5)],
+        evidence: vec![evidence("cart", &[(1, 1, 2.0), (4, 1, 1.0)]), evidence("db", &[(4, 1, 3.0)])],
         ranked_services: ranked.iter().map(|&name| name.to_owned()).collect(),
         recorded_at: Some(automap_proto::time::UnixMillis(recorded_seconds * 1000).to_wire()),
         confirmations: vec![],

@@ -17,6 +17,7 @@
 //! | [`throughput`] | how much of one service's throughput that of another explains |
 //! | [`settings`] | how behaviour graphs are built |
 //! | [`ranking`] | ranked services with their evidence |
+//! | [`learned_weights`] | weights of evidence that confirmed incidents taught |
 //! | [`assessment`] | how far an answer can be trusted |
 //! | [`invalid`] | the one error of decoding: which field, what is wrong, what would be right |
 //!
@@ -31,6 +32,7 @@ pub mod frame_stream;
 pub mod graph_stream;
 pub mod incident;
 pub mod invalid;
+pub mod learned_weights;
 pub mod method;
 pub mod metric;
 pub mod profile;

@@ -21,6 +21,36 @@ pub enum Direction {
     Down,
 }
 
+impl Direction {
+    /// Both, in the order of [`Self::index`].
+    pub const ALL: [Self; 2] = [Self::Up, Self::Down];
+
+    /// Position in arrays of two.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Decodes the wire value of `field`.
+    ///
+    /// # Errors
+    /// The value is unspecified or unknown.
+    pub fn from_wire(field: &str, value: i32) -> Result<Self, Invalid> {
+        match v1::Direction::try_from(value) {
+            Ok(v1::Direction::Up) => Ok(Self::Up),
+            Ok(v1::Direction::Down) => Ok(Self::Down),
+            _ => Err(Invalid::new(field, "must be up or down")),
+        }
+    }
+
+    /// The wire value.
+    pub const fn to_wire(self) -> v1::Direction {
+        match self {
+            Self::Up => v1::Direction::Up,
+            Self::Down => v1::Direction::Down,
+        }
+    }
+}
+
 /// One reason to suspect a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
@@ -133,11 +163,7 @@ impl TryFrom<&v1::Evidence> for Evidence {
     type Error = Invalid;
 
     fn try_from(wire: &v1::Evidence) -> Result<Self, Invalid> {
-        let direction = match v1::Direction::try_from(wire.direction) {
-            Ok(v1::Direction::Up) => Direction::Up,
-            Ok(v1::Direction::Down) => Direction::Down,
-            _ => return Err(Invalid::new("evidence.direction", "must be up or down")),
-        };
+        let direction = Direction::from_wire("evidence.direction", wire.direction)?;
         if !wire.deviation.is_finite() {
             return Err(Invalid::new("evidence.deviation", "is not finite"));
         }
@@ -152,10 +178,7 @@ impl From<&RankedService> for v1::RankedService {
             metric: evidence.metric.to_wire().into(),
             series: evidence.series.clone(),
             deviation: evidence.deviation,
-            direction: match evidence.direction {
-                Direction::Up => v1::Direction::Up.into(),
-                Direction::Down => v1::Direction::Down.into(),
-            },
+            direction: evidence.direction.to_wire().into(),
         });
         Self {
             rank: ranked.rank,

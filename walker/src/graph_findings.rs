@@ -7,6 +7,7 @@ use automap_proto::{
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
     invalid::Invalid,
+    learned_weights::LearnedWeights,
     metric::METRIC_COUNT,
     profile::ServiceProfile,
     v1::{self, DiagnosisStage},
@@ -38,6 +39,8 @@ pub(crate) struct GraphFindings {
     pub(crate) normal_windows: u32,
     pub(crate) normal_graphs: Vec<v1::NormalGraph>,
     pub(crate) similar: Vec<v1::PastIncident>,
+    /// Weights of evidence that confirmed incidents taught.
+    pub(crate) learned: Option<LearnedWeights>,
     /// Whether the profiler compared the graph with normal behaviour; without that it is no anomaly profile to keep.
     pub(crate) compared: bool,
     /// Whether the profiler answers at all; waiting once more for one that hangs would only double the delay.
@@ -129,6 +132,7 @@ pub(crate) async fn graph_findings(
         normal_windows: 0,
         normal_graphs,
         similar: Vec::new(),
+        learned: None,
         compared: false,
         memory_answers: true,
         warnings: plan.warning.into_iter().collect(),
@@ -192,8 +196,10 @@ impl GraphFindings {
                 incident_id: incident.incident_id,
                 similarity: incident.similarity,
                 root_causes: incident.root_causes,
+                metric: incident.metric,
             })
             .collect();
+        self.learned = answer.learned_weights.as_ref().map(LearnedWeights::try_from).transpose()?;
         self.warnings.extend(answer.warnings);
         Ok(())
     }

@@ -56,6 +56,7 @@ pub(crate) async fn impact_graph(
         normal_windows: 0,
         normal_graphs: Vec::new(),
         similar: Vec::new(),
+        learned: None,
         compared: false,
         memory_answers: true,
         warnings: Vec::new(),

@@ -54,12 +54,23 @@ pub(crate) async fn record_incident(
         ranked_services: diagnosis.ranking.iter().map(|ranked| ranked.service.clone()).collect(),
         recorded_at: Some(now().to_wire()),
         confirmations: Vec::new(),
+        evidence: diagnosis
+            .ranking
+            .iter()
+            .filter(|ranked| !ranked.evidence.is_empty())
+            .map(evidence)
+            .collect(),
     };
     let request = v1::RecordIncidentRequest { incident: Some(incident) };
     peers
         .ask_profiler(request, |mut profiler, request| async move { profiler.record_incident(request).await })
         .await?;
     Ok(incident_id)
+}
+
+/// What spoke against a service. No weight is in it, learned or not: weights are learned from it.
+fn evidence(ranked: &v1::RankedService) -> v1::ServiceEvidence {
+    v1::ServiceEvidence { service: ranked.service.clone(), evidence: ranked.evidence.clone() }
 }
 
 /// The wall clock, for the times at which things were recorded; nothing is computed from it.

@@ -89,9 +89,13 @@ pub(crate) async fn diagnose(
     let memory_answers = findings.as_ref().is_none_or(|found| found.memory_answers);
     let (ranked_frame, ranked_context) = (Arc::clone(&frame), context.clone());
     let (graph, rest) = findings.map_or((None, None), |found| {
-        let GraphFindings { input, tests, normal_windows, normal_graphs, similar, compared, .. } = found;
-        (Some(input), Some((tests, normal_windows, normal_graphs, similar, compared)))
+        let GraphFindings { input, tests, normal_windows, normal_graphs, similar, learned, compared, .. } =
+            found;
+        (Some(input), Some((tests, normal_windows, normal_graphs, similar, learned, compared)))
     });
+    let (tests, normal_windows, normal_graphs, similar, learned, compared) = rest.unwrap_or_default();
+    let learned = learned.filter(|_| method == Method::Evidence && parameters.evidence.learn);
+    let evidence_weights = learned.as_ref().map(EvidenceWeights::from).unwrap_or_default();
     let (ranked, graph, rows) = work::run({
         let parameters = parameters.clone();
         move |stop| {
@@ -103,7 +107,7 @@ pub(crate) async fn diagnose(
                 method,
                 seed,
                 parameters: &parameters,
-                evidence_weights: &EvidenceWeights::default(),
+                evidence_weights: &evidence_weights,
                 stop,
             };
             Ok((ranker::rank_services(&input)?, graph, rows))
@@ -117,7 +121,6 @@ pub(crate) async fn diagnose(
     let summary = |selected: &[usize]| {
         window_summary::summarise(&frame, selected).map(|window| v1::WindowSummary::from(&window))
     };
-    let (tests, normal_windows, normal_graphs, similar, compared) = rest.unwrap_or_default();
     let mut diagnosis = v1::Diagnosis {
         diagnosis_id,
         system: context.system().into(),
@@ -140,6 +143,7 @@ pub(crate) async fn diagnose(
         assessment: ranked.assessment.as_ref().map(v1::Assessment::from),
         state: v1::DiagnosisState::Done.into(),
         version: env!("CARGO_PKG_VERSION").into(),
+        learned_weights: learned.as_ref().map(v1::LearnedWeights::from),
         ..v1::Diagnosis::default()
     };
     // A baseline's ranking would replace what a better method remembered of the same incident.

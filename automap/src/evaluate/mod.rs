@@ -5,7 +5,8 @@
 //! | [`discover`], [`label`], [`case`] | incidents, their answers, and both checked before the first diagnosis |
 //! | [`alert`], [`recording_times`] | alerts that are late or early, and normal windows that are cut |
 //! | [`contender`] | what is compared |
-//! | [`run`], [`outcome`], [`measured`] | the diagnoses, scored |
+//! | [`run`], [`diagnosing`], [`outcome`], [`measured`] | the diagnoses, scored |
+//! | [`learning`], [`learning_report`] | what confirmed incidents are worth |
 //! | [`precision`], [`figure`], [`bootstrap`] | PR@K, the figures of it, and their intervals |
 //! | [`confidence_curves`], [`confusion`], [`knowable`] | what else is counted |
 //! | [`report`], [`confidence_report`], [`fault_report`], [`metric_report`] | all of it together |
@@ -19,11 +20,14 @@ pub mod confidence_curves;
 pub mod confidence_report;
 pub mod confusion;
 pub mod contender;
+pub mod diagnosing;
 pub mod discover;
 pub mod fault_report;
 pub mod figure;
 pub mod knowable;
 pub mod label;
+pub mod learning;
+pub mod learning_report;
 pub mod measured;
 pub mod metric_report;
 pub mod outcome;
@@ -59,8 +63,13 @@ use scores::ScoresFile;
 /// services cannot start: all told before the first diagnosis. A contender got worse than in the scores that it is
 /// compared with. An incident that cannot be diagnosed is a miss, and is named.
 pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
-    let contenders =
-        contender::contenders(&args.methods, &args.settings.iter().cloned().collect(), args.ablations)?;
+    let settings = args.settings.iter().cloned().collect();
+    let contenders = contender::contenders(&args.methods, &settings, args.ablations, args.learn.is_some())?;
+    if let (Some(learning), true) = (args.learn, contenders.iter().all(|contender| !contender.learns)) {
+        return Err(Failure::Usage(format!(
+            "--learn {learning}: none of the methods learns; add --method evidence or --method automap"
+        )));
+    }
     let scratch = tempfile::tempdir()?;
     let handicap = Handicap { delay: args.delay, normal_window: args.normal_window };
     let sets = read_cases(&discover::datasets(&args.directories)?, handicap, scratch.path())?;
@@ -77,11 +86,11 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     let page = args.report.as_deref().map(|path| OutputFile::prepare("--report", path)).transpose()?;
     let scores_file = args.scores.as_deref().map(|path| OutputFile::prepare("--scores", path)).transpose()?;
 
-    // History would make the answers depend on the order of the incidents: each evaluation begins with none.
+    // History would make the answers depend on the order of the incidents: without --learn there is none.
     let memory = tempfile::tempdir()?;
     let services = Embedded::start(memory.path()).await?;
     let walker = WalkerClient::new(&services.addresses().walker)?;
-    let measured = run::measure(&walker, sets, contenders, args.seed, args.jobs).await;
+    let measured = run::measure(&walker, sets, contenders, args.learn, args.seed, args.jobs).await;
     services.stop().await?;
     let measured = measured?;
 
@@ -91,6 +100,7 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         normal_window: args.normal_window,
         bootstrap: args.bootstrap,
         exclude: args.exclude.clone(),
+        learn: args.learn,
     };
     let report = Report::new(&measured, settings);
     if let Some(file) = page {

@@ -13,6 +13,8 @@ use super::{
     fault_report::{FaultReport, by_fault},
     figure::Figure,
     knowable::{self, Knowable},
+    learning::Learning,
+    learning_report::LearningReport,
     measured::{Measured, Run},
     metric_report::MetricReport,
     outcome::Outcome,
@@ -36,6 +38,9 @@ pub struct Settings {
     pub bootstrap: usize,
     /// Datasets that do not count in `mean_without`.
     pub exclude: Vec<String>,
+    /// From which incidents contenders learned; reported in `learning`.
+    #[serde(skip)]
+    pub learn: Option<Learning>,
 }
 
 /// What `automap evaluate` reports.
@@ -59,6 +64,8 @@ pub struct Report {
     pub mean_without: Vec<MeanReport>,
     /// What the first contender gains on each other, incident by incident.
     pub gains: Vec<GainReport>,
+    /// What learning from confirmed incidents is worth; absent when nobody learned.
+    pub learning: Option<LearningReport>,
     /// By what was done to the root cause.
     pub fault_types: Vec<FaultReport>,
     /// What confidence is worth, for contenders that state it.
@@ -262,6 +269,9 @@ impl Report {
             mean: means(&all),
             mean_without: if kept.len() < all.len() { means(&kept) } else { Vec::new() },
             gains: gains(measured, &resamples, &kept, &settings.exclude),
+            learning: settings.learn.map(|learning| {
+                LearningReport::new(measured, learning, &resamples, &kept, &settings.exclude)
+            }),
             fault_types: by_fault(measured, unknowable.as_deref(), settings.bootstrap, settings.seed),
             confidence: ConfidenceReport::all(measured),
             root_cause_metric: MetricReport::all(measured),
@@ -333,7 +343,9 @@ fn gains(measured: &Measured, resamples: &Resamples, kept: &[usize], excluded: &
         }
         GainReport { over: measured.contenders[other].name.clone(), on }
     };
-    (1..measured.contenders.len()).map(over).collect()
+    // What learning is worth has a table of its own.
+    let others = (1..measured.contenders.len()).filter(|&other| !measured.contenders[other].learns);
+    others.map(over).collect()
 }
 
 fn confusions(measured: &Measured) -> Vec<ConfusionReport> {
@@ -407,6 +419,7 @@ mod tests {
             normal_window: None,
             bootstrap: 200,
             exclude: exclude.iter().map(|&name| name.to_owned()).collect(),
+            learn: None,
         }
     }
 

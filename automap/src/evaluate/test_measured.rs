@@ -21,6 +21,7 @@ pub(crate) fn measured(names: &[&str], outcomes: Vec<Vec<Vec<Outcome>>>) -> Meas
         name: (*name).to_owned(),
         method: name.parse().unwrap_or_default(),
         parameters: Default::default(),
+        learns: false,
     });
     let case = |dataset: usize, incident: usize| Case {
         id: format!("set{dataset}/{incident}"),

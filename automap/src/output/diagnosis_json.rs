@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use automap_proto::{
+    learned_weights::LearnedWeights,
     metric::{METRIC_COUNT, MetricKind},
     ranking::{Direction, Evidence, RankedService},
     time::UnixMillis,
@@ -28,6 +29,8 @@ pub struct DiagnosisJson {
     normal_window: WindowJson,
     ranking: Vec<RankedJson>,
     metric_weights: BTreeMap<&'static str, f64>,
+    /// `null` where no confirmed incident taught anything.
+    learned_weights: Option<LearnedJson>,
     similar_incidents: Vec<SimilarJson>,
     settings: BTreeMap<String, String>,
     warnings: Vec<String>,
@@ -74,6 +77,23 @@ struct SimilarJson {
     incident_id: String,
     similarity: f64,
     root_causes: Vec<String>,
+    /// The metric that showed the cause, where it was confirmed.
+    metric: Option<MetricKind>,
+}
+
+/// What the evidence of a metric type in one direction counts; what is not named counts 1.
+#[derive(Debug, Serialize)]
+struct WeightJson {
+    metric: MetricKind,
+    direction: Direction,
+    weight: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct LearnedJson {
+    /// Confirmed incidents that taught the weights.
+    incidents: u32,
+    weights: Vec<WeightJson>,
 }
 
 impl From<&Answer> for DiagnosisJson {
@@ -95,6 +115,7 @@ impl From<&Answer> for DiagnosisJson {
             normal_window: window(wire.normal_window.as_ref()),
             ranking: answer.ranking.services().iter().map(ranked).collect(),
             metric_weights: metric_weights.unwrap_or_default(),
+            learned_weights: answer.learned.as_ref().map(learned),
             similar_incidents: wire.similar.iter().map(similar).collect(),
             settings: wire.settings.clone().into_iter().collect(),
             warnings: wire.warnings.clone(),
@@ -147,5 +168,16 @@ fn similar(incident: &v1::PastIncident) -> SimilarJson {
         incident_id: incident.incident_id.clone(),
         similarity: incident.similarity,
         root_causes: incident.root_causes.clone(),
+        metric: MetricKind::from_wire("metric", incident.metric).ok(),
+    }
+}
+
+fn learned(weights: &LearnedWeights) -> LearnedJson {
+    LearnedJson {
+        incidents: weights.incidents(),
+        weights: weights
+            .changed()
+            .map(|(metric, direction, weight)| WeightJson { metric, direction, weight })
+            .collect(),
     }
 }

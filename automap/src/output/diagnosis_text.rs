@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use automap_proto::{time::UnixMillis, v1};
+use automap_proto::{metric::MetricKind, time::UnixMillis, v1};
 use automap_walker::explain;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
-use super::verdict::{self, moment};
+use super::{
+    learning,
+    verdict::{self, moment},
+};
 use crate::answer::Answer;
 
 /// Most reasons that are shown for one service.
@@ -49,20 +52,28 @@ pub fn render(answer: &Answer, top: usize) -> String {
     if ranked.len() > top {
         writeln!(text, "{} more services; --top N shows more, --output json all", ranked.len() - top).ok();
     }
+    for line in learning::lines(answer) {
+        writeln!(text, "{line}").ok();
+    }
     for incident in &answer.wire.similar {
-        writeln!(
-            text,
-            "similar past incident {}: {:.0} % alike, confirmed root cause {}",
-            incident.incident_id,
-            100.0 * incident.similarity,
-            incident.root_causes.join(", ")
-        )
-        .ok();
+        writeln!(text, "{}", recurrence(incident)).ok();
     }
     for warning in &answer.wire.warnings {
         writeln!(text, "warning: {warning}").ok();
     }
     text
+}
+
+/// `87 % similar to incident inc-42, confirmed root cause cart (cpu)`
+fn recurrence(incident: &v1::PastIncident) -> String {
+    let metric = MetricKind::from_wire("metric", incident.metric);
+    format!(
+        "{:.0} % similar to incident {}, confirmed root cause {}{}",
+        100.0 * incident.similarity,
+        incident.incident_id,
+        incident.root_causes.join(", "),
+        metric.map_or_else(|_| String::new(), |metric| format!(" ({metric})"))
+    )
 }
 
 /// `shop by evidence: incident 2026-03-01T10:50:00Z to 2026-03-01T10:54:55Z (60 rows), normal … (600 rows)`

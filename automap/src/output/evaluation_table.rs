@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use crate::evaluate::{
     bootstrap::Estimate,
     figure::Figure,
+    learning_report::LearningReport,
     report::{Figures, MeanReport, Report},
 };
 
@@ -15,6 +16,16 @@ pub fn render(report: &Report) -> String {
     if !report.gains.is_empty() {
         let first = report.contenders.first().map_or("", |contender| contender.name.as_str());
         text += &format!("\nWhat {first} gains, incident by incident (95 % interval)\n{}\n", gains(report));
+    }
+    if let Some(learning) = &report.learning {
+        text += &format!(
+            "\nWhat confirmed incidents teach ({}, 95 % interval)\n{}\n",
+            learning.from,
+            learned(learning)
+        );
+        if !learning.curves.is_empty() {
+            text += &format!("\nAs more incidents were confirmed\n{}\n", rounds(learning));
+        }
     }
     text += &format!("\nBy what was done to the root cause\n{}\n", faults(report));
     if !report.root_cause_metric.is_empty() {
@@ -66,6 +77,40 @@ fn gains(report: &Report) -> Table {
             for estimate in [on.ac1, on.avg5] {
                 row.extend([format!("{:+.3}", estimate.value), interval(&estimate)]);
             }
+            table.add_row(row);
+        }
+    }
+    table
+}
+
+fn learned(learning: &LearningReport) -> Table {
+    let mut table = table(
+        &["method", "against", "on"],
+        &["AC@1", "95 % interval", "Avg@5", "95 % interval", "first answers won"],
+    );
+    for gain in &learning.gains {
+        for on in &gain.on {
+            let mut row = vec![gain.method.clone(), gain.without.clone(), on.dataset.clone()];
+            for estimate in [on.ac1, on.avg5] {
+                row.extend([format!("{:+.3}", estimate.value), interval(&estimate)]);
+            }
+            row.push(on.incidents.map_or("-".into(), |count| format!("{count:+.1}")));
+            table.add_row(row);
+        }
+    }
+    table
+}
+
+fn rounds(learning: &LearningReport) -> Table {
+    let mut table = table(
+        &["method", "dataset"],
+        &["incidents so far", "AC@1", "without learning", "Avg@5", "without learning"],
+    );
+    for curve in &learning.curves {
+        for round in &curve.rounds {
+            let mut row = vec![curve.method.clone(), curve.dataset.clone(), round.incidents.to_string()];
+            let figures = [round.ac1, round.ac1_without, round.avg5, round.avg5_without];
+            row.extend(figures.map(|value| format!("{value:.3}")));
             table.add_row(row);
         }
     }

@@ -6,4 +6,5 @@ pub mod evaluation_charts;
 pub mod evaluation_page;
 pub mod evaluation_table;
 pub mod graph_json;
+pub mod learning;
 pub mod verdict;

@@ -35,7 +35,8 @@ pub(super) fn find_similar(
         exclude: excluded_incident(&request.exclude_incident_id)?,
     };
     let similar = store.similar_incidents(&query)?;
-    Ok(v1::FindSimilarIncidentsResponse { similar: similar.iter().map(similar_to_wire).collect() })
+    let similar = similar.iter().map(|found| similar_to_wire(store, found)).collect::<Result<_, _>>()?;
+    Ok(v1::FindSimilarIncidentsResponse { similar })
 }
 
 pub(super) fn record(
@@ -105,12 +106,21 @@ pub(super) fn excluded_incident(id: &str) -> Result<Option<RecordId>, Invalid> {
     RecordId::new("exclude_incident_id", id).map(Some)
 }
 
-pub(super) fn similar_to_wire(found: &SimilarIncident) -> v1::SimilarIncident {
+/// With the metric that was confirmed, which only the record itself knows.
+pub(super) fn similar_to_wire(
+    store: &dyn ProfileStore,
+    found: &SimilarIncident,
+) -> Result<v1::SimilarIncident, ServiceError> {
     let verdict = found.verdict.as_ref();
-    v1::SimilarIncident {
+    let metric = match verdict {
+        None => None,
+        Some(_) => store.incident(&found.id)?.and_then(|past| past.confirmations.last()?.metric),
+    };
+    Ok(v1::SimilarIncident {
         incident_id: found.id.as_str().to_owned(),
         similarity: found.similarity,
         root_causes: verdict.map(|known| known.root_causes.clone()).unwrap_or_default(),
         precision: verdict.map_or(0.0, |known| known.precision),
-    }
+        metric: metric.map_or(0, |metric| metric.to_wire().into()),
+    })
 }

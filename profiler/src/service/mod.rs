@@ -4,13 +4,14 @@
 //! | module | RPCs |
 //! |---|---|
 //! | `normals` | AddNormalGraph, GetNormalGraph |
-//! | `weighing` | WeighMetrics |
+//! | `weighing`, `lessons` | WeighMetrics |
 //! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
 //! | `diagnoses` | PutDiagnosis, GetDiagnosis, ListDiagnoses |
 //! | `transfer` | ExportStore, ImportStore, GetStoreStatistics |
 
 mod diagnoses;
 mod incidents;
+mod lessons;
 mod normals;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ use automap_service_kit::{error::ServiceError, work};
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use lessons::Lessons;
+
 use crate::{
     config::ProfilerConfig,
     store::{ProfileStore, listing::ListQuery},
@@ -36,12 +39,13 @@ type Answer<T> = Result<Response<T>, Status>;
 pub struct ProfilerRpc {
     store: Arc<dyn ProfileStore>,
     config: Arc<ProfilerConfig>,
+    lessons: Arc<Lessons>,
 }
 
 impl ProfilerRpc {
     /// Answers from `store`.
     pub fn new(store: Arc<dyn ProfileStore>, config: ProfilerConfig) -> Self {
-        Self { store, config: Arc::new(config) }
+        Self { store, config: Arc::new(config), lessons: Arc::default() }
     }
 
     /// Runs `compute` with the store on a blocking thread. A caller that goes away does not stop it: a change that was
@@ -80,8 +84,8 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         &self,
         request: Request<v1::WeighMetricsRequest>,
     ) -> Answer<v1::WeighMetricsResponse> {
-        let message = request.into_inner();
-        self.run(move |store, config| weighing::weigh(store, config, &message)).await
+        let (message, lessons) = (request.into_inner(), Arc::clone(&self.lessons));
+        self.run(move |store, config| weighing::weigh(store, config, &lessons, &message)).await
     }
 
     async fn find_similar_incidents(
@@ -97,7 +101,13 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         request: Request<v1::RecordIncidentRequest>,
     ) -> Answer<v1::RecordIncidentResponse> {
         let (message, now) = (request.into_inner(), now());
-        self.run(move |store, _| incidents::record(store, message, now)).await
+        let lessons = Arc::clone(&self.lessons);
+        self.run(move |store, _| {
+            let answer = incidents::record(store, message, now)?;
+            lessons.clear();
+            Ok(answer)
+        })
+        .await
     }
 
     async fn confirm_root_cause(
@@ -168,7 +178,13 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         request: Request<Streaming<v1::ImportStoreRequest>>,
     ) -> Answer<v1::ImportStoreResponse> {
         let (records, mode) = transfer::receive(request.into_inner(), self.config.max_import_mib).await?;
-        self.run(move |store, _| Ok(v1::ImportStoreResponse { records: store.import(records, mode)? })).await
+        let lessons = Arc::clone(&self.lessons);
+        self.run(move |store, _| {
+            let records = store.import(records, mode)?;
+            lessons.clear();
+            Ok(v1::ImportStoreResponse { records })
+        })
+        .await
     }
 
     async fn get_store_statistics(

@@ -191,6 +191,43 @@ async fn a_confirmed_incident_teaches_the_weights_and_neither_a_rejected_nor_an_
 }
 
 #[tokio::test]
+async fn confirmed_incidents_teach_weights_of_evidence_and_the_excluded_one_does_not() {
+    let home = directory();
+    let service = start(home.path()).await;
+    let mut client = service.client.clone();
+    for index in 0..6 {
+        let id = format!("inc-{index}");
+        let incident = Some(sample::incident(&id, index, &["db", "cart", "front"]));
+        client.record_incident(v1::RecordIncidentRequest { incident }).await.unwrap();
+        let learned = client.weigh_metrics(weigh_request()).await.unwrap().into_inner().learned_weights;
+        assert_eq!(learned.map(|weights| weights.incidents), (index >= 5).then_some(5), "{index}");
+        let confirmed = v1::Confirmation { metric: 4, confirmed_at: None, ..sample::confirmation(&["db"]) };
+        let request = v1::ConfirmRootCauseRequest { incident_id: id, confirmation: Some(confirmed) };
+        client.confirm_root_cause(request).await.unwrap();
+    }
+    let all = client.weigh_metrics(weigh_request()).await.unwrap().into_inner();
+    let learned = all.learned_weights.unwrap();
+    assert_eq!(learned.incidents, 6);
+    // db shows 3 of cpu, cart 1 of it and 2 of latency: cpu tells, latency misleads.
+    let weight = |metric: i32| learned.weights.iter().find(|one| one.metric == metric).unwrap().weight;
+    assert!(weight(4) > 1.0 && weight(1) < 1.0, "{learned:?}");
+    assert_eq!((all.similar[0].root_causes.as_slice(), all.similar[0].metric), (&["db".to_owned()][..], 4));
+
+    let excluded = v1::WeighMetricsRequest { exclude_incident_id: "inc-3".into(), ..weigh_request() };
+    let without = client.weigh_metrics(excluded).await.unwrap().into_inner().learned_weights.unwrap();
+    assert_eq!(without.incidents, 5);
+    let elsewhere = v1::WeighMetricsRequest { system: "bank".into(), normal: None, ..weigh_request() };
+    let elsewhere = client.weigh_metrics(elsewhere).await.unwrap().into_inner();
+    assert_eq!(elsewhere.learned_weights, None, "another system");
+    service.stop().await;
+
+    let reopened = start(home.path()).await;
+    let again = reopened.client.clone().weigh_metrics(weigh_request()).await.unwrap().into_inner();
+    assert_eq!(again.learned_weights, Some(learned), "what was learned outlives the process");
+    reopened.stop().await;
+}
+
+#[tokio::test]
 async fn similar_incidents_are_found_with_and_without_confirmation() {
     let store = directory();
     let mut running = start(store.path()).await;

@@ -12,6 +12,7 @@ use automap_service_kit::error::ServiceError;
 
 use super::{
     incidents::{excluded_incident, similar_to_wire},
+    lessons::Lessons,
     normals::window_count,
 };
 use crate::{
@@ -34,6 +35,7 @@ struct Normal {
 pub(super) fn weigh(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
+    lessons: &Lessons,
     request: &v1::WeighMetricsRequest,
 ) -> Result<v1::WeighMetricsResponse, ServiceError> {
     check_name("system", &request.system)?;
@@ -49,6 +51,7 @@ pub(super) fn weigh(
     let behaviour = normal.sum.as_ref().map(NormalSum::graph);
     let profile = AnomalyProfile::of_incident(&incident, behaviour, kept, &config.classes)?;
     let vector = profile.similarity_vector();
+    let learned = lessons.weights(store, &request.system, exclude.as_ref())?;
     let query =
         SimilarityQuery { system: request.system.clone(), profile, limit, confirmed_only: true, exclude };
     let similar = store.similar_incidents(&query)?;
@@ -57,9 +60,10 @@ pub(super) fn weigh(
         profiles: query.profile.profiles().iter().map(v1::ServiceProfile::from).collect(),
         normal_windows: window_count(normal.sum.as_ref().map_or(0, NormalSum::windows)),
         metric_weights: learnt_weights(&similar).to_vec(),
-        similar: similar.iter().map(similar_to_wire).collect(),
+        similar: similar.iter().map(|found| similar_to_wire(store, found)).collect::<Result<_, _>>()?,
         similarity_vector: vector.cells().iter().map(|&cell| f64::from(cell)).collect(),
         warnings: normal.warnings,
+        learned_weights: learned.as_ref().map(v1::LearnedWeights::from),
     })
 }
 

@@ -55,6 +55,7 @@ impl Kept {
                     anomaly_graph: summary.anomaly_graph.take(),
                     profiles: std::mem::take(&mut summary.profiles),
                     correlations: std::mem::take(&mut summary.correlations),
+                    evidence: std::mem::take(&mut summary.evidence),
                     ..Default::default()
                 };
                 BTreeMap::from([(SUMMARY, summary.encode_to_vec()), (BODY, body.encode_to_vec())])
@@ -89,8 +90,8 @@ impl Kept {
             Entity::Incident(_) => {
                 let mut wire: v1::Incident = decoded(section(SUMMARY, "half of it is missing")?)?;
                 let bulk: v1::Incident = decoded(section(BODY, "half of it is missing")?)?;
-                (wire.anomaly_graph, wire.profiles, wire.correlations) =
-                    (bulk.anomaly_graph, bulk.profiles, bulk.correlations);
+                (wire.anomaly_graph, wire.profiles, wire.correlations, wire.evidence) =
+                    (bulk.anomaly_graph, bulk.profiles, bulk.correlations, bulk.evidence);
                 Self::Incident(Box::new(PastIncident::try_from(&wire).map_err(text)?))
             }
             Entity::Diagnosis(_) => {

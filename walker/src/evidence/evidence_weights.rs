@@ -1,10 +1,10 @@
 //! Weights of evidence by metric type and direction: where confirmed incidents may teach.
 //!
-//! a = Σ_types w(type, direction) · F. The weights are all 1 by default, and a ranking by other weights shows the score
-//! by equal ones beside its own. Whoever learns weights builds them with [`EvidenceWeights::new`] and hands them to the
-//! ranking as [`RankInput::evidence_weights`](crate::ranker::RankInput::evidence_weights).
+//! a = Σ_types w(type, direction) · F. The weights are all 1 until the profiler has learned others, and a ranking by
+//! other weights shows the score by equal ones beside its own.
 
 use automap_proto::{
+    learned_weights::LearnedWeights,
     metric::{METRIC_COUNT, MetricKind},
     ranking::Direction,
 };
@@ -16,22 +16,26 @@ pub struct EvidenceWeights([[f64; 2]; METRIC_COUNT]);
 impl EvidenceWeights {
     /// Weights from a function of metric type and direction. `None` when one is negative or not finite.
     pub fn new(weight: impl Fn(MetricKind, Direction) -> f64) -> Option<Self> {
-        let of_kind = |kind| [Direction::Up, Direction::Down].map(|direction| weight(kind, direction));
+        let of_kind = |kind| Direction::ALL.map(|direction| weight(kind, direction));
         let weights = MetricKind::ALL.map(of_kind);
         weights.as_flattened().iter().all(|one| one.is_finite() && *one >= 0.0).then_some(Self(weights))
     }
 
     /// The weight of one metric type in one direction.
     pub const fn weight(&self, kind: MetricKind, direction: Direction) -> f64 {
-        self.0[kind.index()][match direction {
-            Direction::Up => 0,
-            Direction::Down => 1,
-        }]
+        self.0[kind.index()][direction.index()]
     }
 
     /// Whether all weigh 1: nothing was learned.
     pub fn are_equal(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl From<&LearnedWeights> for EvidenceWeights {
+    fn from(learned: &LearnedWeights) -> Self {
+        let of_kind = |kind| Direction::ALL.map(|direction| learned.weight(kind, direction));
+        Self(MetricKind::ALL.map(of_kind))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct EvidenceParameters {
     pub graph: EvidenceGraph,
     /// Whether as many rows before the alert as the incident has are not taken for normal.
     pub guard: bool,
+    /// Whether weights of evidence count that the confirmed incidents of the system taught.
+    pub learn: bool,
     /// Whether the incident begins where the rows tell, instead of at the alert.
     pub onset: bool,
     /// What moving the start must gain, standardised row scores; 0 to 1,000.
@@ -70,6 +72,7 @@ impl Default for EvidenceParameters {
             global_share: 0.8,
             graph: EvidenceGraph::Auto,
             guard: true,
+            learn: true,
             onset: true,
             onset_gain: 3.0,
             own_exponent: 0.5,

@@ -22,7 +22,7 @@ const RESTART: &str = "a number from 0.001 to 1";
 
 const ALPHA: &str = "automap.alpha";
 
-const NAMED: [Named; 30] = [
+const NAMED: [Named; 31] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -153,6 +153,12 @@ const NAMED: [Named; 30] = [
         expected: BOOLEAN,
         read: |all| text(&all.evidence.guard),
         write: |all, value| set(&mut all.evidence.guard, value, |_| true),
+    },
+    Named {
+        name: "evidence.learn",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.learn),
+        write: |all, value| set(&mut all.evidence.learn, value, |_| true),
     },
     Named {
         name: "evidence.onset",

@@ -7,6 +7,7 @@ mod confidence;
 mod confusion;
 mod failures;
 mod incidents;
+mod learning;
 mod methods;
 mod metrics;
 mod numbers;
@@ -46,6 +47,7 @@ pub fn render(report: &Report) -> anyhow::Result<String> {
                     (failures::section(report))
                     (methods::section(report)?)
                     (methods::gains(report)?)
+                    (learning::section(report)?)
                     (confidence::section(report)?)
                     (metrics::section(report))
                     (confusion::section(report))
@@ -71,7 +73,9 @@ fn heading(report: &Report) -> Markup {
             h1 { "How good are the answers?" }
             p.lead {
                 "AutoMAP " (report.automap_version) " diagnosed " (count(report.incident_count(), "recorded incident")) " of "
-                (count(report.datasets.len(), "dataset")) " whose root cause is known, without any history, with "
+                (count(report.datasets.len(), "dataset")) " whose root cause is known, without any history"
+                @if report.learning.is_some() { " unless they learned" }
+                ", with "
                 (count(report.contenders.len(), "method")) ". Figures are of " b { (first) } " unless they say otherwise."
             }
             @if settings.delay != 0.0 || settings.normal_window.is_some() {
@@ -132,7 +136,7 @@ fn how(report: &Report) -> Markup {
                 dt { "Refused" } dd { "No answer at all; counts as a miss." }
                 dt { "Abstained" } dd { "The answer says that it names no root cause. Its ranking is counted as it is, so that no method gains by silence." }
                 dt { "Nobody could have known" } dd { "No series of any root cause left its normal range by " (plain(DEPARTED)) " spreads or more, by any scorer of single series that was run. By chance a series does so too, so this is a lower bound. An upper bound are the incidents whose root cause no method but chance had among its first five." }
-                dt { "Fair play" } dd { "No history, no confirmed root causes, no knowledge of names. Labels are read by the evaluation alone, after the answer." }
+                dt { "Fair play" } dd { "No history, no confirmed root causes, no knowledge of names. Labels are read by the evaluation alone, after the answer. Only methods marked as learned are told the root causes of other incidents of the same dataset, never of the one they diagnose." }
             }
             @if report.contenders.iter().any(|contender| !contender.parameters.is_empty()) {
                 h3 { "Parameters that differ from the defaults" }
@@ -154,10 +158,9 @@ fn how(report: &Report) -> Markup {
 
 /// Whether a contender is a variant of the default method and not a method of its own.
 fn is_variant(report: &Report, name: &str) -> bool {
-    report
-        .contenders
-        .iter()
-        .any(|one| one.name == name && one.method == Method::default() && one.name != one.method.name())
+    report.contenders.iter().any(|one| {
+        one.name == name && one.method == Method::default() && !one.learns && one.name != one.method.name()
+    })
 }
 
 /// Maps the colours that charts carry to those of the page.
@@ -196,6 +199,7 @@ fn chart(svg: &str, caption: &str) -> Markup {
 mod tests {
     use super::*;
     use crate::evaluate::{
+        learning::Learning,
         outcome::Outcome,
         report::Settings,
         test_measured::{measured, outcome},
@@ -210,8 +214,12 @@ mod tests {
         };
         let hostile = Outcome { refused: Some("<script>alert(1)</script>".into()), ..outcome(0.0) };
         let runs = vec![
-            vec![vec![stated(1.0, 0.9), stated(0.0, 0.8)], vec![outcome(0.5), hostile]],
-            vec![vec![stated(0.0, 0.1)], vec![outcome(0.5)]],
+            vec![
+                vec![stated(1.0, 0.9), stated(0.0, 0.8)],
+                vec![outcome(0.5), hostile],
+                vec![stated(1.0, 0.9), stated(1.0, 0.8)],
+            ],
+            vec![vec![stated(0.0, 0.1)], vec![outcome(0.5)], vec![stated(0.0, 0.1)]],
         ];
         let settings = Settings {
             seed: 0,
@@ -219,8 +227,11 @@ mod tests {
             normal_window: Some(1.5),
             bootstrap: 100,
             exclude: vec!["set1".into()],
+            learn: Some(Learning::Rounds),
         };
-        render(&Report::new(&measured(&["evidence", "n-sigma"], runs), settings)).unwrap()
+        let mut measured = measured(&["evidence", "n-sigma", "evidence, learned"], runs);
+        measured.contenders[2].learns = true;
+        render(&Report::new(&measured, settings)).unwrap()
     }
 
     #[test]
@@ -232,6 +243,7 @@ mod tests {
             "Gains",
             "What confidence is worth",
             "The metric at fault",
+            "What confirmed incidents teach",
             "Every incident",
             "late",
             "without set1",

@@ -8,7 +8,7 @@ import yaml
 
 import pymicro_manifests
 import schemas
-from chart import DEPLOY, HELM, KUBERNETES, rendered
+from chart import DEPLOY, HELM, KUBERNETES, find, rendered
 
 CHAOS = sorted((DEPLOY / "chaos").glob("*.yaml"))
 PYMICRO = [path for path in sorted((DEPLOY / "pymicro").glob("*.yaml")) if path.name != "kustomization.yaml"]
@@ -23,6 +23,18 @@ def documents(*paths):
 def test_manifests_fit_their_schemas(kubernetes):
     for document in kustomized() + documents(*CHAOS, DEPLOY / "prometheus" / "pymicro-monitor.yaml"):
         schemas.check(document, kubernetes)
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+def test_what_operations_tell_to_apply_fits_its_schema_and_the_chart(kubernetes):
+    (block,) = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "OPERATIONS.md").read_text(), re.DOTALL)
+    pod = yaml.safe_load(block)
+    schemas.check(pod, kubernetes)
+    profiler = find(rendered("default"), "StatefulSet", "automap-profiler")["spec"]
+    claims = {f"{claim['metadata']['name']}-automap-profiler-0" for claim in profiler["volumeClaimTemplates"]}
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] in claims
+    mounts = {mount["mountPath"] for mount in profiler["template"]["spec"]["containers"][0]["volumeMounts"]}
+    assert pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"] in mounts
 
 
 def test_there_is_a_manifest_for_every_fault():

@@ -1,0 +1,111 @@
+"""The image, run: alone, and as the four services of the chart that find each other by name."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import containers
+from containers import Names, Network, Root, Service, entered, run
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "checks"))
+from chart import ROLES, find, rendered  # noqa: E402
+
+IMAGE = os.environ["AUTOMAP_IMAGE"]
+
+
+@pytest.fixture(scope="module")
+def root():
+    """The files of the image."""
+    opened = Root(IMAGE)
+    yield opened
+    opened.close()
+
+
+def test_the_demo_runs_as_user_65532_with_a_read_only_root_and_a_tmpfs(root):
+    began = time.monotonic()
+    shown = run(*entered(root, ["demo", "--graph", "/tmp/shop.svg"]))
+    assert "root cause" in shown
+    print(f"\nautomap demo in the image: {time.monotonic() - began:.2f} s")
+    began = time.monotonic()
+    assert run(*entered(root, ["--version"])).startswith("automap ")
+    print(f"start and end of the image's command: {time.monotonic() - began:.3f} s")
+
+
+def test_nothing_but_the_tmpfs_can_be_written(root):
+    done = subprocess.run(entered(root, ["demo", "--export", "/etc/shop"]), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "Read-only file system" in done.stderr or "Permission denied" in done.stderr, done.stderr
+
+
+def test_it_says_what_it_is_and_what_it_holds(root):
+    told = json.loads(containers.buildah("inspect", "--type", "image", IMAGE))["OCIv1"]
+    assert told["config"]["User"] == "65532:65532"
+    assert told["config"]["Entrypoint"] == ["/automap"]
+    version = run(*entered(root, ["--version"])).split()[1]
+    labels = told["config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == version
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    listed = json.loads((root.path / "usr/share/sbom/automap.cdx.json").read_text())
+    names = {component["name"] for component in listed["components"]}
+    assert {"tonic", "sled", "automap-walker", "libc6"} <= names
+    assert "proptest" not in names
+    files = {str(path.relative_to(root.path)) for path in root.path.rglob("*") if path.is_file() and "x" in oct(path.stat().st_mode)}
+    assert not any(name.startswith(("bin/", "usr/bin/")) for name in files)
+
+
+def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    network = Network()
+    names = Names(f"{containers.NETWORK}.1")
+    names.start()
+    services = {}
+    try:
+        configurations = {role: find(rendered("default"), "ConfigMap", f"automap-{role}")["data"]["automap.toml"] for role in ROLES}
+        for role in ROLES:
+            services[role] = Service(root, network, role, configurations[role], tmp_path)
+            names.table[f"automap-{role}.diagnosis.svc"] = [services[role].address]
+        print("\nseconds until they listen:", {role: round(service.seconds, 2) for role, service in services.items()})
+
+        caller, _ = network.namespace()
+        binds = [(tmp_path / "resolv.conf", "etc/resolv.conf"), (tmp_path / "shop", "data")]
+        (tmp_path / "shop").mkdir()
+        os.chown(tmp_path / "shop", 65532, 65532)
+        run(*entered(root, ["demo", "--export", "/data/shop"], binds))
+
+        def diagnose():
+            server = "http://automap-walker.diagnosis.svc:4310"
+            return run(*entered(root, ["diagnose", "/data/shop", "--no-record", "--server", server], binds, caller))
+
+        assert "root cause" in diagnose()
+
+        def builds(service):
+            return service.metric("grpc_server_started_total", grpc_method="BuildGraph")
+
+        second = Service(root, network, "graph-builder", configurations["graph-builder"], tmp_path)
+        services["second graph-builder"] = second
+        first = services["graph-builder"]
+        name = "automap-graph-builder.diagnosis.svc"
+        names.table[name] = [first.address, second.address]
+        added = time.monotonic()
+        while builds(second) == 0:
+            diagnose()
+            assert time.monotonic() - added < containers.PATIENCE, "the second graph-builder gets no work"
+        print(f"a graph-builder that was added had work after {time.monotonic() - added:.1f} s")
+
+        names.table[name] = [second.address]
+        # Looked up again every ten seconds.
+        time.sleep(11)
+        before = builds(first)
+        for _ in range(4):
+            diagnose()
+        assert builds(first) == before
+    finally:
+        for service in reversed(services.values()):
+            service.stop()
+        names.close()
+        network.close()

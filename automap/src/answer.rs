@@ -20,6 +20,8 @@ pub struct Answer {
     pub graph: Option<BehaviorGraph>,
     /// Weights of evidence that confirmed incidents taught, where they were used.
     pub learned: Option<LearnedWeights>,
+    /// The steps of the simulated walks, where they were wanted.
+    pub walk: Vec<v1::WalkSteps>,
 }
 
 impl Answer {
@@ -43,6 +45,7 @@ impl TryFrom<v1::Diagnosis> for Answer {
             assessment: wire.assessment.as_ref().map(Assessment::try_from).transpose()?,
             graph: graph.map(BehaviorGraph::try_from).transpose()?,
             learned: wire.learned_weights.as_ref().map(LearnedWeights::try_from).transpose()?,
+            walk: Vec::new(),
             wire,
         })
     }

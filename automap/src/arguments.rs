@@ -140,6 +140,7 @@ const DIAGNOSE_EXAMPLES: &str = "\
 Examples:
   automap diagnose incident
   automap diagnose incident --output json --graph graph.svg
+  automap diagnose incident --graph answer.html --trace walk.jsonl
   automap diagnose metrics.csv --front-end web --anomaly-start 2026-03-01T10:20:00Z
   automap diagnose incident --method automap --set automap.alpha=0.01
   automap diagnose incident --server http://walker.automap:4310
@@ -189,9 +190,12 @@ pub struct DiagnoseArgs {
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t)]
     pub output: AnswerFormat,
-    /// Draw the behaviour graph with the walked paths; the name ends in .svg or .dot.
+    /// Draw the behaviour graph with the walked paths; the name ends in .svg, .dot, or .html for a page with the answer.
     #[arg(long, value_name = "FILE")]
     pub graph: Option<PathBuf>,
+    /// Write every step of the simulated walks, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// The walker that is asked.
     #[command(flatten)]
     pub remote: RemoteArgs,

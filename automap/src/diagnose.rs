@@ -15,9 +15,10 @@ use crate::{
     embedded::Embedded,
     failure::Failure,
     incident_request::IncidentRequest,
-    output::{diagnosis_json::DiagnosisJson, diagnosis_text},
+    output::{diagnosis_json::DiagnosisJson, diagnosis_page, diagnosis_text, paragraph::Screen},
+    output_file::OutputFile,
     progress::Spinner,
-    stdout, store_place,
+    stdout, store_place, walk_file,
     walker_client::WalkerClient,
 };
 
@@ -27,8 +28,9 @@ use crate::{
 /// The recording or a flag is wrong, there is too little data, or a service failed.
 pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
     if let Some(file) = &args.graph {
-        drawing_kind(file)?;
+        Drawing::named(file)?;
     }
+    let trace = args.trace.as_deref().map(|path| OutputFile::prepare("--trace", path)).transpose()?;
     let request = IncidentRequest::new(&args.path, &args.incident)?;
     let settings = v1::DiagnosisSettings {
         method: args.method.to_wire().into(),
@@ -36,6 +38,7 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         parameters: args.settings.iter().cloned().collect(),
         want_graph: args.graph.is_some(),
         record: !args.memory.no_record,
+        want_walk: trace.is_some(),
     };
     let answer = match &args.remote.server {
         Some(url) => ask(&WalkerClient::remote(url, &args.remote)?, request, settings).await,
@@ -52,6 +55,12 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         }
     }?;
     print(&answer, args.output, args.top)?;
+    if let Some(file) = trace {
+        if answer.walk.is_empty() {
+            stdout::warning(&format!("{} walks nowhere: the trace is empty", answer.method));
+        }
+        file.finish(&walk_file::render(&answer.walk)?)?;
+    }
     args.graph.map_or(Ok(()), |file| draw(&answer, &file))
 }
 
@@ -101,26 +110,47 @@ impl Memory {
 pub fn print(answer: &Answer, format: AnswerFormat, top: usize) -> Result<(), Failure> {
     match format {
         AnswerFormat::Json => stdout::print_json(&DiagnosisJson::from(answer)),
-        AnswerFormat::Table => stdout::print(&diagnosis_text::render(answer, top)),
+        AnswerFormat::Table => stdout::print(&diagnosis_text::render(answer, top, Screen::of_stdout())),
     }
 }
 
 /// Draws the behaviour graph of an answer into `file`, as its ending says.
 ///
 /// # Errors
-/// The ending is neither .svg nor .dot, the answer has no graph, or the file cannot be written.
+/// The ending is none that is known, the answer has no graph, or the file cannot be written.
 pub fn draw(answer: &Answer, file: &Path) -> Result<(), Failure> {
-    let render = drawing_kind(file)?;
+    let drawing = Drawing::named(file)?;
     let graph = answer.graph.as_ref().context("the walker answered without a behaviour graph")?;
     let picture = Picture::of_diagnosis(graph, &answer.ranking, &answer.wire.front_end);
-    fs::write(file, render(&picture)).with_context(|| format!("cannot write {}", file.display()))?;
+    let text = match drawing {
+        Drawing::Svg => svg::render(&picture),
+        Drawing::Dot => dot::render(&picture),
+        Drawing::Page => diagnosis_page::render(answer, &picture),
+    };
+    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(())
 }
 
-fn drawing_kind(file: &Path) -> Result<fn(&Picture) -> String, Failure> {
-    match file.extension().and_then(|ending| ending.to_str()) {
-        Some("svg") => Ok(svg::render),
-        Some("dot") => Ok(dot::render),
-        _ => Err(Failure::Usage(format!("--graph {}: the name must end in .svg or .dot", file.display()))),
+/// How a graph is drawn.
+#[derive(Debug, Clone, Copy)]
+enum Drawing {
+    Svg,
+    Dot,
+    Page,
+}
+
+impl Drawing {
+    /// # Errors
+    /// The name of the file has no known ending.
+    fn named(file: &Path) -> Result<Self, Failure> {
+        match file.extension().and_then(|ending| ending.to_str()) {
+            Some("svg") => Ok(Self::Svg),
+            Some("dot") => Ok(Self::Dot),
+            Some("html") => Ok(Self::Page),
+            _ => Err(Failure::Usage(format!(
+                "--graph {}: the name must end in .svg, .dot or .html",
+                file.display()
+            ))),
+        }
     }
 }

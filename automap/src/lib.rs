@@ -11,7 +11,7 @@
 //! | [`embedded`] | the four services in this process |
 //! | [`walker_client`] | upload, progress, answer |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
-//! | [`answer`] | a diagnosis, checked |
+//! | [`answer`], [`walk_file`] | a diagnosis, checked; and the steps of its walks as a file |
 //! | [`output`], [`drawing`] | how answers and graphs look |
 //! | [`simulated_incident`], [`recording_writer`] | what the demo replays, and its files |
 //! | [`shell`] | completions and manual pages |
@@ -44,6 +44,7 @@ pub mod stdout;
 pub mod store;
 pub mod store_place;
 pub mod verbosity;
+pub mod walk_file;
 pub mod walker_client;
 
 use std::process::ExitCode;

@@ -84,13 +84,16 @@ impl WalkerClient {
         let mut client = self.client.clone();
         let mut answer =
             client.diagnose_recording(requests).await.map_err(|status| self.failed(status))?.into_inner();
+        let mut walk = Vec::new();
         while let Some(message) = answer.message().await.map_err(|status| self.failed(status))? {
             match message.part {
                 Some(diagnose_recording_response::Part::Progress(progress)) => on_progress(&progress),
+                Some(diagnose_recording_response::Part::Walk(steps)) => walk.push(steps),
                 Some(diagnose_recording_response::Part::Diagnosis(diagnosis)) => {
                     // Nothing follows but the end of the call, without which it would count as cut off by its caller.
                     answer.trailers().await.ok();
-                    return Ok(Answer::try_from(diagnosis).context("the walker's answer is not valid")?);
+                    let found = Answer::try_from(diagnosis).context("the walker's answer is not valid")?;
+                    return Ok(Answer { walk, ..found });
                 }
                 None => {}
             }

@@ -1,8 +1,10 @@
 //! Why a service is ranked where it is, in sentences.
 
 use automap_proto::{
+    metric::MetricKind,
     profile::ServiceClass,
     ranking::{Direction, Evidence, RankedService},
+    v1,
 };
 
 const NOTHING_DEPARTED: &str = "no series left its normal range";
@@ -26,42 +28,75 @@ pub fn sentences(ranked: &RankedService) -> Vec<String> {
     sentences
 }
 
+/// What would have to differ for `service` to be ranked first, or no longer: by leaving out evidence against the service that
+/// is. Empty where nothing of the kind is known.
+pub fn what_would_differ(service: &str, counterfactuals: &[v1::Counterfactual]) -> Vec<String> {
+    let Some(first) = counterfactuals.first().map(|one| one.service.as_str()) else {
+        return Vec::new();
+    };
+    let had = |one: &v1::Counterfactual| match MetricKind::from_wire("metric", one.metric) {
+        Ok(kind) => format!("had the {kind} of {first} stayed normal"),
+        Err(_) => format!("had {first} shown nothing at all"),
+    };
+    if service == first {
+        return counterfactuals
+            .iter()
+            .map(|one| {
+                let then = if one.ranked_first == first {
+                    format!("{first} would be ranked first all the same")
+                } else {
+                    format!("{} would be ranked first", one.ranked_first)
+                };
+                format!("{}, {then}", had(one))
+            })
+            .collect();
+    }
+    let leading: Vec<&v1::Counterfactual> =
+        counterfactuals.iter().filter(|one| one.ranked_first == service).collect();
+    if let Some(least) = leading.first() {
+        return vec![format!("{service} would be ranked first {}", had(least))];
+    }
+    counterfactuals
+        .last()
+        .map(|most| {
+            format!("{service} would not be ranked first even {}; {} would", had(most), most.ranked_first)
+        })
+        .into_iter()
+        .collect()
+}
+
 /// Every series that left its normal range, largest first: `cpu up, 34 times its normal spread`. For a table.
 pub fn departures(ranked: &RankedService) -> Vec<String> {
     ranked.evidence.iter().filter(|item| left_normal(item)).map(departure).collect()
 }
 
-/// Spreads below which a departure counts in the score but is no reason to tell: series do that when all is well.
-const TOLD_SPREADS: f64 = 3.0;
-
-fn left_normal(item: &Evidence) -> bool {
-    item.deviation >= TOLD_SPREADS.ln_1p()
-}
-
-/// A score as a person reads it.
-fn score(score: f64) -> String {
-    if score != 0.0 && score.abs() < 0.001 { format!("{score:.1e}") } else { format!("{score:.3}") }
-}
-
-/// `cpu up, 34 times its normal spread`
-fn departure(item: &Evidence) -> String {
-    let direction = match item.direction {
-        Direction::Up => "up",
-        Direction::Down => "down",
-    };
-    let spreads = item.deviation.exp_m1();
-    let times = if spreads > 1e6 {
-        "more than a million times".to_owned()
-    } else if spreads >= 9.95 {
-        format!("{spreads:.0} times")
+/// What speaks against the service in one line, at most `most` series of it, largest first: `cpu up 34, latency-p99 up 12
+/// normal spreads`.
+pub fn departures_in_short(ranked: &RankedService, most: usize) -> String {
+    let departed: Vec<String> = ranked
+        .evidence
+        .iter()
+        .filter(|item| left_normal(item))
+        .take(most)
+        .map(|item| format!("{} {} {}", item.series, direction(item), spreads(item)))
+        .collect();
+    if departed.is_empty() {
+        NOTHING_DEPARTED.to_owned()
     } else {
-        format!("{spreads:.1} times")
-    };
-    format!("{} {direction}, {times} its normal spread", item.metric)
+        format!("{} normal spreads", departed.join(", "))
+    }
 }
 
-/// `reached from frontend through checkout in 61 % of the walks that came here`
-fn path(ranked: &RankedService) -> String {
+/// The same in short: `web → checkout → cart, 61 % of walks`.
+pub fn path_in_short(ranked: &RankedService) -> String {
+    match ranked.path.as_slice() {
+        [] | [_] => path(ranked),
+        services => format!("{}, {} of walks", services.join(" → "), share(ranked.path_share)),
+    }
+}
+
+/// How the front end leads to the service: `reached from web through checkout in 61 % of the walks that came here`.
+pub fn path(ranked: &RankedService) -> String {
     match ranked.path.as_slice() {
         [] => "no walk from the front end came here".to_owned(),
         [_] => "the front end, where every walk begins".to_owned(),
@@ -79,12 +114,48 @@ fn path(ranked: &RankedService) -> String {
     }
 }
 
+/// Spreads below which a departure counts in the score but is no reason to tell: series do that when all is well.
+const TOLD_SPREADS: f64 = 3.0;
+
+fn left_normal(item: &Evidence) -> bool {
+    item.deviation >= TOLD_SPREADS.ln_1p()
+}
+
+/// A score as a person reads it.
+pub fn score(score: f64) -> String {
+    if score != 0.0 && score.abs() < 0.001 { format!("{score:.1e}") } else { format!("{score:.3}") }
+}
+
+/// `cpu up, 34 times its normal spread`
+fn departure(item: &Evidence) -> String {
+    format!("{} {}, {} times its normal spread", item.metric, direction(item), spreads(item))
+}
+
+const fn direction(item: &Evidence) -> &'static str {
+    match item.direction {
+        Direction::Up => "up",
+        Direction::Down => "down",
+    }
+}
+
+fn spreads(item: &Evidence) -> String {
+    let spreads = item.deviation.exp_m1();
+    if spreads > 1e6 {
+        "more than a million".to_owned()
+    } else if spreads >= 9.95 {
+        format!("{spreads:.0}")
+    } else {
+        format!("{spreads:.1}")
+    }
+}
+
 fn share(share: f64) -> String {
     let percent = 100.0 * share;
     if percent > 0.0 && percent < 1.0 { "less than 1 %".to_owned() } else { format!("{percent:.0} %") }
 }
 
-fn class_name(class: ServiceClass) -> &'static str {
+/// What a class is called.
+pub const fn class_name(class: ServiceClass) -> &'static str {
     match class {
         ServiceClass::Representational => "representational",
         ServiceClass::Computing => "computing",
@@ -96,8 +167,6 @@ fn class_name(class: ServiceClass) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::metric::MetricKind;
-
     use super::*;
 
     fn cart() -> RankedService {
@@ -139,6 +208,46 @@ mod tests {
             departures(&cart()),
             ["cpu up, 34 times its normal spread", "availability down, 3.3 times its normal spread"]
         );
+    }
+
+    #[test]
+    fn what_would_differ_is_told_of_the_first_and_of_others() {
+        let without = |metric: Option<MetricKind>, ranked_first: &str| v1::Counterfactual {
+            service: "cart".into(),
+            metric: metric.map_or(0, |kind| kind.to_wire().into()),
+            ranked_first: ranked_first.into(),
+        };
+        let known = [
+            without(Some(MetricKind::Cpu), "cart"),
+            without(Some(MetricKind::Latency), "db"),
+            without(None, "db"),
+        ];
+        assert_eq!(
+            what_would_differ("cart", &known),
+            [
+                "had the cpu of cart stayed normal, cart would be ranked first all the same",
+                "had the latency of cart stayed normal, db would be ranked first",
+                "had cart shown nothing at all, db would be ranked first",
+            ]
+        );
+        assert_eq!(
+            what_would_differ("db", &known),
+            ["db would be ranked first had the latency of cart stayed normal"]
+        );
+        assert_eq!(
+            what_would_differ("web", &known),
+            ["web would not be ranked first even had cart shown nothing at all; db would"]
+        );
+        assert!(what_would_differ("cart", &[]).is_empty());
+    }
+
+    #[test]
+    fn one_line_holds_the_largest_departures() {
+        assert_eq!(departures_in_short(&cart(), 3), "cpu up 34, availability down 3.3 normal spreads");
+        assert_eq!(departures_in_short(&cart(), 1), "cpu up 34 normal spreads");
+        assert_eq!(path_in_short(&cart()), "frontend → checkout → cart, 61 % of walks");
+        let silent = RankedService { evidence: vec![], ..cart() };
+        assert_eq!(departures_in_short(&silent, 3), "no series left its normal range");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`transition_matrix`] | where a walk goes |
 //! | [`stationary`] | where it spends its time |
 //! | [`walked_paths`] | on which path it reaches each service |
+//! | [`walk_trace`] | every step of it, for whoever wants to see them |
 //! | [`rank`] | the ranking |
 //! | [`explain`] | the ranking in sentences |
 //! | [`stop`] | being asked to stop |
@@ -50,6 +51,7 @@ mod stages;
 pub mod stationary;
 pub mod stop;
 pub mod transition_matrix;
+pub mod walk_trace;
 pub mod walked_paths;
 pub mod window_summary;
 

@@ -24,6 +24,7 @@ pub(crate) struct Order {
     pub(crate) parameters: MethodParameters,
     pub(crate) want_graph: bool,
     pub(crate) record: bool,
+    pub(crate) want_walk: bool,
 }
 
 impl Order {
@@ -54,6 +55,7 @@ impl Order {
                 .map_err(|error| error.within("settings.parameters"))?,
             want_graph: settings.want_graph,
             record: settings.record,
+            want_walk: settings.want_walk,
         })
     }
 

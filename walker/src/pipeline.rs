@@ -39,6 +39,8 @@ pub(crate) struct Finished {
     pub(crate) diagnosis: v1::Diagnosis,
     /// Whether the profiler, as far as it was asked, answers.
     pub(crate) memory_answers: bool,
+    /// The steps of the simulated walks, where the order wants them.
+    pub(crate) walk: Vec<v1::WalkSteps>,
 }
 
 /// Carries out an order.
@@ -54,7 +56,7 @@ pub(crate) async fn diagnose(
 ) -> Result<Finished, ServiceError> {
     let mut stages = Stages::begin();
     let needs_graph = order.needs_graph();
-    let Order { diagnosis_id, input, context, method, seed, parameters, record, .. } = order;
+    let Order { diagnosis_id, input, context, method, seed, parameters, record, want_walk, .. } = order;
 
     listener.progress(DiagnosisStage::Collecting, "collecting metrics".into());
     let collected = match input {
@@ -109,6 +111,7 @@ pub(crate) async fn diagnose(
                 parameters: &parameters,
                 evidence_weights: &evidence_weights,
                 stop,
+                want_walk,
             };
             Ok((ranker::rank_services(&input)?, graph, rows))
         }
@@ -141,6 +144,7 @@ pub(crate) async fn diagnose(
         }),
         similar,
         assessment: ranked.assessment.as_ref().map(v1::Assessment::from),
+        counterfactuals: ranked.counterfactuals,
         state: v1::DiagnosisState::Done.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         learned_weights: learned.as_ref().map(v1::LearnedWeights::from),
@@ -167,7 +171,7 @@ pub(crate) async fn diagnose(
             .push("the behaviour graph was left out of the answer: it is too large for one message".into());
     }
     diagnosis.stages = stages.into_wire();
-    Ok(Finished { diagnosis, memory_answers })
+    Ok(Finished { diagnosis, memory_answers, walk: ranked.walk })
 }
 
 impl From<RankError> for ServiceError {

@@ -21,6 +21,7 @@ use crate::{
     baselines::{self, baro::baro, n_sigma::n_sigma},
     evidence::{
         call_graph_fit::CiShares,
+        counterfactuals::Leader,
         evidence_weights::EvidenceWeights,
         judge::{EvidenceInput, Judged, judge},
     },
@@ -28,6 +29,7 @@ use crate::{
     rank::{Findings, random_scores, rank},
     service_evidence::ServiceEvidence,
     stop::Stopped,
+    walk_trace::WalkTrace,
     walked_paths::{WalkedPath, along_behavior, along_calls, walk_paths},
 };
 
@@ -69,6 +71,8 @@ pub struct RankInput<'a> {
     pub evidence_weights: &'a EvidenceWeights,
     /// Ends the work when it is set.
     pub stop: &'a AtomicBool,
+    /// Whether every step of the simulated walks is wanted.
+    pub want_walk: bool,
 }
 
 /// A ranking with what is known of it.
@@ -80,6 +84,10 @@ pub struct Ranked {
     pub assessment: Option<Assessment>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// Who would be ranked first had the first shown less, of the method `evidence` only.
+    pub counterfactuals: Vec<v1::Counterfactual>,
+    /// The steps of the simulated walks, where they are wanted and the method has any.
+    pub walk: Vec<v1::WalkSteps>,
 }
 
 /// Why there is no ranking.
@@ -117,7 +125,16 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         parameters: &input.parameters.evidence,
         stop: input.stop,
     })?;
-    let Judged { services, evidence, scores, unlearned_scores, onsets, assessment, warnings } = judged;
+    let Judged {
+        services,
+        evidence,
+        scores,
+        unlearned_scores,
+        onsets,
+        assessment,
+        counterfactuals,
+        warnings,
+    } = judged;
     let findings = match input.method {
         Method::NSigma => over(&services, input.frame, n_sigma(input.frame, input.rows)),
         Method::Baro => over(&services, input.frame, baro(input.frame, input.rows)),
@@ -126,12 +143,13 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
     let by_evidence = input.method == Method::Evidence;
     let totals: Vec<f64> = findings.iter().map(|found| found.total).collect();
     let deviations = totals.clone();
+    let mut trace = WalkTrace::new(input.want_walk);
     let (scores, paths) = match input.method {
-        Method::Automap => by_automap(input, &services)?,
-        Method::Evidence => (scores, explaining_paths(input, &services, &totals)),
+        Method::Automap => by_automap(input, &services, &mut trace)?,
+        Method::Evidence => (scores, explaining_paths(input, &services, &totals, &mut trace)),
         Method::Random => (random_scores(services.len()), Vec::new()),
         _ => {
-            let paths = explaining_paths(input, &services, &totals);
+            let paths = explaining_paths(input, &services, &totals, &mut trace);
             (baselines::scores(input, &services)?.unwrap_or(totals), paths)
         }
     };
@@ -146,11 +164,33 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         profiles: input.graph.map_or(&[], |graph| &graph.profiles),
         paths: &paths,
     })?;
+    let first = ranking.services().first().map(|ranked| ranked.service.clone()).unwrap_or_default();
     Ok(Ranked {
         ranking,
         assessment: by_evidence.then_some(assessment),
         warnings: if by_evidence { warnings } else { Vec::new() },
+        counterfactuals: if by_evidence {
+            counterfactuals_to_wire(&counterfactuals, &first, &services)
+        } else {
+            Vec::new()
+        },
+        walk: trace.to_wire(&services),
     })
+}
+
+fn counterfactuals_to_wire(
+    leaders: &[Leader],
+    service: &str,
+    services: &[String],
+) -> Vec<v1::Counterfactual> {
+    leaders
+        .iter()
+        .map(|leader| v1::Counterfactual {
+            service: service.into(),
+            metric: leader.metric.map_or(0, |kind| kind.to_wire().into()),
+            ranked_first: services[leader.first].clone(),
+        })
+        .collect()
 }
 
 /// What was measured, in the order of `services`; those without metrics have no evidence.
@@ -166,7 +206,7 @@ fn over(services: &[String], frame: &MetricFrame, measured: Vec<ServiceEvidence>
 
 /// Visits of the published walk. A service that only the call graph knows is not in the behaviour graph: never reached
 /// and without correlation, it scores as such.
-fn by_automap(input: &RankInput<'_>, services: &[String]) -> Result<Scored, Invalid> {
+fn by_automap(input: &RankInput<'_>, services: &[String], trace: &mut WalkTrace) -> Result<Scored, Invalid> {
     let graph = input.graph.ok_or_else(|| Invalid::missing("behavior_graph"))?;
     let names = graph.anomaly.services();
     if names != input.frame.services() {
@@ -182,8 +222,10 @@ fn by_automap(input: &RankInput<'_>, services: &[String]) -> Result<Scored, Inva
         weights: &graph.weights,
         front_end,
     };
-    let answer = automap_walk(&walk, &input.parameters.automap, &input.parameters.paths, input.seed)?;
+    let parameters = input.parameters;
+    let answer = automap_walk(&walk, &parameters.automap, &parameters.paths, input.seed, trace)?;
     let positions: Vec<Option<usize>> = names.iter().map(|name| services.binary_search(name).ok()).collect();
+    *trace = std::mem::take(trace).renamed(&positions);
     let mut scores = vec![NEVER_REACHED; services.len()];
     let mut paths = vec![None; services.len()];
     for (index, (score, path)) in answer.scores.into_iter().zip(answer.paths).enumerate() {
@@ -202,7 +244,12 @@ fn by_automap(input: &RankInput<'_>, services: &[String]) -> Result<Scored, Inva
 /// Score of a service that no walk reached and that does not move with the front end, see [`automap_walk`].
 const NEVER_REACHED: f64 = -2.0;
 
-fn explaining_paths(input: &RankInput<'_>, services: &[String], totals: &[f64]) -> Vec<Option<WalkedPath>> {
+fn explaining_paths(
+    input: &RankInput<'_>,
+    services: &[String],
+    totals: &[f64],
+    trace: &mut WalkTrace,
+) -> Vec<Option<WalkedPath>> {
     let Ok(front_end) = services.binary_search_by(|name| name.as_str().cmp(input.context.front_end())) else {
         return Vec::new();
     };
@@ -212,7 +259,7 @@ fn explaining_paths(input: &RankInput<'_>, services: &[String], totals: &[f64]) 
         (None, Some(graph)) => along_behavior(services, &graph.anomaly),
         (None, None) => return Vec::new(),
     };
-    walk_paths(&matrix, front_end, &input.parameters.paths, input.seed)
+    walk_paths(&matrix, front_end, &input.parameters.paths, input.seed, trace)
 }
 
 /// The weights that a method gives to the metric types: learned ones for `automap`, equal ones for `evidence`, which
@@ -304,6 +351,7 @@ mod tests {
             parameters: &MethodParameters::default(),
             evidence_weights: &EvidenceWeights::default(),
             stop: &NEVER,
+            want_walk: false,
         })
         .map(|ranked| ranked.ranking)
         .map_err(|error| match error {
@@ -368,6 +416,7 @@ mod tests {
                 parameters: &MethodParameters::default(),
                 evidence_weights: &EvidenceWeights::default(),
                 stop: &stop,
+                want_walk: false,
             });
             assert_eq!(stopped, Err(RankError::Stopped(Stopped)), "{method}");
         }

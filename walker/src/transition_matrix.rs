@@ -32,6 +32,12 @@ impl TransitionMatrix {
         self.rows.get(state).map_or(&[], Vec::as_slice)
     }
 
+    /// The chance to go from `state` along an edge to `target`; 0 where none leads there. O(log degree).
+    pub fn probability(&self, state: usize, target: usize) -> f64 {
+        let row = self.row(state);
+        row.binary_search_by_key(&target, |&(known, _)| known).map_or(0.0, |place| row[place].1)
+    }
+
     /// The distribution after a teleport, one probability per state.
     pub fn teleport(&self) -> &[f64] {
         &self.teleport

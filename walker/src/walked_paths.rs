@@ -15,6 +15,7 @@ use crate::{
     path_tally::PathTally,
     row_sampler::RowSampler,
     transition_matrix::TransitionMatrix,
+    walk_trace::{Move, WalkStep, WalkTrace},
 };
 
 pub use crate::path_tally::WalkedPath;
@@ -27,12 +28,14 @@ const EXPLORATION: f64 = 0.1;
 /// walks first reached it (of equals the shortest, then the first in the order of states) with its share among the
 /// walks that reached it. `None` where no walk came.
 ///
-/// The same matrix and seed give the same paths. O(walks · steps · log states).
+/// The same matrix and seed give the same paths, whether `trace` remembers the steps or not.
+/// O(walks · steps · log states).
 pub fn walk_paths(
     matrix: &TransitionMatrix,
     front_end: usize,
     parameters: &PathParameters,
     seed: u64,
+    trace: &mut WalkTrace,
 ) -> Vec<Option<WalkedPath>> {
     if front_end >= matrix.states() {
         return vec![None; matrix.states()];
@@ -40,8 +43,8 @@ pub fn walk_paths(
     let sampler = RowSampler::new(matrix);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut tally = PathTally::new(matrix.states(), front_end);
-    for walk in 0..parameters.walks {
-        if walk > 0 {
+    for walk in (1_u32..).take(parameters.walks) {
+        if walk > 1 {
             tally.begin_walk();
         }
         let mut state = front_end;
@@ -50,6 +53,13 @@ pub fn walk_paths(
                 break;
             };
             tally.step(next);
+            trace.record(|| WalkStep {
+                walk,
+                from: state,
+                to: next,
+                by: Move::Edge,
+                probability: matrix.probability(state, next),
+            });
             state = next;
         }
     }
@@ -112,7 +122,7 @@ mod tests {
     fn walked(totals: &[f64], pairs: &[(usize, usize)], seed: u64) -> Vec<Option<WalkedPath>> {
         let services = names(totals.len());
         let matrix = along_calls(&services, totals, &calls(pairs), &EvidenceParameters::default());
-        walk_paths(&matrix, 0, &PathParameters::default(), seed)
+        walk_paths(&matrix, 0, &PathParameters::default(), seed, &mut WalkTrace::default())
     }
 
     #[test]
@@ -158,13 +168,19 @@ mod tests {
         graph.set_edge(2, 3, strong).unwrap();
         let matrix = along_behavior(&names(4), &graph);
         assert_eq!(matrix.row(0), [(1, 7.0 / 8.0), (2, 1.0 / 8.0)]);
-        let found = walk_paths(&matrix, 0, &PathParameters::default(), 3);
+        let mut trace = WalkTrace::new(true);
+        let found = walk_paths(&matrix, 0, &PathParameters::default(), 3, &mut trace);
         assert_eq!(found[3].clone().unwrap().services, [0, 1, 3]);
+        let steps = trace.steps();
+        assert!(steps.iter().all(|step| step.probability == matrix.probability(step.from, step.to)));
+        assert!(steps.windows(2).all(|two| two[0].walk < two[1].walk || two[0].to == two[1].from));
+        assert_eq!((steps[0].from, steps[0].walk, steps[steps.len() - 1].walk), (0, 1, 1000));
     }
 
     #[test]
     fn a_front_end_that_is_no_state_reaches_nothing() {
         let matrix = along_calls(&names(2), &[1.0, 1.0], &calls(&[(0, 1)]), &EvidenceParameters::default());
-        assert_eq!(walk_paths(&matrix, 2, &PathParameters::default(), 1), [None, None]);
+        let found = walk_paths(&matrix, 2, &PathParameters::default(), 1, &mut WalkTrace::default());
+        assert_eq!(found, [None, None]);
     }
 }

@@ -31,6 +31,7 @@ impl Diagnosing<'_> {
             parameters: self.contender.parameters.clone().into_iter().collect(),
             want_graph: false,
             record,
+            want_walk: false,
         };
         let began = Instant::now();
         let answer = match &case.request {

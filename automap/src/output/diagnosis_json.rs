@@ -28,6 +28,8 @@ pub struct DiagnosisJson {
     window: WindowJson,
     normal_window: WindowJson,
     ranking: Vec<RankedJson>,
+    /// Who would be ranked first had the first shown less.
+    counterfactuals: Vec<CounterfactualJson>,
     metric_weights: BTreeMap<&'static str, f64>,
     /// `null` where no confirmed incident taught anything.
     learned_weights: Option<LearnedJson>,
@@ -45,6 +47,13 @@ struct WindowJson {
     step_seconds: f64,
     samples: u64,
     missing_fraction: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CounterfactualJson {
+    /// The metric type in which the first had stayed normal; `null` for all of them.
+    without_metric: Option<MetricKind>,
+    ranked_first: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,6 +123,14 @@ impl From<&Answer> for DiagnosisJson {
             window: window(wire.window.as_ref()),
             normal_window: window(wire.normal_window.as_ref()),
             ranking: answer.ranking.services().iter().map(ranked).collect(),
+            counterfactuals: wire
+                .counterfactuals
+                .iter()
+                .map(|one| CounterfactualJson {
+                    without_metric: MetricKind::from_wire("metric", one.metric).ok(),
+                    ranked_first: one.ranked_first.clone(),
+                })
+                .collect(),
             metric_weights: metric_weights.unwrap_or_default(),
             learned_weights: answer.learned.as_ref().map(learned),
             similar_incidents: wire.similar.iter().map(similar).collect(),

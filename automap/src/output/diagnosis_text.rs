@@ -1,67 +1,69 @@
-//! A diagnosis for a person: the verdict first, reasons next, details last.
+//! A diagnosis for a person at three in the morning: the verdict first, reasons next, details last.
 
-use std::fmt::Write as _;
-
-use automap_proto::{metric::MetricKind, time::UnixMillis, v1};
+use automap_proto::{metric::MetricKind, ranking::RankedService, time::UnixMillis, v1};
 use automap_walker::explain;
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
 use super::{
     learning,
-    verdict::{self, moment},
+    paragraph::{Page, Screen},
+    verdict::{self, clock, moment},
 };
 use crate::answer::Answer;
 
-/// Most reasons that are shown for one service.
+/// Causes that get three lines each; further ones get one.
+const TOP_CAUSES: usize = 3;
+/// Most series that are told of one service.
 const REASONS: usize = 3;
 
-/// The text of a diagnosis with the first `top` services.
-pub fn render(answer: &Answer, top: usize) -> String {
-    let mut text = String::new();
+/// The text of a diagnosis with the first `top` services, in lines that fit the screen, where there is one.
+pub fn render(answer: &Answer, top: usize, screen: Option<Screen>) -> String {
+    let mut page = Page::new(screen);
+    let mut verdict = verdict::lines(answer).into_iter();
+    if let Some(headline) = verdict.next() {
+        page.headline(&headline);
+        for line in verdict {
+            page.line(2, line.trim_start());
+        }
+        page.gap();
+    }
     let ranked = answer.ranking.services();
-    for line in verdict::lines(answer) {
-        writeln!(text, "{line}").ok();
+    let shown = &ranked[..top.min(ranked.len())];
+    let (causes, others) = shown.split_at(TOP_CAUSES.min(shown.len()));
+    for service in causes {
+        cause(&mut page, service);
     }
-    if !text.is_empty() {
-        text.push('\n');
+    for service in others {
+        let reasons = explain::departures_in_short(service, REASONS);
+        page.entry(service.rank, &service.service, &format!(": {reasons}"));
     }
-    writeln!(text, "{}", what_was_diagnosed(answer)).ok();
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(["rank", "service", "class", "score", "evidence", "path"]);
-    for service in ranked.iter().take(top) {
-        let mut reasons = explain::departures(service);
-        reasons.truncate(REASONS);
-        table.add_row([
-            service.rank.to_string(),
-            service.service.clone(),
-            service.class.map_or_else(String::new, |class| class.letter().to_string()),
-            format!("{:.4}", service.score),
-            reasons.join("\n"),
-            service.path.join("\n→ "),
-        ]);
+    if ranked.len() > shown.len() {
+        page.line(3, &format!("{} more services: --top N, or --output json", ranked.len() - shown.len()));
     }
-    writeln!(text, "{table}").ok();
-    if ranked.iter().any(|service| service.class.is_some()) {
-        writeln!(
-            text,
-            "class: R latency, C cpu, N throughput or congestion, S io, E memory or nothing dominates"
-        )
-        .ok();
-    }
-    if ranked.len() > top {
-        writeln!(text, "{} more services; --top N shows more, --output json all", ranked.len() - top).ok();
-    }
+    page.gap();
+    page.line(0, &what_was_diagnosed(answer));
     for line in learning::lines(answer) {
-        writeln!(text, "{line}").ok();
+        page.line(0, &line);
     }
     for incident in &answer.wire.similar {
-        writeln!(text, "{}", recurrence(incident)).ok();
+        page.line(0, &recurrence(incident));
     }
     for warning in &answer.wire.warnings {
-        writeln!(text, "warning: {warning}").ok();
+        page.line(0, &format!("warning: {warning}"));
     }
-    text
+    page.into_text()
+}
+
+/// Its place and onset, what speaks against it, and how the front end leads to it.
+fn cause(page: &mut Page, service: &RankedService) {
+    let class = service.class.map_or_else(String::new, |class| format!(", {}", explain::class_name(class)));
+    let onset = service.onset.map_or_else(String::new, |onset| format!(", abnormal from {}", clock(onset)));
+    page.entry(
+        service.rank,
+        &service.service,
+        &format!(" (score {}{class}{onset})", explain::score(service.score)),
+    );
+    page.line(3, &explain::departures_in_short(service, REASONS));
+    page.line(3, &explain::path_in_short(service));
 }
 
 /// `87 % similar to incident inc-42, confirmed root cause cart (cpu)`
@@ -77,7 +79,7 @@ fn recurrence(incident: &v1::PastIncident) -> String {
 }
 
 /// `shop by evidence: incident 2026-03-01T10:50:00Z to 2026-03-01T10:54:55Z (60 rows), normal … (600 rows)`
-fn what_was_diagnosed(answer: &Answer) -> String {
+pub(super) fn what_was_diagnosed(answer: &Answer) -> String {
     let window = |summary: Option<&v1::WindowSummary>| {
         let summary = summary.cloned().unwrap_or_default();
         format!("{} to {} ({} rows)", time(summary.start), time(summary.end), summary.samples)
@@ -93,4 +95,81 @@ fn what_was_diagnosed(answer: &Answer) -> String {
 
 fn time(wire: Option<prost_types::Timestamp>) -> String {
     UnixMillis::from_wire("time", wire).map_or_else(|_| "?".to_owned(), moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::{
+        metric::MetricKind,
+        profile::ServiceClass,
+        ranking::{Direction, Evidence},
+    };
+
+    use super::*;
+
+    fn answer() -> Answer {
+        let service = |rank: u32, name: &str| RankedService {
+            rank,
+            service: name.into(),
+            score: 0.5 / f64::from(rank),
+            class: Some(ServiceClass::Computing),
+            evidence: vec![Evidence {
+                metric: MetricKind::Latency,
+                series: "latency-p99".into(),
+                deviation: 3.0,
+                direction: Direction::Up,
+            }],
+            path: vec!["web".into(), "checkout".into(), name.into()],
+            path_share: 0.61,
+            onset: Some(UnixMillis(60_000)),
+            deviation: 3.0,
+            unlearned_score: None,
+        };
+        let names = ["cart", "a-service-with-a-very-long-name-indeed", "c", "d", "e", "f"];
+        Answer::try_from(v1::Diagnosis {
+            system: "shop".into(),
+            front_end: "web".into(),
+            method: v1::Method::Evidence.into(),
+            ranking: (1..).zip(names).map(|(rank, name)| (&service(rank, name)).into()).collect(),
+            warnings: vec![
+                "the call graph was not followed, because it fits the metrics no better than chance".into(),
+            ],
+            ..v1::Diagnosis::default()
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_each_top_cause_has_three_lines() {
+        let text = render(&answer(), 5, None);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..5],
+            [
+                "Most likely root cause of the alert on web: cart",
+                "",
+                "1. cart (score 0.500, computing, abnormal from 00:01:00Z)",
+                "   latency-p99 up 19 normal spreads",
+                "   web → checkout → cart, 61 % of walks",
+            ]
+        );
+        assert_eq!(
+            lines[11..14],
+            [
+                "4. d: latency-p99 up 19 normal spreads",
+                "5. e: latency-p99 up 19 normal spreads",
+                "   1 more services: --top N, or --output json"
+            ]
+        );
+        assert!(lines[16].starts_with("warning: the call graph"), "{text}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for columns in [40, 80] {
+            let text = render(&answer(), 5, Some(Screen { columns, bold: false }));
+            assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
+        }
+        assert!(render(&answer(), 0, Some(Screen { columns: 80, bold: true })).contains("6 more services"));
+    }
 }

@@ -1,10 +1,12 @@
 //! How answers look: tables and pages for people, JSON for programs.
 
 pub mod diagnosis_json;
+pub mod diagnosis_page;
 pub mod diagnosis_text;
 pub mod evaluation_charts;
 pub mod evaluation_page;
 pub mod evaluation_table;
 pub mod graph_json;
 pub mod learning;
+pub mod paragraph;
 pub mod verdict;

@@ -110,10 +110,6 @@ pub fn lines(answer: &Answer) -> Vec<String> {
     if let Some(assessment) = &answer.assessment {
         lines.extend(about(answer, assessment).into_iter().map(|line| format!("  {line}")));
     }
-    if let Some(onset) = first.onset {
-        lines.push(format!("  {} left its normal behaviour at {}", first.service, moment(onset)));
-    }
-    lines.extend(explain::sentences(first).into_iter().map(|sentence| format!("  {sentence}")));
     lines
 }
 
@@ -151,6 +147,12 @@ fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
         );
     }
     lines
+}
+
+/// The time of day, for what is near a moment that is told in full.
+pub(super) fn clock(time: UnixMillis) -> String {
+    let text = moment(time);
+    text.split_once('T').map_or_else(|| text.clone(), |(_, clock)| clock.to_owned())
 }
 
 /// A time as a person reads it.
@@ -225,7 +227,6 @@ mod tests {
             ]
         );
         assert!(lines[4].contains("nearly all services"), "{lines:?}");
-        assert_eq!(lines[5], "  cart left its normal behaviour at 1970-01-01T00:01:00Z");
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn unknown_parameters_methods_and_times_are_wrong_usage() {
     assert_says(&diagnose(&metrics, 40, &["--set", "evidence.restart=7"]), 2, &["evidence.restart"]);
     assert_says(&diagnose(&metrics, 40, &["--method", "autompa"]), 2, &["did you mean automap?"]);
     assert_says(&diagnose(&metrics, 40, &["--anomaly-start", "yesterday"]), 2, &["yesterday"]);
-    assert_says(&diagnose(&metrics, 40, &["--graph", "graph.png"]), 2, &[".svg or .dot"]);
+    assert_says(&diagnose(&metrics, 40, &["--graph", "graph.png"]), 2, &[".svg, .dot or .html"]);
     assert_says(&diagnose(&metrics, 40, &["--server", "walker:4310"]), 2, &["walker:4310", "http://"]);
 }
 

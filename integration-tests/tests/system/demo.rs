@@ -1,6 +1,9 @@
 //! The first command that a new user runs.
 
-use automap_integration_tests::{command, recording};
+use std::{fs, path::Path};
+
+use automap_integration_tests::{browser, command, recording};
+use serde_json::Value;
 
 #[test]
 fn the_demo_names_its_culprit_first_and_draws_the_graph() {
@@ -12,10 +15,61 @@ fn the_demo_names_its_culprit_first_and_draws_the_graph() {
         "{}",
         ended.stdout
     );
-    assert!(ended.stdout.contains("reached from web through checkout"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("web → checkout → cart, "), "{}", ended.stdout);
     assert!(ended.stderr.contains("automap diagnose incident"), "{}", ended.stderr);
-    let drawing = std::fs::read_to_string(home.path().join("automap-demo.svg")).unwrap();
+    let drawing = fs::read_to_string(home.path().join("automap-demo.svg")).unwrap();
     assert!(drawing.contains("1. cart") && drawing.trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn the_page_of_a_diagnosis_opens_in_a_browser_and_fetches_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let ended = command::run(home.path(), &["diagnose", "incident", "--graph", "answer.html"]).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let page = home.path().join("answer.html");
+    let shown = browser::show(&page, home.path()).unwrap();
+    for part in
+        ["root cause of the alert on web: cart", "<svg", "1. cart", "had the cpu of cart stayed normal"]
+    {
+        assert!(shown.document.contains(part), "{part}");
+    }
+    assert_eq!(shown.requests, [""; 0]);
+    assert!(browser::print(&page, home.path()).unwrap().starts_with(b"%PDF"));
+    let wrong = command::run(home.path(), &["diagnose", "incident", "--graph", "answer.png"]).unwrap();
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("must end in .svg, .dot or .html"), "{}", wrong.stderr);
+}
+
+/// Steps of a trace: walk, step, from, to, move, probability.
+fn traced(home: &Path, more: &[&str]) -> Vec<Value> {
+    let arguments = [&["diagnose", "incident", "--no-record", "--trace", "walk.jsonl"], more].concat();
+    let ended = command::run(home, &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let text = fs::read_to_string(home.join("walk.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_trace_holds_every_step_of_the_walks_and_they_hang_together() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let published = ["--method", "automap", "--set", "automap.solver=monte-carlo"];
+    for (more, jumps) in [(&[][..], false), (&published, true)] {
+        let steps = traced(home.path(), more);
+        assert!(steps.len() > 1000, "{}", steps.len());
+        assert_eq!(steps[0]["from"], "web");
+        for pair in steps.windows(2) {
+            let goes_on = pair[0]["walk"] == pair[1]["walk"];
+            let from = if goes_on { &pair[0]["to"] } else { &Value::from("web") };
+            assert_eq!(&pair[1]["from"], from, "{pair:?}");
+            let probability = pair[1]["probability"].as_f64().unwrap();
+            assert!(probability > 0.0 && probability <= 1.0, "{pair:?}");
+        }
+        assert_eq!(steps.iter().any(|step| step["move"] == "jump"), jumps);
+        assert_eq!(traced(home.path(), more), steps, "the same seed walks the same way");
+    }
+    assert!(traced(home.path(), &["--method", "random"]).is_empty());
 }
 
 #[test]
@@ -28,9 +82,9 @@ fn the_exported_demo_gives_the_same_ranking_as_the_demo() {
         command::run(home.path(), &["diagnose", directory, "--output", "json", "--graph", "graph.dot"])
             .unwrap();
     assert_eq!(diagnosed.code, 0, "{}", diagnosed.stderr);
-    let ranking = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["ranking"].clone();
+    let ranking = |text: &str| serde_json::from_str::<Value>(text).unwrap()["ranking"].clone();
     assert_eq!(ranking(&demo.stdout), ranking(&diagnosed.stdout));
-    assert!(std::fs::read_to_string(home.path().join("graph.dot")).unwrap().starts_with("digraph"));
+    assert!(fs::read_to_string(home.path().join("graph.dot")).unwrap().starts_with("digraph"));
     let again = command::run(home.path(), &["demo", "--export", "incident"]).unwrap();
     assert_eq!(again.code, 1);
     assert!(again.stderr.contains("does not exist yet"), "{}", again.stderr);

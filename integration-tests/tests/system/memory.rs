@@ -93,6 +93,7 @@ async fn diagnoses_are_found_listed_and_explained_after_a_restart() {
         |service: &str| v1::ExplainServiceRequest { diagnosis_id: id.clone(), service: service.into() };
     let explained = client.explain_service(explain("cart")).await.unwrap().into_inner();
     assert!(explained.sentences.join(" ").contains("cpu"), "{:?}", explained.sentences);
+    assert!(explained.sentences.iter().any(|one| one.starts_with("had the ")), "{:?}", explained.sentences);
     let status = client.explain_service(explain("crat")).await.unwrap_err();
     assert!(status.message().contains("did you mean cart?"), "{status}");
     let request = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: "none".into() };

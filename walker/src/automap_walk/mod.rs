@@ -18,6 +18,7 @@ use automap_proto::{behavior_graph::BehaviorGraph, invalid::Invalid, metric::MET
 
 use crate::{
     parameters::{AutomapParameters, PathParameters, Solver},
+    walk_trace::WalkTrace,
     walked_paths::{WalkedPath, walk_paths},
 };
 
@@ -74,7 +75,8 @@ pub struct AutomapAnswer {
     pub paths: Vec<Option<WalkedPath>>,
 }
 
-/// Walks the anomaly behaviour graph from the front end and scores its services by visits.
+/// Walks the anomaly behaviour graph from the front end and scores its services by visits. `trace` remembers the steps of
+/// the simulated walk, or with the exact solver of the walks that explain.
 ///
 /// # Errors
 /// The input does not fit together; see [`AutomapInput`].
@@ -86,6 +88,7 @@ pub fn automap_walk(
     parameters: &AutomapParameters,
     path_parameters: &PathParameters,
     seed: u64,
+    trace: &mut WalkTrace,
 ) -> Result<AutomapAnswer, Invalid> {
     input.check()?;
     let relevance = relevance::relevance(input.correlations, input.weights);
@@ -96,12 +99,12 @@ pub fn automap_walk(
             let visits = exact::visit_shares(&matrix, front_end, parameters.restart);
             AutomapAnswer {
                 scores: visit_scores::visit_scores(&visits, &relevance),
-                paths: walk_paths(&matrix, front_end, path_parameters, seed),
+                paths: walk_paths(&matrix, front_end, path_parameters, seed, trace),
             }
         }
         Solver::MonteCarlo => {
             let walked =
-                monte_carlo::simulate(&matrix, front_end, parameters.restart, parameters.steps, seed);
+                monte_carlo::simulate(&matrix, front_end, parameters.restart, parameters.steps, seed, trace);
             AutomapAnswer {
                 scores: visit_scores::visit_scores(&walked.visit_shares, &relevance),
                 paths: walked.paths,

@@ -7,6 +7,7 @@ use crate::{
     path_tally::{PathTally, WalkedPath},
     row_sampler::RowSampler,
     transition_matrix::TransitionMatrix,
+    walk_trace::{Move, WalkStep, WalkTrace},
 };
 
 /// What a simulated walk saw.
@@ -30,6 +31,7 @@ pub(super) fn simulate(
     restart: f64,
     steps: usize,
     seed: u64,
+    trace: &mut WalkTrace,
 ) -> SimulatedWalk {
     let sampler = RowSampler::new(matrix);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -37,19 +39,27 @@ pub(super) fn simulate(
     let mut tally = PathTally::new(matrix.states(), front_end);
     let mut state = front_end;
     let mut on_edges = true;
+    let mut walk = 1;
+    let mut tell = |walk, from, to, by, probability| {
+        trace.record(|| WalkStep { walk, from, to, by, probability });
+    };
     for _ in 0..steps {
         // Two draws in every step, so that one choice never shifts the numbers of the next.
         let (jump, choice): (f64, f64) = (rng.random(), rng.random());
         if jump < restart {
+            tell(walk, state, front_end, Move::Jump, restart);
             state = front_end;
+            walk += 1;
             tally.begin_walk();
             on_edges = true;
         } else if let Some(next) = sampler.along_edge(state, choice) {
+            tell(walk, state, next, Move::Edge, (1.0 - restart) * matrix.probability(state, next));
             state = next;
             if on_edges {
                 tally.step(next);
             }
         } else if let Some(next) = sampler.teleport(choice) {
+            tell(walk, state, next, Move::Teleport, (1.0 - restart) * matrix.teleport()[next]);
             state = next;
             on_edges = false;
         }

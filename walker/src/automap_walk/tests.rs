@@ -149,9 +149,11 @@ fn a_root_behind_the_arrows_is_visited_by_backward_moves_only() {
     let with = exact::visit_shares(&matrix_of(&case.input(), 0.2), 0, 0.01);
     assert!(with[4].unwrap() > 0.01);
 
-    let walked = monte_carlo::simulate(&matrix_of(&case.input(), 0.0), 0, 0.01, 10_000, 1);
+    let walked =
+        monte_carlo::simulate(&matrix_of(&case.input(), 0.0), 0, 0.01, 10_000, 1, &mut WalkTrace::default());
     assert_eq!((walked.visit_shares[4], &walked.paths[4]), (None, &None));
-    let walked = monte_carlo::simulate(&matrix_of(&case.input(), 0.2), 0, 0.01, 10_000, 1);
+    let walked =
+        monte_carlo::simulate(&matrix_of(&case.input(), 0.2), 0, 0.01, 10_000, 1, &mut WalkTrace::default());
     assert!(walked.visit_shares[4].is_some());
 }
 
@@ -186,12 +188,12 @@ fn the_simulated_walk_agrees_with_the_exact_one_within_sampling_error() {
     let case = FiveServices::new();
     let matrix = matrix_of(&case.input(), 0.2);
     let exact = exact::visit_shares(&matrix, 0, 0.01);
-    let walked = monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 20);
+    let walked = monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 20, &mut WalkTrace::default());
     for (one, other) in exact.iter().zip(&walked.visit_shares) {
         assert!((one.unwrap() - other.unwrap()).abs() < 0.005, "{exact:?} {:?}", walked.visit_shares);
     }
-    assert_eq!(walked, monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 20));
-    assert_ne!(walked, monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 21));
+    assert_eq!(walked, monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 20, &mut WalkTrace::default()));
+    assert_ne!(walked, monte_carlo::simulate(&matrix, 0, 0.01, 400_000, 21, &mut WalkTrace::default()));
 }
 
 #[test]
@@ -204,7 +206,7 @@ fn both_solvers_teleport_alike_from_a_service_that_no_edge_leaves() {
     let matrix = matrix_of(&input, 0.2);
     assert_eq!(matrix.row(0), []);
     let exact = exact::visit_shares(&matrix, 0, 0.01);
-    let walked = monte_carlo::simulate(&matrix, 0, 0.01, 200_000, 3);
+    let walked = monte_carlo::simulate(&matrix, 0, 0.01, 200_000, 3, &mut WalkTrace::default());
     for (one, other) in exact.iter().zip(&walked.visit_shares) {
         assert!((one.unwrap() - other.unwrap()).abs() < 0.005, "{exact:?} {:?}", walked.visit_shares);
     }
@@ -218,7 +220,14 @@ fn without_any_correlation_the_walk_is_spread_evenly() {
     let graph = graph_of(3, &[(0, 1, [1; 7])]);
     let correlations: Correlations = std::array::from_fn(|_| vec![0.0; 3]);
     let input = AutomapInput { graph: &graph, correlations: &correlations, weights: &UNIFORM, front_end: 0 };
-    let answer = automap_walk(&input, &AutomapParameters::default(), &PathParameters::default(), 1).unwrap();
+    let answer = automap_walk(
+        &input,
+        &AutomapParameters::default(),
+        &PathParameters::default(),
+        1,
+        &mut WalkTrace::default(),
+    )
+    .unwrap();
     assert_eq!(answer.scores[1].to_bits(), answer.scores[2].to_bits());
     assert!((answer.scores[0] - (0.01 + 0.99 / 3.0)).abs() < 1e-12);
 }
@@ -231,7 +240,9 @@ fn services_never_reached_follow_in_the_order_of_relevance() {
     let input = AutomapInput { graph: &graph, correlations: &correlations, weights: &UNIFORM, front_end: 0 };
     for solver in [Solver::Exact, Solver::MonteCarlo] {
         let parameters = AutomapParameters { solver, ..AutomapParameters::default() };
-        let answer = automap_walk(&input, &parameters, &PathParameters::default(), 1).unwrap();
+        let answer =
+            automap_walk(&input, &parameters, &PathParameters::default(), 1, &mut WalkTrace::default())
+                .unwrap();
         assert!(answer.scores[0] > 0.0 && answer.scores[1] > 0.0);
         assert!(-1.0 > answer.scores[3] && answer.scores[3] > answer.scores[2]);
         assert_eq!(answer.paths[1].clone().unwrap().services, [0, 1]);
@@ -244,7 +255,10 @@ fn input_that_does_not_fit_together_is_refused_by_field() {
     let case = FiveServices::new();
     let refused = |input: AutomapInput<'_>| {
         let parameters = AutomapParameters::default();
-        automap_walk(&input, &parameters, &PathParameters::default(), 0).unwrap_err().field().to_owned()
+        automap_walk(&input, &parameters, &PathParameters::default(), 0, &mut WalkTrace::default())
+            .unwrap_err()
+            .field()
+            .to_owned()
     };
     assert_eq!(refused(AutomapInput { front_end: 5, ..case.input() }), "front_end");
     for bad in [vec![0.5; 4], vec![f64::NAN; 5], vec![-0.5; 5]] {
@@ -316,7 +330,7 @@ proptest! {
         let scores = |order: &[usize]| {
             let (graph, correlations, front_end) = renamed(&case, order);
             let input = AutomapInput { graph: &graph, correlations: &correlations, weights: &UNIFORM, front_end };
-            automap_walk(&input, &AutomapParameters::default(), &PathParameters::default(), 1).unwrap().scores
+            automap_walk(&input, &AutomapParameters::default(), &PathParameters::default(), 1, &mut WalkTrace::default()).unwrap().scores
         };
         let (before, after) = (scores(&plain), scores(&order));
         for (old, &new) in order.iter().enumerate() {

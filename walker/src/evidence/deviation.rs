@@ -168,15 +168,21 @@ pub fn total(
     found: &[TypeEvidence; METRIC_COUNT],
     weights: &EvidenceWeights,
 ) -> f64 {
-    let mut weighted: Vec<f64> = MetricKind::ALL
-        .into_iter()
-        .map(|kind| {
-            let direction = found[kind.index()].direction().unwrap_or(Direction::Up);
-            deviation[kind.index()] * weights.weight(kind, direction)
-        })
-        .collect();
-    weighted.sort_unstable_by(|left, right| right.total_cmp(left));
-    weighted.iter().sum()
+    let mut parts = weighted(deviation, found, weights).map(|(_, part)| part);
+    parts.sort_unstable_by(|left, right| right.total_cmp(left));
+    parts.iter().sum()
+}
+
+/// What each metric type adds to that sum: w·F, in the order of [`MetricKind::ALL`].
+pub fn weighted(
+    deviation: &ServiceDeviation,
+    found: &[TypeEvidence; METRIC_COUNT],
+    weights: &EvidenceWeights,
+) -> [(MetricKind, f64); METRIC_COUNT] {
+    MetricKind::ALL.map(|kind| {
+        let direction = found[kind.index()].direction().unwrap_or(Direction::Up);
+        (kind, deviation[kind.index()] * weights.weight(kind, direction))
+    })
 }
 
 /// The evidence of one service in words: one entry per metric type that departed, largest first.

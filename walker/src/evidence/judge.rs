@@ -16,7 +16,8 @@ use super::{
     call_graph_fit::CiShares,
     callers_view::CallersView,
     confidence::{DEPARTED_SPREADS, Doubt, confidence, contrast},
-    deviation::{ServiceDeviation, TypeEvidence, service_evidence, total},
+    counterfactuals::{Leader, counterfactuals},
+    deviation::{ServiceDeviation, TypeEvidence, service_evidence, total, weighted},
     evidence_weights::EvidenceWeights,
     guard::GuardedRows,
     measure::{Measured, WindowEvidence, measure},
@@ -77,6 +78,8 @@ pub struct Judged {
     pub onsets: Vec<Option<UnixMillis>>,
     /// How far the answer can be trusted.
     pub assessment: Assessment,
+    /// Who would score highest had the one that does shown less.
+    pub counterfactuals: Vec<Leader>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -157,6 +160,10 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         walked_graph: graph.walked,
         call_graph_fit: graph.fit,
     };
+    let counterfactuals = top.map_or_else(Vec::new, |top| {
+        let parts = weighted(&found.deviations[top], &found.types[top], input.weights);
+        counterfactuals(top, &parts, &totals, |totals| graph.scores(&states, totals, parameters))
+    });
     let span = guarded.span();
     let onsets = states.spread(
         row_scores.iter().map(|scores| {
@@ -168,7 +175,16 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let mut warnings = graph.warnings;
     warnings.extend(window_warnings(input, &guarded));
     warnings.extend(front_end_warning(input, &states, &found));
-    Ok(Judged { evidence, scores, unlearned_scores, onsets, assessment, warnings, services: states.names })
+    Ok(Judged {
+        evidence,
+        scores,
+        unlearned_scores,
+        onsets,
+        assessment,
+        counterfactuals,
+        warnings,
+        services: states.names,
+    })
 }
 
 /// The services of the walk and where those of the frame stand among them.

@@ -20,6 +20,7 @@
 pub mod call_graph_fit;
 pub mod callers_view;
 pub mod confidence;
+pub mod counterfactuals;
 pub mod deload;
 pub mod deviation;
 pub mod evidence_weights;

@@ -72,7 +72,8 @@ impl WalkerRpc {
                     .map_or_else(String::new, |near| format!("; did you mean {near}?"));
                 Invalid::new("service", format!("{} is not in the ranking{hint}", request.service))
             })?;
-        let sentences = explain::sentences(&RankedService::try_from(ranked)?);
+        let mut sentences = explain::sentences(&RankedService::try_from(ranked)?);
+        sentences.extend(explain::what_would_differ(&request.service, &diagnosis.counterfactuals));
         Ok(v1::ExplainServiceResponse { ranked: Some(ranked.clone()), sentences })
     }
 

@@ -33,6 +33,7 @@ use crate::{
 };
 use admission::Admission;
 use registry::Registry;
+use run::Answer;
 
 /// Chunks of an upload that may wait for the collector.
 const UPLOAD_BACKLOG: usize = 4;
@@ -41,6 +42,13 @@ type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Messages that may wait for a slow caller.
 const CALLER_BACKLOG: usize = 64;
+
+/// What a caller who listens is sent: progress, walks where they are wanted, and the diagnosis last.
+enum Part {
+    Progress(v1::DiagnosisProgress),
+    Walk(v1::WalkSteps),
+    Diagnosis(Box<v1::Diagnosis>),
+}
 
 /// The walker's RPCs.
 #[derive(Debug, Clone)]
@@ -81,23 +89,32 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::DiagnoseRequest>,
     ) -> Result<Response<Self::DiagnoseStream>, Status> {
+        use diagnose_response::Part as Wire;
         let order = self.order(Uuid::now_v7().to_string(), request.into_inner())?;
-        let progress =
-            |progress| v1::DiagnoseResponse { part: Some(diagnose_response::Part::Progress(progress)) };
-        let done =
-            |diagnosis| v1::DiagnoseResponse { part: Some(diagnose_response::Part::Diagnosis(diagnosis)) };
-        Ok(Response::new(self.stream(order, progress, done)))
+        let wrap = |part| v1::DiagnoseResponse {
+            part: Some(match part {
+                Part::Progress(progress) => Wire::Progress(progress),
+                Part::Walk(walk) => Wire::Walk(walk),
+                Part::Diagnosis(diagnosis) => Wire::Diagnosis(*diagnosis),
+            }),
+        };
+        Ok(Response::new(self.stream(order, wrap)))
     }
 
     async fn diagnose_recording(
         &self,
         request: Request<Streaming<v1::DiagnoseRecordingRequest>>,
     ) -> Result<Response<Self::DiagnoseRecordingStream>, Status> {
-        use diagnose_recording_response::Part;
+        use diagnose_recording_response::Part as Wire;
         let order = self.upload_order(request.into_inner()).await?;
-        let progress = |progress| v1::DiagnoseRecordingResponse { part: Some(Part::Progress(progress)) };
-        let done = |diagnosis| v1::DiagnoseRecordingResponse { part: Some(Part::Diagnosis(diagnosis)) };
-        Ok(Response::new(self.stream(order, progress, done)))
+        let wrap = |part| v1::DiagnoseRecordingResponse {
+            part: Some(match part {
+                Part::Progress(progress) => Wire::Progress(progress),
+                Part::Walk(walk) => Wire::Walk(walk),
+                Part::Diagnosis(diagnosis) => Wire::Diagnosis(*diagnosis),
+            }),
+        };
+        Ok(Response::new(self.stream(order, wrap)))
     }
 
     async fn start_diagnosis(
@@ -220,23 +237,28 @@ impl WalkerRpc {
     }
 
     /// Runs an order for a caller who listens; when the caller goes, the work stops.
-    fn stream<T: Send + 'static>(
-        &self,
-        order: Order,
-        wrap_progress: fn(v1::DiagnosisProgress) -> T,
-        wrap_diagnosis: fn(v1::Diagnosis) -> T,
-    ) -> ResponseStream<T> {
+    fn stream<T: Send + 'static>(&self, order: Order, wrap: fn(Part) -> T) -> ResponseStream<T> {
         let (sender, receiver) = mpsc::channel(CALLER_BACKLOG);
         let walker = self.clone();
         let diagnosing = async move {
             // Progress is for people: what a slow reader has no room for is left out, never waited for.
-            let tell = |progress| drop(sender.try_send(Ok(wrap_progress(progress))));
+            let tell = |progress| drop(sender.try_send(Ok(wrap(Part::Progress(progress)))));
             let answer = tokio::select! {
                 answer = walker.run(order, Some(&tell)) => answer,
                 () = sender.closed() => return,
             };
             // The caller may have gone with the answer on its way.
-            sender.send(answer.map(wrap_diagnosis).map_err(Status::from)).await.ok();
+            match answer {
+                Ok(Answer { diagnosis, walk }) => {
+                    for steps in walk {
+                        sender.send(Ok(wrap(Part::Walk(steps)))).await.ok();
+                    }
+                    sender.send(Ok(wrap(Part::Diagnosis(Box::new(diagnosis))))).await.ok();
+                }
+                Err(error) => {
+                    sender.send(Err(error.into())).await.ok();
+                }
+            }
         };
         tokio::spawn(deadline::carry(diagnosing.in_current_span()));
         Box::pin(ReceiverStream::new(receiver))

@@ -14,13 +14,21 @@ use super::{
 };
 use crate::{listener::Listener, memory::now, order::Order, pipeline};
 
+/// What a diagnosis ends with.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) diagnosis: v1::Diagnosis,
+    /// The steps of the simulated walks, where they are wanted.
+    pub(super) walk: Vec<v1::WalkSteps>,
+}
+
 impl WalkerRpc {
     /// Runs an order to its end; a caller who listens hears of its progress.
     pub(super) async fn run(
         &self,
         order: Order,
         to_caller: Option<ToCaller<'_>>,
-    ) -> Result<v1::Diagnosis, ServiceError> {
+    ) -> Result<Answer, ServiceError> {
         let entry = self.enter(&order)?;
         self.run_entered(order, &entry, to_caller).await
     }
@@ -70,7 +78,7 @@ impl WalkerRpc {
         order: Order,
         entry: &Entry,
         to_caller: Option<ToCaller<'_>>,
-    ) -> Result<v1::Diagnosis, ServiceError> {
+    ) -> Result<Answer, ServiceError> {
         let awaited = if to_caller.is_some() { For::Caller } else { For::Later };
         let reporter = Reporter { entry, to_caller };
         let span = tracing::info_span!(
@@ -105,11 +113,11 @@ impl WalkerRpc {
         order: Order,
         answer: For,
         reporter: &dyn Listener,
-    ) -> Result<v1::Diagnosis, ServiceError> {
+    ) -> Result<Answer, ServiceError> {
         let _turn = self.admission.turn(answer).await?;
         let record = order.record;
         let max_frame_bytes = self.config.server.max_frame_bytes();
-        let pipeline::Finished { mut diagnosis, memory_answers } =
+        let pipeline::Finished { mut diagnosis, memory_answers, walk } =
             pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
         diagnosis.created_at = Some(now().to_wire());
         if record
@@ -118,7 +126,7 @@ impl WalkerRpc {
         {
             diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
         }
-        Ok(diagnosis)
+        Ok(Answer { diagnosis, walk })
     }
 
     /// Keeps a diagnosis in the profiler.

@@ -45,6 +45,8 @@ pub struct CalibrationGroup {
     pub confidence: f64,
     /// Share of them that is right.
     pub right: f64,
+    /// Its 95 % interval.
+    pub interval: [f64; 2],
 }
 
 /// One point per distinct confidence, from the most confident answers to all. Answers of equal confidence are given
@@ -117,13 +119,32 @@ pub fn calibration(answers: &[Answered]) -> Vec<CalibrationGroup> {
     (0..groups)
         .map(|group| {
             let members = &sorted[group * sorted.len() / groups..(group + 1) * sorted.len() / groups];
+            let right = mean(&members.iter().map(|answer| answer.right).collect::<Vec<_>>());
             CalibrationGroup {
                 incidents: members.len(),
                 confidence: mean(&members.iter().map(|answer| answer.confidence).collect::<Vec<_>>()),
-                right: mean(&members.iter().map(|answer| answer.right).collect::<Vec<_>>()),
+                right,
+                interval: score_interval(right, members.len()),
             }
         })
         .collect()
+}
+
+/// The mean over all answers of how far the stated confidence of their group lies from its share of right answers
+/// (expected calibration error, with groups of equal size). 0 of nothing.
+pub fn calibration_error(answers: &[Answered]) -> f64 {
+    let gap = |group: &CalibrationGroup| group.incidents as f64 * (group.confidence - group.right).abs();
+    calibration(answers).iter().map(gap).sum::<f64>() / answers.len().max(1) as f64
+}
+
+/// Wilson's score interval of 95 % for a share of `count` answers (Wilson, *Probable inference*, 1927), which holds for
+/// few answers and for shares near 0 and 1.
+fn score_interval(share: f64, count: usize) -> [f64; 2] {
+    const Z: f64 = 1.959_963_985;
+    let count = count as f64;
+    let centre = share + Z * Z / (2.0 * count);
+    let half = Z * (share * (1.0 - share) / count + Z * Z / (4.0 * count * count)).sqrt();
+    [centre - half, centre + half].map(|end| (end / (1.0 + Z * Z / count)).clamp(0.0, 1.0))
 }
 
 fn by_confidence(answers: &[Answered]) -> Vec<Answered> {
@@ -182,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn the_interval_of_a_share_is_wilsons() {
+        // 8 of 10: Newcombe, 1998, gives .490 to .943 for the method without continuity correction.
+        let [low, high] = score_interval(0.8, 10);
+        assert!((low - 0.4902).abs() < 1e-4 && (high - 0.9433).abs() < 1e-4, "{low} {high}");
+        assert_eq!(score_interval(0.0, 5)[0], 0.0);
+    }
+
+    #[test]
     fn calibration_groups_are_equally_large_from_the_least_confident_up() {
         let ten: Vec<(f64, f64)> =
             (0..10).map(|rank| (f64::from(rank) / 10.0, f64::from(u32::from(rank >= 6)))).collect();
@@ -190,5 +219,8 @@ mod tests {
         assert_eq!((found[0].incidents, found[0].confidence, found[0].right), (2, 0.05, 0.0));
         assert!((found[3].confidence - 0.65).abs() < 1e-12 && found[3].right == 1.0);
         assert_eq!(calibration(&answers(&[(0.5, 1.0)])).len(), 1);
+        // Groups state .05, .25, .45, .65, .85; right are 0, 0, 0, 1, 1.
+        assert!((calibration_error(&answers(&ten)) - (0.05 + 0.25 + 0.45 + 0.35 + 0.15) / 5.0).abs() < 1e-12);
+        assert_eq!(calibration_error(&[]), 0.0);
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{
     bootstrap::mean,
     confidence_curves::{
-        Answered, CalibrationGroup, CurvePoint, calibration, curve, discrimination,
+        Answered, CalibrationGroup, CurvePoint, calibration, calibration_error, curve, discrimination,
         right_among_most_confident, risk_area,
     },
     measured::Measured,
@@ -37,6 +37,8 @@ pub struct ConfidenceReport {
     pub ac1_when_abstained: Option<f64>,
     /// Answers of similar confidence, from the least confident up.
     pub calibration: Vec<CalibrationGroup>,
+    /// Mean distance between stated confidence and share of right answers over those groups, 0 to 1.
+    pub calibration_error: f64,
     /// Risk-coverage and precision-recall, from the most confident answers down.
     pub curve: Vec<CurvePoint>,
 }
@@ -70,12 +72,12 @@ impl ConfidenceReport {
         let right_where = |abstained: bool| {
             let right: Vec<f64> = stated
                 .iter()
-                .filter(|outcome| outcome.abstained == abstained)
+                .filter(|outcome| outcome.abstention.is_some() == abstained)
                 .map(|outcome| outcome.precision[0])
                 .collect();
             (!right.is_empty()).then(|| mean(&right))
         };
-        let named = stated.iter().filter(|outcome| !outcome.abstained).count();
+        let named = stated.iter().filter(|outcome| outcome.abstention.is_none()).count();
         (!answers.is_empty()).then(|| Self {
             method: method.into(),
             dataset: dataset.into(),
@@ -87,6 +89,7 @@ impl ConfidenceReport {
             named: named as f64 / stated.len() as f64,
             ac1_when_named: right_where(false),
             ac1_when_abstained: right_where(true),
+            calibration_error: calibration_error(&answers),
             calibration: calibration(&answers),
             curve: curve(&answers),
         })
@@ -95,6 +98,8 @@ impl ConfidenceReport {
 
 #[cfg(test)]
 mod tests {
+    use automap_proto::assessment::Abstention;
+
     use super::*;
     use crate::evaluate::test_measured::{measured, outcome};
 
@@ -102,7 +107,7 @@ mod tests {
     fn contenders_without_confidence_have_no_row_and_abstentions_are_counted_apart() {
         let stated = |right: f64, confidence: f64, abstained: bool| Outcome {
             confidence: Some(confidence),
-            abstained,
+            abstention: abstained.then_some(Abstention::NotUnusual),
             ..outcome(right)
         };
         let run = vec![stated(1.0, 0.9, false), stated(0.0, 0.2, true), stated(0.0, 0.6, false)];

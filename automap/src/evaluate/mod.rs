@@ -102,7 +102,8 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         exclude: args.exclude.clone(),
         learn: args.learn,
     };
-    let report = Report::new(&measured, settings);
+    let mut report = Report::new(&measured, settings);
+    report.changes = old.map(|old| old.changes(&measured, args.bootstrap, args.seed));
     if let Some(file) = page {
         file.finish(&evaluation_page::render(&report)?)?;
     }
@@ -113,11 +114,14 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         AnswerFormat::Json => stdout::print_json(&report)?,
         AnswerFormat::Table => stdout::print(&evaluation_table::render(&report))?,
     }
-    let worse = old.map_or_else(Vec::new, |old| old.regressions(&measured, args.bootstrap, args.seed));
-    if worse.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::Worse(worse.iter().map(|one| format!("\n  {one}")).collect()))
+    let worse: String = report
+        .changes
+        .iter()
+        .flatten()
+        .filter(|change| change.worse)
+        .map(|change| format!("\n  {change}"))
+        .collect();
+    if worse.is_empty() { Ok(()) } else { Err(Failure::Worse(worse)) }
 }
 
 /// # Errors

@@ -1,7 +1,7 @@
 //! What one contender made of one incident, held against the label.
 
 use automap_proto::{
-    assessment::Assessment,
+    assessment::{Abstention, Assessment},
     metric::MetricKind,
     ranking::{RankedService, Ranking},
 };
@@ -27,8 +27,8 @@ pub struct Outcome {
     pub first: Vec<String>,
     /// Chance that the service ranked first is right, where the method says so, 0 to 1.
     pub confidence: Option<f64>,
-    /// Whether the method said that it names no root cause.
-    pub abstained: bool,
+    /// Why the method names no root cause, where it says that.
+    pub abstention: Option<Abstention>,
     /// Whether the metric at fault is the first, or among the first two, that the answer names. `None` where the label
     /// names none.
     pub metric: Option<[f64; METRIC_K]>,
@@ -83,7 +83,7 @@ impl Outcome {
             refused: None,
             first: leaders.iter().map(|ranked| ranked.service.clone()).collect(),
             confidence: assessment.map(|found| found.confidence),
-            abstained: assessment.is_some_and(|found| found.abstention.is_some()),
+            abstention: assessment.and_then(|found| found.abstention.as_ref()).map(|(why, _)| *why),
             metric,
             service_and_metric,
             metrics: leaders.first().map(named).unwrap_or_default(),
@@ -145,7 +145,7 @@ mod tests {
             "cpu is the first metric of a, and the fault is in b"
         );
         assert!((found.root_spreads - 7.0).abs() < 1e-12);
-        assert_eq!((found.confidence, found.abstained), (None, false));
+        assert_eq!((found.confidence, found.abstention), (None, None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use automap_proto::metric::MetricKind;
+use automap_proto::{assessment::Abstention, metric::MetricKind};
 use serde::Serialize;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     metric_report::MetricReport,
     outcome::Outcome,
     precision::MAX_K,
-    scores::{FORMAT, FORMAT_VERSION, Scores},
+    scores::{Change, FORMAT, FORMAT_VERSION, Scores},
 };
 
 /// Most services named where several tie for the first place.
@@ -76,6 +76,8 @@ pub struct Report {
     pub confusion: Vec<ConfusionReport>,
     /// Every incident.
     pub incidents: Vec<IncidentReport>,
+    /// What moved since the scores that it was compared with; absent when it was compared with none.
+    pub changes: Option<Vec<Change>>,
     /// PR@1 to PR@5 by contender and incident: what a later evaluation is compared with.
     pub scores: Scores,
 }
@@ -109,6 +111,8 @@ pub struct MethodReport {
     pub refused: usize,
     /// Answers that said that they name no root cause; their rankings count as they are.
     pub abstained: usize,
+    /// Those of them that said that no service left its normal behaviour.
+    pub nothing_departed: usize,
 }
 
 /// The figures of one contender over datasets.
@@ -210,6 +214,8 @@ pub struct AnswerReport {
     pub confidence: Option<f64>,
     /// Whether it said that it names no root cause.
     pub abstained: bool,
+    /// Why it did.
+    pub abstention: Option<Abstention>,
     /// The metric types at fault in its eyes.
     pub metrics: Vec<MetricKind>,
     /// Why there was no answer.
@@ -277,6 +283,7 @@ impl Report {
             root_cause_metric: MetricReport::all(measured),
             confusion: confusions(measured),
             incidents: incidents(measured, unknowable.as_deref()),
+            changes: None,
             scores: Scores::of(measured),
             settings,
         }
@@ -303,7 +310,12 @@ fn dataset_reports(
         seconds_per_incident: mean(&run.outcomes.iter().map(|outcome| outcome.seconds).collect::<Vec<_>>()),
         peak_memory_bytes: run.peak_bytes,
         refused: run.outcomes.iter().filter(|outcome| outcome.refused.is_some()).count(),
-        abstained: run.outcomes.iter().filter(|outcome| outcome.abstained).count(),
+        abstained: run.outcomes.iter().filter(|outcome| outcome.abstention.is_some()).count(),
+        nothing_departed: run
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.abstention == Some(Abstention::NothingDeparted))
+            .count(),
     };
     measured
         .sets
@@ -384,7 +396,8 @@ fn incidents(measured: &Measured, unknowable: Option<&[Vec<bool>]>) -> Vec<Incid
         tied: outcome.first.len(),
         precision: outcome.precision,
         confidence: outcome.confidence,
-        abstained: outcome.abstained,
+        abstained: outcome.abstention.is_some(),
+        abstention: outcome.abstention,
         metrics: outcome.metrics.clone(),
         refused: outcome.refused.clone(),
     };

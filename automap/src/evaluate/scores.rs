@@ -54,20 +54,22 @@ struct ScoredSettings {
     normal_window: Option<f64>,
 }
 
-/// A contender that got worse.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Regression {
+/// A contender that scores otherwise than before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
     /// Its name.
     pub contender: String,
     /// Name of a dataset, or `mean`.
     pub dataset: String,
-    /// What fell.
+    /// What moved.
     pub figure: Figure,
     /// New minus old, paired by incident.
     pub change: Estimate,
+    /// Whether the whole interval lies below 0.
+    pub worse: bool,
 }
 
-impl std::fmt::Display for Regression {
+impl std::fmt::Display for Change {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Estimate { value, low, high } = self.change;
         write!(
@@ -176,9 +178,9 @@ impl ScoresFile {
         Ok(file)
     }
 
-    /// Contenders that got worse, on the mean or on a dataset, in PR@1 or the mean of PR@1 to PR@5: the whole 95 %
-    /// interval of the paired difference lies below 0.
-    pub fn regressions(&self, measured: &Measured, bootstrap: usize, seed: u64) -> Vec<Regression> {
+    /// How contenders moved, on a dataset or on the mean, in PR@1 or the mean of PR@1 to PR@5. One got worse where the
+    /// whole 95 % interval of the paired difference lies below 0. What did not move at all is left out.
+    pub fn changes(&self, measured: &Measured, bootstrap: usize, seed: u64) -> Vec<Change> {
         let resamples = Resamples::new(&measured.sizes(), bootstrap, seed);
         let all: Vec<usize> = (0..measured.sets.len()).collect();
         let mut found = Vec::new();
@@ -197,15 +199,17 @@ impl ScoresFile {
                 }
                 let on = all.iter().map(|&dataset| (measured.sets[dataset].name.as_str(), vec![dataset]));
                 for (dataset, over) in on.chain([("mean", all.clone())]) {
-                    let change = resamples.mean_over(&over, &changes);
-                    if change.high < 0.0 {
-                        found.push(Regression {
-                            contender: contender.name.clone(),
-                            dataset: dataset.into(),
-                            figure,
-                            change,
-                        });
+                    if over.iter().all(|&dataset| changes[dataset].iter().all(|change| *change == 0.0)) {
+                        continue;
                     }
+                    let change = resamples.mean_over(&over, &changes);
+                    found.push(Change {
+                        contender: contender.name.clone(),
+                        dataset: dataset.into(),
+                        figure,
+                        change,
+                        worse: change.high < 0.0,
+                    });
                 }
             }
         }
@@ -237,11 +241,13 @@ mod tests {
     #[test]
     fn a_fall_beyond_the_interval_is_a_regression_and_one_incident_is_not() {
         let old = ScoresFile::new(&ten(8), NONE);
-        assert!(old.regressions(&ten(8), 500, 0).is_empty());
-        assert!(old.regressions(&ten(10), 500, 0).is_empty());
-        assert!(old.regressions(&ten(7), 500, 0).is_empty(), "one of ten may be luck");
-        let found = old.regressions(&ten(2), 500, 0);
+        assert!(old.changes(&ten(8), 500, 0).is_empty());
+        let all_worse = |right: usize| old.changes(&ten(right), 500, 0).iter().all(|one| one.worse);
+        assert!(!all_worse(10));
+        assert!(!all_worse(7), "one of ten may be luck");
+        let found = old.changes(&ten(2), 500, 0);
         assert_eq!(found.len(), 4, "both figures, on the dataset and on the mean");
+        assert!(all_worse(2));
         assert!((found[0].change.value + 0.6).abs() < 1e-12);
         assert!(found[0].to_string().starts_with("evidence on set0: AC@1 changed by -0.600 ("));
     }

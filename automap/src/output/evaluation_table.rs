@@ -10,12 +10,15 @@ use crate::evaluate::{
 };
 
 /// The tables of a report: methods by dataset and on the mean, what the first gains on the others, its failures by
-/// fault, and what its confidence is worth.
+/// fault, the metric at fault, and what its confidence is worth.
 pub fn render(report: &Report) -> String {
-    let mut text = format!("{}\n", methods(report));
+    let mut text = methods(report);
     if !report.gains.is_empty() {
         let first = report.contenders.first().map_or("", |contender| contender.name.as_str());
-        text += &format!("\nWhat {first} gains, incident by incident (95 % interval)\n{}\n", gains(report));
+        text += &format!(
+            "\nWhat {first} gains, incident by incident (95 % interval; * where it does not hold zero)\n{}\n",
+            gains(report)
+        );
     }
     if let Some(learning) = &report.learning {
         text += &format!(
@@ -33,52 +36,107 @@ pub fn render(report: &Report) -> String {
     }
     if !report.confidence.is_empty() {
         text += &format!("\nWhat confidence is worth\n{}\n", confidence(report));
+        text += &format!("\nIs the stated confidence true?\n{}\n", calibration(report));
+    }
+    match report.changes.as_deref() {
+        None => {}
+        Some([]) => text += "\nNo score moved since those that it was compared with.\n",
+        Some(changes) => {
+            text += "\nWhat moved since the scores that it was compared with (95 % interval)\n";
+            text.extend(changes.iter().map(|change| format!("{change}\n")));
+        }
     }
     text
 }
 
-fn methods(report: &Report) -> Table {
-    let mut table = table(
-        &["dataset", "incidents", "method"],
-        &["AC@1", "AC@3", "AC@5", "Avg@5", "95 % interval", "s/incident", "peak MiB", "refused", "abstained"],
-    );
+fn methods(report: &Report) -> String {
+    let mut text = String::new();
     for dataset in &report.datasets {
+        let mut table = table(
+            &["method"],
+            &[
+                "AC@1",
+                "AC@3",
+                "AC@5",
+                "Avg@5",
+                "95 % interval",
+                "s each",
+                "peak MiB",
+                "refused",
+                "abstained",
+                "nothing departed",
+            ],
+        );
         for method in &dataset.methods {
-            let mut row = vec![dataset.name.clone(), dataset.incidents.to_string(), method.method.clone()];
+            let mut row = vec![indented(&method.method)];
             row.extend(figures(&method.figures));
             row.extend([
                 format!("{:.3}", method.seconds_per_incident),
                 method.peak_memory_bytes.map_or("-".into(), |bytes| (bytes >> 20).to_string()),
                 method.refused.to_string(),
                 method.abstained.to_string(),
+                method.nothing_departed.to_string(),
             ]);
             table.add_row(row);
         }
-    }
-    let mut add_means = |name: &str, incidents: usize, means: &[MeanReport]| {
-        for mean in means {
-            let mut row = vec![name.to_owned(), incidents.to_string(), mean.method.clone()];
-            row.extend(figures(&mean.figures));
-            table.add_row(row);
+        text += &format!("{}, {} incidents", dataset.name, dataset.incidents);
+        if let Some(known) = &dataset.knowable {
+            text += &format!(
+                "; in {} no series of a root cause left its normal range, in {} no method found it",
+                known.unknowable, known.found_by_nobody
+            );
         }
-    };
-    add_means("mean", report.incident_count(), &report.mean);
-    let kept = report.datasets.iter().filter(|dataset| !report.settings.exclude.contains(&dataset.name));
-    let without = format!("mean without {}", report.settings.exclude.join(", "));
-    add_means(&without, kept.map(|dataset| dataset.incidents).sum(), &report.mean_without);
+        text += &format!("\n{table}\n\n");
+    }
+    text += &format!(
+        "Mean over {} datasets, {} incidents\n{}\n",
+        report.datasets.len(),
+        report.incident_count(),
+        means(&report.mean)
+    );
+    if !report.mean_without.is_empty() {
+        let without = report.settings.exclude.join(", ");
+        text += &format!("\nMean without {without}\n{}\n", means(&report.mean_without));
+    }
+    text
+}
+
+fn means(means: &[MeanReport]) -> Table {
+    let mut table = table(&["method"], &["AC@1", "AC@3", "AC@5", "Avg@5", "95 % interval"]);
+    for mean in means {
+        let mut row = vec![indented(&mean.method)];
+        row.extend(figures(&mean.figures));
+        table.add_row(row);
+    }
     table
 }
 
+/// A variant stands below the method that it varies.
+fn indented(name: &str) -> String {
+    name.split_once(", ").map_or_else(|| name.to_owned(), |(_, variant)| format!("  {variant}"))
+}
+
 fn gains(report: &Report) -> Table {
-    let mut table = table(&["over", "on"], &["AC@1", "95 % interval", "Avg@5", "95 % interval"]);
+    let datasets = report.datasets.len();
+    let named = report.gains.first().map_or(&[][..], |gain| &gain.on);
+    let (of_datasets, of_means) = named.split_at(datasets.min(named.len()));
+    let mut columns: Vec<String> = Vec::new();
+    for mean in of_means {
+        columns.extend([format!("{}, AC@1", mean.dataset), format!("{}, Avg@5", mean.dataset)]);
+    }
+    columns.extend(of_datasets.iter().map(|one| format!("{}, Avg@5", one.dataset)));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = table(&["over"], &columns);
     for gain in &report.gains {
-        for on in &gain.on {
-            let mut row = vec![gain.over.clone(), on.dataset.clone()];
-            for estimate in [on.ac1, on.avg5] {
-                row.extend([format!("{:+.3}", estimate.value), interval(&estimate)]);
-            }
-            table.add_row(row);
+        let mut row = vec![indented(&gain.over)];
+        for mean in gain.on.iter().skip(datasets) {
+            row.extend(
+                [mean.ac1, mean.avg5]
+                    .map(|estimate| format!("{} ({})", difference(&estimate), interval(&estimate))),
+            );
         }
+        row.extend(gain.on.iter().take(datasets).map(|one| difference(&one.avg5)));
+        table.add_row(row);
     }
     table
 }
@@ -128,8 +186,8 @@ fn faults(report: &Report) -> Table {
                 method.method.clone(),
                 fault.incidents.to_string(),
                 fault.unknowable.map_or("-".into(), |count| count.to_string()),
-                format!("{:.3}", method.ac1.value),
-                format!("{:.3}", method.avg5.value),
+                format!("{:.3} ({})", method.ac1.value, interval(&method.ac1)),
+                format!("{:.3} ({})", method.avg5.value, interval(&method.avg5)),
             ]);
         }
     }
@@ -177,6 +235,40 @@ fn confidence(report: &Report) -> Table {
     table
 }
 
+/// Of each method over all incidents together: a dataset alone has too few answers.
+fn calibration(report: &Report) -> Table {
+    let mut table =
+        table(&["method", "answers"], &["incidents", "confidence stated", "right", "95 % interval"]);
+    let rows = report.confidence.iter().filter(|row| row.dataset == "all" && !row.method.contains(", "));
+    for row in rows {
+        for (index, group) in row.calibration.iter().enumerate() {
+            let place = match index {
+                0 => "least sure".into(),
+                _ if index + 1 == row.calibration.len() => "surest".into(),
+                _ => format!("group {}", index + 1),
+            };
+            let [low, high] = group.interval;
+            table.add_row([
+                row.method.clone(),
+                place,
+                group.incidents.to_string(),
+                format!("{:.3}", group.confidence),
+                format!("{:.3}", group.right),
+                format!("{low:.3} to {high:.3}"),
+            ]);
+        }
+        table.add_row([
+            row.method.clone(),
+            "mean distance".into(),
+            row.incidents.to_string(),
+            String::new(),
+            format!("{:.3}", row.calibration_error),
+            String::new(),
+        ]);
+    }
+    table
+}
+
 fn table(words: &[&str], numbers: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
@@ -196,6 +288,13 @@ fn figures(figures: &Figures) -> Vec<String> {
 
 fn interval(estimate: &Estimate) -> String {
     format!("{:.3} to {:.3}", estimate.low, estimate.high)
+}
+
+fn difference(estimate: &Estimate) -> String {
+    let sure = estimate.low > 0.0 || estimate.high < 0.0;
+    // Adding zero makes minus zero the same zero.
+    let value = (estimate.value * 1000.0).round() / 1000.0 + 0.0;
+    format!("{value:+.3}{}", if sure { "*" } else { "" })
 }
 
 fn optional(value: Option<f64>) -> String {

@@ -1,10 +1,12 @@
-//! The baseline `baro`: the largest distance from the normal median, in interquartile ranges.
+//! The baseline `baro`: the largest rise above the normal median, in interquartile ranges.
 //!
-//! Per series max over incident rows of |x − median(normal)| / IQR(normal), and a service scores the largest of its
+//! Per series max over incident rows of (x − median(normal)) / IQR(normal), and a service scores the largest of its
 //! series: the robust scorer of Pham, Ha and Zhang, *BARO: Robust Root Cause Analysis for Microservices via
-//! Multivariate Bayesian Online Change Point Detection*, FSE 2024, section 3.3. Its change point detection is left
-//! out: here the alert's time is given. A series without an interquartile range counts as having one of 1, as the
-//! scaler that the authors use does; that choice decides wherever half of the normal samples are equal.
+//! Multivariate Bayesian Online Change Point Detection*, FSE 2024, section 3.3, as the authors' code computes it: a
+//! fall below the median counts for nothing. Its change point detection is left out: here the alert's time is given. A
+//! series without an interquartile range counts as having one of 1, as the scaler that the authors use does; that
+//! choice decides wherever half of the normal samples are equal. Missing samples are left out; the authors fill them
+//! with the sample before.
 
 use automap_proto::{frame::MetricFrame, incident::WindowRows, metric::MetricKind, ranking::Direction};
 
@@ -31,12 +33,9 @@ fn departure(windows: &SeriesWindows) -> Departure {
     let centre = median(normal);
     let range = percentile(normal, 0.75) - percentile(normal, 0.25);
     let scale = if range > 0.0 { range } else { 1.0 };
-    // The values are sorted: the furthest is the first or the last.
+    // The values are sorted.
     let above = windows.incident().last().map_or(0.0, |highest| highest - centre);
-    let below = windows.incident().first().map_or(0.0, |lowest| centre - lowest);
-    let (distance, direction) =
-        if above >= below { (above, Direction::Up) } else { (below, Direction::Down) };
-    Departure { spreads: distance.max(0.0) / scale, direction }
+    Departure { spreads: above.max(0.0) / scale, direction: Direction::Up }
 }
 
 #[cfg(test)]
@@ -51,17 +50,17 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_distance_in_interquartile_ranges_is_the_score() {
-        // Normal 1 2 3 4 100: median 3, quartiles 2 and 4. Incident 4 and -7: 10/2 down. The outlier changes nothing.
+    fn the_largest_rise_in_interquartile_ranges_is_the_score() {
+        // Normal 1 2 3 4 100: median 3, quartiles 2 and 4. Incident 4 and -70: 1/2 up. The outlier changes nothing.
         let frame = frame_of(&[TestSeries {
             service: "a",
             metric: MetricKind::Cpu,
             name: "cpu",
-            samples: array![1.0, 3.0, 2.0, 100.0, 4.0, 4.0, -7.0],
+            samples: array![1.0, 3.0, 2.0, 100.0, 4.0, 4.0, -70.0],
         }]);
         let found = baro(&frame, &rows());
-        assert!((found[0].total - 5.0).abs() < 1e-12);
-        assert_eq!(found[0].evidence[0].direction, Direction::Down);
+        assert!((found[0].total - 0.5).abs() < 1e-12);
+        assert_eq!(found[0].evidence[0].direction, Direction::Up);
     }
 
     #[test]
@@ -70,8 +69,8 @@ mod tests {
             service: "a",
             metric: MetricKind::Availability,
             name: "availability",
-            samples: array![1.0, 1.0, 1.0, 1.0, 0.0, 0.25, 1.0],
+            samples: array![0.0, 0.0, 0.0, 0.0, 1.0, 0.25, 0.0],
         }]);
-        assert!((baro(&frame, &rows())[0].total - 0.75).abs() < 1e-12);
+        assert!((baro(&frame, &rows())[0].total - 0.25).abs() < 1e-12);
     }
 }

@@ -6,7 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`n_sigma`] | the largest distance from the normal mean in standard deviations |
-//! | [`baro`] | the same in interquartile ranges from the median |
+//! | [`baro`] | the largest rise above the normal median in interquartile ranges |
 //! | [`epsilon_diagnosis`] | a two-sample test of every series, by energy distance |
 //! | [`monitor_rank`] | a walk over the call graph towards correlation with the front end |
 //! | [`cloud_ranger`] | a walk of second order over the impact graph of latency |

@@ -32,6 +32,7 @@ pub fn curves(x: &str, y: &str, lines: &[Curve], chance: &[f64]) -> anyhow::Resu
     let legend = LEGEND_ROW * lines.len() as u32 + 10;
     drawn(WIDTH, HEIGHT + legend, |surface| {
         let mut chart = ChartBuilder::on(surface)
+            .margin_left(4)
             .margin_right(14)
             .margin_top(legend.cast_signed())
             .x_label_area_size(44)

@@ -11,9 +11,10 @@ use plotters::{
 use super::{drawn, failed, palette};
 use crate::evaluate::bootstrap::Estimate;
 
-const WIDTH: i32 = 760;
+const PLOT: i32 = 320;
 const ROW_HEIGHT: u32 = 26;
-const LABELS: i32 = 300;
+/// Room for one character of a label.
+const CHARACTER: i32 = 8;
 const VALUES: i32 = 150;
 const AXIS: u32 = 44;
 
@@ -35,9 +36,12 @@ pub struct IntervalRow {
 /// The chart cannot be drawn.
 pub fn intervals(name: &str, rows: &[IntervalRow], from: f64, to: f64) -> anyhow::Result<String> {
     let count = rows.len() as f64;
-    drawn(WIDTH.cast_unsigned(), ROW_HEIGHT * rows.len() as u32 + AXIS + 8, |surface| {
+    let longest = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
+    let labels = CHARACTER * i32::try_from(longest).unwrap_or(0) + 24;
+    let width = labels + PLOT + VALUES;
+    drawn(width.cast_unsigned(), ROW_HEIGHT * rows.len() as u32 + AXIS + 8, |surface| {
         let mut chart = ChartBuilder::on(surface)
-            .margin_left(LABELS)
+            .margin_left(labels)
             .margin_right(VALUES)
             .margin_top(8)
             .x_label_area_size(AXIS)
@@ -49,7 +53,8 @@ pub fn intervals(name: &str, rows: &[IntervalRow], from: f64, to: f64) -> anyhow
             .disable_y_axis()
             .x_labels(6)
             .x_max_light_lines(0)
-            .x_label_formatter(&|value| format!("{value:.1}"))
+            // Adding zero makes minus zero the same zero.
+            .x_label_formatter(&|value| format!("{:.1}", (value * 10.0).round() / 10.0 + 0.0))
             .x_desc(name)
             .axis_style(palette::GRID)
             .bold_line_style(palette::GRID)
@@ -73,14 +78,20 @@ pub fn intervals(name: &str, rows: &[IntervalRow], from: f64, to: f64) -> anyhow
                 let font = ("sans-serif", 14).into_text_style(surface).color(&color);
                 font.pos(Pos::new(horizontal, VPos::Center))
             };
-            let label = Text::new(row.label.as_str(), (LABELS - 12, y), style(HPos::Right));
+            let label = Text::new(row.label.as_str(), (labels - 12, y), style(HPos::Right));
             surface.draw(&label).map_err(failed)?;
-            let values = format!("{value:.2} ({low:.2} to {high:.2})");
-            let place = (WIDTH - VALUES + 12, y);
+            let [value, low, high] = [value, low, high].map(two_digits);
+            let values = format!("{value} ({low} to {high})");
+            let place = (width - VALUES + 12, y);
             surface.draw(&Text::new(values, place, style(HPos::Left))).map_err(failed)?;
         }
         Ok(())
     })
+}
+
+/// Adding zero makes minus zero the same zero.
+fn two_digits(value: f64) -> String {
+    format!("{:.2}", (value * 100.0).round() / 100.0 + 0.0)
 }
 
 #[cfg(test)]

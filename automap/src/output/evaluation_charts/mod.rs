@@ -3,12 +3,16 @@
 //! The drawings carry the colours of [`palette`] as plain attributes. A page that shows them may replace each colour by
 //! its own, which is how they follow light and dark.
 
+mod bars;
 mod curves;
 mod intervals;
 pub mod palette;
+mod reliability;
 
+pub use bars::{BarRow, bars};
 pub use curves::{Curve, curves};
 pub use intervals::{IntervalRow, intervals};
+pub use reliability::reliability;
 
 use anyhow::anyhow;
 use plotters::{

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     evaluate::{confidence_curves::CurvePoint, confidence_report::ConfidenceReport, report::Report},
-    output::evaluation_charts::{Curve, curves},
+    output::evaluation_charts::{Curve, curves, reliability},
 };
 
 pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
@@ -21,6 +21,7 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
     };
     let of_first: Vec<&ConfidenceReport> =
         rows.iter().copied().filter(|row| row.method == first.method).collect();
+    let several = rows.len() > of_first.len();
     let lines = |x: fn(&CurvePoint) -> f64, y: fn(&CurvePoint) -> f64| -> Vec<Curve> {
         of_first
             .iter()
@@ -52,19 +53,19 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
                 b { (plain(first.ac1_of_confident_half)) } "."
             }
             div.pair {
-                (chart(&risk, "Risk by coverage, from the most confident answers to all. Dashed: what confidence that says nothing would give. Lower is better."))
-                (chart(&precision, "Precision by recall, from the most confident answers to all. Higher is better."))
+                (chart("risk-coverage", &risk, "Risk by coverage, from the most confident answers to all. Dashed: what confidence that says nothing would give. Lower is better."))
+                (chart("precision-recall", &precision, "Precision by recall, from the most confident answers to all. Higher is better."))
             }
             div.wide { table {
                 thead { tr {
-                    th { "method" } th { "dataset" } th.number { "incidents" } th.number { "AC@1" }
-                    th.number { "of the confident half" } th.number { "right surer than wrong" } th.number { "risk area" }
-                    th.number { "names a root cause" } th.number { "AC@1 of those" } th.number { "AC@1 where it abstains" }
+                    @if several { th { "method" } } th { "dataset" } th.number { "incidents" } th.number { "AC@1" }
+                    th.number { "confident half" } th.number { "right surer than wrong" } th.number { "risk area" }
+                    th.number { "names one" } th.number { "AC@1 of those" } th.number { "of the others" }
                 } }
                 tbody {
                     @for row in &rows {
                         tr {
-                            td { (row.method) } td { (row.dataset) } td.number { (row.incidents) } td.number { (plain(row.ac1)) }
+                            @if several { td { (row.method) } } td { (row.dataset) } td.number { (row.incidents) } td.number { (plain(row.ac1)) }
                             td.number { (plain(row.ac1_of_confident_half)) } td.number { (optional(row.discrimination)) }
                             td.number { (plain(row.risk_area)) } td.number { (plain(row.named)) }
                             td.number { (optional(row.ac1_when_named)) } td.number { (optional(row.ac1_when_abstained)) }
@@ -72,19 +73,26 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
                     }
                 }
             } }
-            p.small { "Right surer than wrong: chance that a right answer is more confident than a wrong one; 0.50 is chance." }
+            p.small { "Confident half: AC@1 of the most confident half. Right surer than wrong: chance that a right answer is more confident than a wrong one; 0.50 is chance. Names one: share of the answers that name a root cause, and AC@1 of those and of those that abstain." }
             h3 { "Is the stated confidence true?" }
-            div.wide { table {
-                thead { tr { th { "answers of " (first.method) ", least sure first" } th.number { "incidents" } th.number { "confidence stated" } th.number { "right" } } }
-                tbody {
-                    @for (index, group) in first.calibration.iter().enumerate() {
-                        tr {
-                            td { "group " (index + 1) } td.number { (group.incidents) }
-                            td.number { (plain(group.confidence)) } td.number { (plain(group.right)) }
+            p {
+                "Answers of similar confidence together: on the dashed line, as many are right as were said to be. Below it the answers are too sure, above it "
+                "not sure enough. The mean distance from the line is " (plain(first.calibration_error)) "."
+            }
+            div.pair {
+                (chart("reliability", &reliability(&first.calibration)?, &format!("Confidence stated by {} and share of right answers, with 95 % intervals.", first.method)))
+                div.wide { table {
+                    thead { tr { th { "answers, least sure first" } th.number { "incidents" } th.number { "confidence stated" } th.number { "right" } } }
+                    tbody {
+                        @for (index, group) in first.calibration.iter().enumerate() {
+                            tr {
+                                td { "group " (index + 1) } td.number { (group.incidents) } td.number { (plain(group.confidence)) }
+                                td.number { (plain(group.right)) span.interval { (plain(group.interval[0])) "–" (plain(group.interval[1])) } }
+                            }
                         }
                     }
-                }
-            } }
+                } }
+            }
         }
     })
 }

@@ -2,18 +2,26 @@
 
 use maud::{Markup, html};
 
-use super::numbers::{cell, count, optional, plain};
-use crate::evaluate::{
-    fault_report::FaultReport,
-    report::{AnswerReport, IncidentReport, Report},
+use super::{
+    chart,
+    numbers::{cell, count, optional, plain},
+};
+use crate::{
+    evaluate::{
+        fault_report::FaultReport,
+        report::{AnswerReport, DatasetReport, IncidentReport, Report},
+    },
+    output::evaluation_charts::{BarRow, IntervalRow, bars, intervals, palette},
 };
 
+/// What finds nothing but by luck.
+const CHANCE: &str = "random";
 /// Most incidents that are listed.
 const MAX_LISTED: usize = 12;
 
-pub(super) fn section(report: &Report) -> Markup {
+pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
     let Some(first) = report.contenders.first() else {
-        return html! {};
+        return Ok(html! {});
     };
     let answers: Vec<(&IncidentReport, &AnswerReport)> = report
         .incidents
@@ -30,7 +38,9 @@ pub(super) fn section(report: &Report) -> Markup {
         let worth = |fault: &FaultReport| fault.methods.first().map_or(0.0, |method| method.ac1.value);
         worth(left).total_cmp(&worth(right)).then_with(|| left.dataset.cmp(&right.dataset))
     });
-    html! {
+    let fault_rows: Vec<IntervalRow> = faults.iter().filter_map(|fault| fault_interval(fault)).collect();
+    let by_fault = intervals("AC@1", &fault_rows, 0.0, 1.0)?;
+    Ok(html! {
         section {
             h2 { "Where it fails" }
             p {
@@ -40,7 +50,9 @@ pub(super) fn section(report: &Report) -> Markup {
                     "In " (missed_though_seen) " of those " (missed) " it had left its normal range visibly."
                 }
             }
+            (chart("outcomes", &outcomes(report, &answers)?, &format!("What became of the incidents of each dataset, in the answers of {}.", first.name)))
             h3 { "By what was done to the root cause, worst first" }
+            (chart("faults", &by_fault, "AC@1 by dataset and fault, with 95 % intervals; blue where at least half of the first answers are right."))
             div.wide { table {
                 thead { tr {
                     th { "dataset" } th { "fault" } th.number { "incidents" } th.number { "nobody could know" }
@@ -51,21 +63,62 @@ pub(super) fn section(report: &Report) -> Markup {
             (confidently_wrong(&answers))
             (refused(report))
         }
-    }
+    })
+}
+
+fn fault_interval(fault: &FaultReport) -> Option<IntervalRow> {
+    let estimate = fault.methods.first()?.ac1;
+    Some(IntervalRow {
+        label: format!("{}, {} ({})", fault.dataset, fault.fault_type.replace('_', " "), fault.incidents),
+        estimate,
+        accent: estimate.value >= 0.5,
+    })
+}
+
+/// Shares of every dataset's incidents by what became of them; ties count with their shares.
+fn outcomes(report: &Report, answers: &[(&IncidentReport, &AnswerReport)]) -> anyhow::Result<String> {
+    let row = |dataset: &DatasetReport| {
+        let mut parts = [0.0; 4];
+        for (incident, answer) in answers {
+            if incident.id.split_once('/').is_none_or(|(name, _)| name != dataset.name) {
+                continue;
+            }
+            let [first, .., five] = answer.precision;
+            parts[0] += first;
+            parts[1] += five - first;
+            parts[if incident.unknowable == Some(true) { 3 } else { 2 }] += 1.0 - five;
+        }
+        let all = parts.iter().sum::<f64>().max(1.0);
+        BarRow {
+            label: format!("{} ({})", dataset.name, dataset.incidents),
+            parts: parts.map(|part| part / all).to_vec(),
+            text: parts.map(|part| format!("{part:.0}")).join(" · "),
+        }
+    };
+    let rows: Vec<BarRow> = report.datasets.iter().map(row).collect();
+    let legend = [
+        ("root cause ranked first", palette::ACCENT),
+        ("among the first five", palette::OTHERS[1]),
+        ("missed", palette::OTHERS[3]),
+        ("missed, and nobody could have known: no series of it left its normal range", palette::MUTED),
+    ];
+    bars("share of incidents", &legend, &rows, 1.0)
 }
 
 fn fault_row(fault: &FaultReport) -> Markup {
-    let best =
-        fault.methods.iter().skip(1).filter(|method| !method.method.contains(", ")).max_by(|left, right| {
+    let others = fault.methods.iter().skip(1);
+    let best = others
+        .filter(|method| method.ac1.value > 0.0 && !method.method.contains(", ") && method.method != CHANCE)
+        .max_by(|left, right| {
             // Of equals the first.
             left.ac1.value.total_cmp(&right.ac1.value).then(std::cmp::Ordering::Greater)
         });
     html! {
         tr {
-            td { (fault.dataset) } td { (fault.fault_type) } td.number { (fault.incidents) }
+            td { (fault.dataset) } td { (fault.fault_type.replace('_', " ")) } td.number { (fault.incidents) }
             td.number { (fault.unknowable.map_or("–".into(), |number| number.to_string())) }
             @if let Some(method) = fault.methods.first() { (cell(&method.ac1)) (cell(&method.avg5)) }
-            td { @if let Some(method) = best { (method.method) " " (plain(method.ac1.value)) } @else { "–" } }
+            td { @if let Some(method) = best { (method.method) " " (plain(method.ac1.value)) } @else { "none finds any" } }
         }
     }
 }
@@ -73,7 +126,9 @@ fn fault_row(fault: &FaultReport) -> Markup {
 fn confidently_wrong(answers: &[(&IncidentReport, &AnswerReport)]) -> Markup {
     let mut wrong: Vec<&(&IncidentReport, &AnswerReport)> = answers
         .iter()
-        .filter(|(_, answer)| answer.precision[0] == 0.0 && answer.confidence.is_some() && !answer.abstained)
+        .filter(|(_, answer)| {
+            answer.precision[0] == 0.0 && answer.confidence.is_some() && answer.abstention.is_none()
+        })
         .collect();
     wrong.sort_by(|left, right| {
         right.1.confidence.unwrap_or(0.0).total_cmp(&left.1.confidence.unwrap_or(0.0))

@@ -1,5 +1,6 @@
 //! Every incident, so that each figure can be checked.
 
+use automap_proto::assessment::Abstention;
 use maud::{Markup, html};
 
 use super::numbers::{optional, plain};
@@ -29,7 +30,11 @@ pub(super) fn section(report: &Report) -> Markup {
                                 td.number { (optional(answer.confidence)) }
                                 td {
                                     @if answer.refused.is_some() { "refused " }
-                                    @if answer.abstained { "abstained " }
+                                    @match answer.abstention {
+                                        Some(Abstention::NothingDeparted) => { "abstained: nothing departed " }
+                                        Some(Abstention::NotUnusual) => { "abstained " }
+                                        None => {}
+                                    }
                                     @if incident.unknowable == Some(true) { "not knowable" }
                                 }
                             }

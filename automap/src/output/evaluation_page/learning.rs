@@ -77,7 +77,8 @@ fn mean_chart(learning: &LearningReport, method: &str) -> anyhow::Result<Option<
     ];
     let svg = curves("share of incidents seen", "accuracy so far, mean over datasets", &lines, &[])?;
     let caption = format!("{method}: accuracy over all incidents so far, as more of them were confirmed.");
-    Ok(Some(chart(&svg, &caption)))
+    let id = format!("learning-{}", method.replace(", ", "-"));
+    Ok(Some(chart(&id, &svg, &caption)))
 }
 
 fn rounds_table(learning: &LearningReport) -> Markup {

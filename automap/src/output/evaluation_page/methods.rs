@@ -10,7 +10,7 @@ use crate::{
     evaluate::{
         bootstrap::Estimate,
         figure::Figure,
-        report::{Figures, GainReport, MeanReport, Report},
+        report::{Figures, Gain, GainReport, MeanReport, Report},
     },
     output::evaluation_charts::{IntervalRow, intervals},
 };
@@ -37,17 +37,17 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
         section {
             h2 { "Methods compared" }
             @for (figure, svg) in Figure::HEADLINES.iter().zip(&charts) {
-                (chart(svg, &format!("{}, mean over {}, with 95 % intervals. Right is better.",
+                (chart(figure_id(*figure), svg, &format!("{}, mean over {}, with 95 % intervals. Right is better.",
                     figure.label(), count(report.datasets.len(), "dataset"))))
             }
             div.wide { table {
                 thead { tr {
                     th { "method" } @for figure in Figure::ALL { th.number { (figure.label()) } }
-                    th.number { "s each" } th.number { "peak MiB" } th.number { "refused" } th.number { "abstained" }
+                    th.number { "refused" } th.number { "abstained" } th.number { "nothing departed" }
                 } }
                 @for dataset in &report.datasets {
                     tbody {
-                        tr { th.group colspan="9" { (dataset.name) ", " (count(dataset.incidents, "incident"))
+                        tr { th.group colspan="8" { (dataset.name) ", " (count(dataset.incidents, "incident"))
                             @if let Some(known) = &dataset.knowable {
                                 span.small { "; in " (known.unknowable) " no series of the root cause left its normal range, in " (known.found_by_nobody) " no method had it among its first five" }
                             }
@@ -55,9 +55,7 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
                         @for method in dataset.methods.iter().filter(|one| !is_variant(report, &one.method)) {
                             tr {
                                 td { (method.method) } (figures(&method.figures))
-                                td.number { (format!("{:.3}", method.seconds_per_incident)) }
-                                td.number { (method.peak_memory_bytes.map_or("–".into(), |bytes| (bytes >> 20).to_string())) }
-                                td.number { (method.refused) } td.number { (method.abstained) }
+                                td.number { (method.refused) } td.number { (method.abstained) } td.number { (method.nothing_departed) }
                             }
                         }
                     }
@@ -69,16 +67,24 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
                     (mean_rows(&format!("mean without {}", report.settings.exclude.join(", ")), &kept))
                 }
             } }
-            p.small { "Seconds and memory are of the whole product, four services and client in one process, with its incidents run side by side." }
         }
     })
+}
+
+const fn figure_id(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Ac1 => "methods-ac1",
+        Figure::Ac3 => "methods-ac3",
+        Figure::Ac5 => "methods-ac5",
+        Figure::Avg5 => "methods-avg5",
+    }
 }
 
 fn mean_rows(name: &str, means: &[&MeanReport]) -> Markup {
     html! {
         tbody {
-            tr { th.group colspan="9" { (name) } }
-            @for mean in means { tr { td { (mean.method) } (figures(&mean.figures)) td colspan="4" {} } }
+            tr { th.group colspan="8" { (name) } }
+            @for mean in means { tr { td { (mean.method) } (figures(&mean.figures)) td colspan="3" {} } }
         }
     }
 }
@@ -100,13 +106,13 @@ pub(super) fn gains(report: &Report) -> anyhow::Result<Markup> {
                 "What " b { (first.name) } " gains, incident by incident. An interval that holds zero shows no difference; numbers in "
                 "bold do show one."
             }
-            @if !others.is_empty() { (table(&others, "over", report, gain_chart(&others, "over")?)) }
+            @if !others.is_empty() { (table("gains", &others, "over", report, &gain_chart(&others, "over")?)) }
         }
         @if !variants.is_empty() {
             section {
                 h2 { "What each step is worth" }
                 p { "The method with one of its steps changed or left out. A positive gain means that the step helps." }
-                (table(&variants, "against", report, gain_chart(&variants, "against")?))
+                (table("ablations", &variants, "against", report, &gain_chart(&variants, "against")?))
             }
         }
     })
@@ -119,7 +125,11 @@ fn gain_chart(gains: &[&GainReport], word: &str) -> anyhow::Result<String> {
             let mean = gain.on.iter().find(|on| on.dataset == "mean")?;
             let sure = mean.avg5.low > 0.0 || mean.avg5.high < 0.0;
             let name = gain.over.split_once(", ").map_or(gain.over.as_str(), |(_, variant)| variant);
-            Some(IntervalRow { label: format!("{word} {name}"), estimate: mean.avg5, accent: sure })
+            Some(IntervalRow {
+                label: if word == "over" { format!("over {name}") } else { name.to_owned() },
+                estimate: mean.avg5,
+                accent: sure,
+            })
         })
         .collect();
     let bound =
@@ -128,21 +138,23 @@ fn gain_chart(gains: &[&GainReport], word: &str) -> anyhow::Result<String> {
     intervals("gain in Avg@5", &rows, -widest, widest)
 }
 
-fn table(gains: &[&GainReport], word: &str, report: &Report, svg: String) -> Markup {
+fn table(id: &str, gains: &[&GainReport], word: &str, report: &Report, svg: &str) -> Markup {
+    let datasets = report.datasets.len();
+    let (of_datasets, means) = gains.first().map_or((&[][..], &[][..]), |gain| by_kind(gain, datasets));
     html! {
-        (chart(&svg, "Gain in Avg@5, mean over datasets, with the 95 % interval of the paired difference; blue where it does not hold zero."))
+        (chart(id, svg, "Gain in Avg@5, mean over datasets, with the 95 % interval of the paired difference; blue where it does not hold zero."))
         div.wide { table.stacked {
             thead { tr {
                 th { (word) }
-                @for on in gains.first().into_iter().flat_map(|gain| &gain.on) {
-                    th.number { (on.dataset) ", AC@1" } th.number { (on.dataset) ", Avg@5" }
-                }
+                @for mean in means { th.number { (mean.dataset) ", AC@1" } th.number { (mean.dataset) ", Avg@5" } }
+                @for one in of_datasets { th.number { (one.dataset) ", Avg@5" } }
             } }
             tbody {
                 @for gain in gains {
                     tr {
-                        td { (gain.over) }
-                        @for on in &gain.on { (difference(&on.ac1)) (difference(&on.avg5)) }
+                        td { (gain.over.split_once(", ").map_or(gain.over.as_str(), |(_, variant)| variant)) }
+                        @for mean in by_kind(gain, datasets).1 { (difference(&mean.ac1)) (difference(&mean.avg5)) }
+                        @for one in by_kind(gain, datasets).0 { (difference(&one.avg5)) }
                     }
                 }
             }
@@ -151,4 +163,9 @@ fn table(gains: &[&GainReport], word: &str, report: &Report, svg: String) -> Mar
             p.small { "Many variants were compared; the best of them looks better than it is." }
         }
     }
+}
+
+/// The gains on datasets, and those on means.
+fn by_kind(gain: &GainReport, datasets: usize) -> (&[Gain], &[Gain]) {
+    gain.on.split_at(datasets.min(gain.on.len()))
 }

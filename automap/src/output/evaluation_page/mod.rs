@@ -5,6 +5,7 @@
 
 mod confidence;
 mod confusion;
+mod cost;
 mod failures;
 mod incidents;
 mod learning;
@@ -44,12 +45,13 @@ pub fn render(report: &Report) -> anyhow::Result<String> {
             body {
                 main {
                     (heading(report))
-                    (failures::section(report))
+                    (failures::section(report)?)
                     (methods::section(report)?)
                     (methods::gains(report)?)
+                    (cost::section(report)?)
                     (learning::section(report)?)
                     (confidence::section(report)?)
-                    (metrics::section(report))
+                    (metrics::section(report)?)
                     (confusion::section(report))
                     (incidents::section(report))
                     (how(report))
@@ -63,6 +65,7 @@ pub fn render(report: &Report) -> anyhow::Result<String> {
 fn heading(report: &Report) -> Markup {
     let settings = &report.settings;
     let first = report.contenders.first().map_or("", |contender| contender.name.as_str());
+    let variants = report.contenders.iter().filter(|one| is_variant(report, &one.name)).count();
     let mean = report.mean.first().map(|mean| &mean.figures);
     let over_all = |part: fn(&Knowable) -> usize| -> Option<usize> {
         report.datasets.iter().map(|dataset| dataset.knowable.as_ref().map(part)).sum()
@@ -75,8 +78,9 @@ fn heading(report: &Report) -> Markup {
                 "AutoMAP " (report.automap_version) " diagnosed " (count(report.incident_count(), "recorded incident")) " of "
                 (count(report.datasets.len(), "dataset")) " whose root cause is known, without any history"
                 @if report.learning.is_some() { " unless they learned" }
-                ", with "
-                (count(report.contenders.len(), "method")) ". Figures are of " b { (first) } " unless they say otherwise."
+                ", with " (count(report.contenders.len() - variants, "method"))
+                @if variants > 0 { " and " (count(variants, "variant")) }
+                ". Figures are of " b { (first) } " unless they say otherwise."
             }
             @if settings.delay != 0.0 || settings.normal_window.is_some() {
                 p.note {
@@ -134,7 +138,7 @@ fn how(report: &Report) -> Markup {
                 dt { "Mean" } dd { "Over datasets, each counting the same, however many incidents it has." }
                 dt { "Intervals" } dd { "95 %, from " (settings.bootstrap) " resamples of the incidents within each dataset (percentile bootstrap, seed " (settings.seed) "). Gains are paired: both methods are measured on the same resamples. Intervals speak of the luck of the incidents; systems that are not here may differ by more." }
                 dt { "Refused" } dd { "No answer at all; counts as a miss." }
-                dt { "Abstained" } dd { "The answer says that it names no root cause. Its ranking is counted as it is, so that no method gains by silence." }
+                dt { "Abstained" } dd { "The answer says that it names no root cause. Its ranking is counted as it is, so that no method gains by silence. Nothing departed: the answer says that no service left its normal behaviour." }
                 dt { "Nobody could have known" } dd { "No series of any root cause left its normal range by " (plain(DEPARTED)) " spreads or more, by any scorer of single series that was run. By chance a series does so too, so this is a lower bound. An upper bound are the incidents whose root cause no method but chance had among its first five." }
                 dt { "Fair play" } dd { "No history, no confirmed root causes, no knowledge of names. Labels are read by the evaluation alone, after the answer. Only methods marked as learned are told the root causes of other incidents of the same dataset, never of the one they diagnose." }
             }
@@ -185,10 +189,10 @@ fn chart_colors() -> String {
     rules
 }
 
-/// A chart with what it says in words, for whoever cannot see it.
-fn chart(svg: &str, caption: &str) -> Markup {
+/// A chart with what it says in words, for whoever cannot see it. `id` tells it from the others of the page.
+fn chart(id: &str, svg: &str, caption: &str) -> Markup {
     html! {
-        figure.chart role="img" aria-label=(caption) {
+        figure.chart id=(id) role="img" aria-label=(caption) {
             (PreEscaped(svg))
             figcaption { (caption) }
         }
@@ -250,7 +254,28 @@ mod tests {
         ] {
             place(part);
         }
-        assert!(page.matches("<svg").count() >= 5, "{}", page.matches("<svg").count());
+        let charts: Vec<&str> = page
+            .split("<figure class=\"chart\" id=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert_eq!(
+            charts,
+            [
+                "outcomes",
+                "faults",
+                "methods-ac1",
+                "methods-avg5",
+                "gains",
+                "seconds",
+                "memory",
+                "risk-coverage",
+                "precision-recall",
+                "reliability",
+                "metric"
+            ]
+        );
+        assert_eq!(page.matches("<svg").count(), charts.len());
     }
 
     #[test]

@@ -6,12 +6,17 @@ use crate::evaluate::bootstrap::Estimate;
 
 /// Two digits: a third would be noise at these numbers of incidents.
 pub(super) fn plain(value: f64) -> String {
-    format!("{value:.2}")
+    format!("{:.2}", rounded(value))
 }
 
 /// With its sign.
 pub(super) fn signed(value: f64) -> String {
-    format!("{value:+.2}")
+    format!("{:+.2}", rounded(value))
+}
+
+/// Adding zero makes minus zero the same zero.
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0 + 0.0
 }
 
 /// A figure with its interval, in a cell.

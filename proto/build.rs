@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Chunks of samples are handed on without copying.
     tonic_prost_build::configure()
         .bytes(".automap.v1.FrameChunk")
+        .bytes(".automap.v1.TestEdgesRequest")
         .bytes(".automap.v1.CollectRecordingRequest")
         .bytes(".automap.v1.DiagnoseRecordingRequest")
         .compile_fds(descriptors)?;

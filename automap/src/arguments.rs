@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use automap_proto::{
+    budget::TestBudget,
+    load_removal::LoadRemoval,
     method::Method,
     metric::{METRIC_COUNT, MetricKind},
     settings::{Bins, CiTest},
@@ -12,7 +14,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    evaluate::learning::Learning, incidents::arguments::IncidentsCommand, named_value::NamedValue,
+    bench::{call_graph::CallGraphArgs, coordinator::CoordinatorArgs},
+    evaluate::learning::Learning,
+    incidents::arguments::IncidentsCommand,
+    named_value::NamedValue,
     store::arguments::StoreCommand,
 };
 
@@ -190,6 +195,10 @@ pub struct DiagnoseArgs {
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t)]
     pub output: AnswerFormat,
+    /// Tell of each edge of the behaviour graph the share of B bootstrap resamples in which it stands; as
+    /// --set automap.bootstrap=B.
+    #[arg(long, value_name = "B")]
+    pub bootstrap_edges: Option<u32>,
     /// Draw the behaviour graph with the walked paths; the name ends in .svg, .dot, or .html for a page with the answer.
     #[arg(long, value_name = "FILE")]
     pub graph: Option<PathBuf>,
@@ -343,6 +352,25 @@ pub struct GraphArgs {
     /// Largest number of services to condition on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub max_condition: usize,
+    /// The load that services share, removed before testing: off, front-end (what follows the front end's
+    /// throughput) or factor (what follows the leading common factor of the metric type).
+    #[arg(
+        long,
+        value_name = "LOAD",
+        default_value = "off",
+        value_parser = NamedValue::<LoadRemoval>::of(LoadRemoval::ALL.map(LoadRemoval::name))
+    )]
+    pub load_removal: LoadRemoval,
+    /// How much testing the graph may take: none, a number of tests such as 500M, or a time such as 30s. Pairs beyond it
+    /// keep their edges.
+    #[arg(long, value_name = "TESTS|TIME", default_value_t)]
+    pub budget: TestBudget,
+    /// Tell of each edge the share of B bootstrap resamples in which it stands; 0 for none, at most 1000.
+    #[arg(long, value_name = "B", default_value_t = 0)]
+    pub bootstrap_edges: u32,
+    /// Seeds the resamples.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
     /// Rows to build from.
     #[arg(long, value_enum, default_value_t)]
     pub window: GraphWindow,
@@ -368,6 +396,13 @@ Examples:
   automap bench graph --services 1000
   automap bench graph --services 300 --shared-load --output json")]
     Graph(BenchGraphArgs),
+    /// Compare the edges of behaviour graphs with known call graphs, with and without the load that services share.
+    #[command(after_help = "\
+Example:
+  automap bench call-graph recordings/ --max-condition 1")]
+    CallGraph(CallGraphArgs),
+    /// Let the coordinator that spreads tests over peers meet faults, in simulated clusters.
+    Coordinator(CoordinatorArgs),
     /// Fill a store with generated incidents, and measure opening it, finding similar ones, and memory.
     #[command(after_help = "\
 Examples:
@@ -433,9 +468,24 @@ pub struct BenchGraphArgs {
     /// Largest number of services to condition on.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub max_condition: usize,
+    /// The load that services share, removed before testing: off, front-end (what follows the throughput of the
+    /// first service) or factor (what follows the leading common factor of the metric type).
+    #[arg(
+        long,
+        value_name = "LOAD",
+        default_value = "off",
+        value_parser = NamedValue::<LoadRemoval>::of(LoadRemoval::ALL.map(LoadRemoval::name))
+    )]
+    pub load_removal: LoadRemoval,
+    /// How much testing a build may take: none, a number of tests such as 500M, or a time such as 30s.
+    #[arg(long, value_name = "TESTS|TIME", default_value_t)]
+    pub budget: TestBudget,
     /// Threads that build.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = parse_count)]
     pub threads: usize,
+    /// Also build with so many worker processes of one thread each.
+    #[arg(long, value_name = "W", default_value_t = 0)]
+    pub workers: usize,
     /// Seeds the load.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -32,10 +32,11 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
     }
     let trace = args.trace.as_deref().map(|path| OutputFile::prepare("--trace", path)).transpose()?;
     let request = IncidentRequest::new(&args.path, &args.incident)?;
+    let bootstrap = args.bootstrap_edges.map(|count| ("automap.bootstrap".to_owned(), count.to_string()));
     let settings = v1::DiagnosisSettings {
         method: args.method.to_wire().into(),
         seed: args.seed,
-        parameters: args.settings.iter().cloned().collect(),
+        parameters: args.settings.iter().cloned().chain(bootstrap).collect(),
         want_graph: args.graph.is_some(),
         record: !args.memory.no_record,
         want_walk: trace.is_some(),

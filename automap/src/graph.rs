@@ -46,12 +46,13 @@ const SELECTION: &str = "graph";
 /// The recording or a flag is wrong, there is too little data, or a service failed.
 pub async fn run(args: GraphArgs) -> Result<(), Failure> {
     let alpha = args.alpha.unwrap_or(args.ci_test.default_alpha());
-    let settings = GraphSettings::new(args.ci_test, alpha, args.max_condition, args.metrics.clone())?
-        .with_bins(args.bins);
     let request = IncidentRequest::new(&args.path, &args.incident)?;
+    let settings = GraphSettings::new(args.ci_test, alpha, args.max_condition, args.metrics.clone())?
+        .with_bins(args.bins)
+        .with_load_removal(args.load_removal, request.context().front_end())?;
     let scratch = tempfile::tempdir()?;
     let services = Embedded::start(scratch.path()).await?;
-    let built = build(services.addresses(), &request, &settings, args.window).await;
+    let built = build(services.addresses(), &request, &settings, &args).await;
     services.stop().await?;
     let (graph, tests) = built?;
     match args.output {
@@ -65,7 +66,7 @@ async fn build(
     addresses: &Addresses,
     request: &IncidentRequest,
     settings: &GraphSettings,
-    window: GraphWindow,
+    args: &GraphArgs,
 ) -> Result<(BehaviorGraph, u64), Failure> {
     let spinner = Spinner::new("reading metrics");
     let frame = collect(&addresses.collector, request).await?;
@@ -74,7 +75,7 @@ async fn build(
     if let Some(warning) = divided.warning() {
         stdout::warning(&warning);
     }
-    let rows = match window {
+    let rows = match args.window {
         GraphWindow::Incident => divided.incident,
         GraphWindow::Normal => divided.normal,
         GraphWindow::All => divided.all(),
@@ -84,7 +85,10 @@ async fn build(
         selections: vec![v1::RowSelection {
             name: SELECTION.into(),
             rows: ranges_to_wire(&row_ranges(&rows)),
+            resamples: args.bootstrap_edges,
         }],
+        seed: args.seed,
+        budget: args.budget.to_wire(),
         ..v1::GraphDescription::default()
     };
     let requests = graph_upload::requests(Arc::new(frame), description);
@@ -104,10 +108,14 @@ async fn build(
     }
     let built =
         assembler.finish()?.remove(SELECTION).context("the graph-builder answered without a graph")?;
+    for warning in &built.warnings {
+        stdout::warning(warning);
+    }
     Ok((built.graph, built.tests))
 }
 
-async fn collect(collector: &str, request: &IncidentRequest) -> Result<MetricFrame, Failure> {
+/// Has the metrics of a recording read by the collector.
+pub(crate) async fn collect(collector: &str, request: &IncidentRequest) -> Result<MetricFrame, Failure> {
     use collect_recording_request::Part;
     let data = read_in_chunks(request.metrics_file())?;
     let first = futures::stream::iter([Some(Part::Description(request.description().clone()))]);

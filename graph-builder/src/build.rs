@@ -1,24 +1,27 @@
 //! A behaviour graph from a frame, in one call.
 
-use std::sync::atomic::AtomicBool;
+use std::{
+    collections::BTreeMap,
+    panic::resume_unwind,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    thread,
+};
 
 use automap_proto::{
-    behavior_graph::BehaviorGraph, frame::MetricFrame, invalid::Invalid, metric::MetricKind,
-    settings::GraphSettings,
+    behavior_graph::BehaviorGraph, frame::MetricFrame, invalid::Invalid, load_removal::LoadRemoval,
+    metric::MetricKind, settings::GraphSettings,
 };
 
 use crate::{
-    contingency::Statistic,
     correlation::Correlation,
-    discretise::Discretised,
-    fisher_z::FisherZ,
     front_end::{FrontEndCorrelations, with_front_end},
     graph::behavior_graph,
-    partial_correlation::PartialCorrelationTest,
-    skeleton::learn,
+    level::Level,
+    load_removal::Load,
+    prepared::Prepared,
+    skeleton::{Levels, Skeleton, learn_within},
     standardise::{Standardised, select},
-    stop::{Stopped, poll},
-    table_test::TableTest,
+    stop::{Halt, Stopped},
 };
 
 /// A level of one metric type is done.
@@ -41,6 +44,50 @@ pub struct BuiltGraph {
     pub tests: u64,
     /// Correlations with the front end, where one was named.
     pub correlations: Option<FrontEndCorrelations>,
+    /// What the reader of the graph should know: sentences.
+    pub warnings: Vec<String>,
+    /// What the levels from 1 on took, by metric type.
+    pub levels: Vec<MetricLevel>,
+}
+
+impl BuiltGraph {
+    /// Tells each edge the share of resamples in which its pair is connected: none where `shares` has none.
+    ///
+    /// # Errors
+    /// A share is none.
+    pub fn set_confidences(&mut self, shares: &BTreeMap<(u32, u32), f64>) -> Result<(), Invalid> {
+        let pairs: Vec<(usize, usize)> = self.graph.edges().map(|(from, to, _)| (from, to)).collect();
+        for (from, to) in pairs {
+            let share = shares.get(&(from.min(to) as u32, from.max(to) as u32)).copied().unwrap_or(0.0);
+            self.graph.set_confidence(from, to, share)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the tests of one level of one metric type took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricLevel {
+    /// The metric type.
+    pub metric: MetricKind,
+    /// The level.
+    pub level: Level,
+}
+
+/// What bounds a build.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
+    /// Most tests, which the metric types share alike; `None` for as many as it takes.
+    pub max_tests: Option<u64>,
+    /// What ends it early.
+    pub halt: Halt<'a>,
+}
+
+impl<'a> Limits<'a> {
+    /// As many tests as it takes.
+    pub const fn only(halt: Halt<'a>) -> Self {
+        Self { max_tests: None, halt }
+    }
 }
 
 /// No graph was built.
@@ -64,7 +111,8 @@ pub enum BuildError {
 /// [`BuildError::Stopped`] soon after `stop` was set.
 ///
 /// # Complexity
-/// O(7 · services² · rows) for the correlations, and the tests of [`learn`] for each metric type.
+/// O(7 · services² · rows) for the correlations, and the tests of [`learn`](crate::skeleton::learn) for each metric
+/// type.
 pub fn build(
     frame: &MetricFrame,
     rows: &[usize],
@@ -73,42 +121,207 @@ pub fn build(
     stop: &AtomicBool,
     progress: &mut (dyn FnMut(LevelDone) + Send),
 ) -> Result<BuiltGraph, BuildError> {
+    build_within(frame, rows, settings, front_end, Limits::only(Halt::on(stop)), progress)
+}
+
+/// The same within a budget of tests, which the metric types share alike, and until the time is up; see
+/// [`learn_within`]. The graph tells in its warnings what was cut.
+///
+/// # Errors
+/// [`BuildError::Stopped`] soon after nobody wanted the graph any more.
+pub fn build_within(
+    frame: &MetricFrame,
+    rows: &[usize],
+    settings: &GraphSettings,
+    front_end: Option<usize>,
+    limits: Limits<'_>,
+    progress: &mut (dyn FnMut(LevelDone) + Send),
+) -> Result<BuiltGraph, BuildError> {
+    build_spread(frame, rows, settings, front_end, limits, None, progress)
+}
+
+/// Where the tests of a build are made, when that is not the current rayon pool alone.
+pub trait Spreading: Sync {
+    /// Runs a computation on the threads that compute, and waits for it.
+    fn run(&self, compute: &mut (dyn FnMut() + Send));
+
+    /// The tests of one metric type.
+    fn levels(&self, metric: MetricKind, prepared: Arc<Prepared>) -> Box<dyn Levels + '_>;
+}
+
+/// The same with the tests spread over several machines; the metric types are then worked on side by side, on threads of
+/// their own. The graph is the same in every bit.
+///
+/// # Errors
+/// [`BuildError::Stopped`] soon after nobody wanted the graph any more.
+pub fn build_spread(
+    frame: &MetricFrame,
+    rows: &[usize],
+    settings: &GraphSettings,
+    front_end: Option<usize>,
+    limits: Limits<'_>,
+    spreading: Option<&dyn Spreading>,
+    progress: &mut (dyn FnMut(LevelDone) + Send),
+) -> Result<BuiltGraph, BuildError> {
     let front_end = front_end.filter(|index| *index < frame.services().len());
+    let work = MetricWork {
+        frame,
+        rows,
+        settings,
+        front_end,
+        load: Load::of(frame, rows, settings),
+        max_tests: limits.max_tests.map(|most| most / settings.metrics().len() as u64),
+        halt: limits.halt,
+    };
+    let made = Mutex::new((0, progress));
+    // The tests so far are those of all metric types.
+    let on_level = |metric: MetricKind, level: usize, further: u64| {
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.0 += further;
+        let tests = made.0;
+        (made.1)(LevelDone { metric, level, tests });
+    };
+    let kinds = MetricKind::ALL.into_iter();
+    let kinds = kinds.filter(|kind| front_end.is_some() || settings.metrics().contains(kind));
+    let metrics: Vec<Result<LearnedMetric, Stopped>> = match spreading {
+        None => kinds.map(|metric| work.learn(metric, &on_level)).collect(),
+        Some(spreading) => thread::scope(|scope| {
+            let (work, on_level) = (&work, &on_level);
+            let learn = |metric| move || work.learn_spread(metric, spreading, on_level);
+            let threads: Vec<_> = kinds.map(|metric| scope.spawn(learn(metric))).collect();
+            let ended = threads.into_iter().map(|thread| thread.join());
+            ended.map(|learned| learned.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        }),
+    };
     let mut correlations = FrontEndCorrelations::default();
-    let mut skeletons = Vec::new();
-    let mut tests = 0;
-    for metric in MetricKind::ALL {
-        let is_tested = settings.metrics().contains(&metric);
-        if !is_tested && front_end.is_none() {
-            continue;
+    let (mut skeletons, mut levels, mut tests) = (Vec::new(), Vec::new(), 0);
+    for learned in metrics {
+        let LearnedMetric { metric, with_front_end, skeleton } = learned?;
+        if let Some(values) = with_front_end {
+            correlations[metric.index()] = values;
         }
-        poll(stop)?;
-        let standardised = Standardised::new(select(frame, rows, metric));
-        let correlation = Correlation::new(&standardised);
-        if let Some(index) = front_end {
-            correlations[metric.index()] = with_front_end(&correlation, index);
-        }
-        if is_tested {
-            let before = tests;
-            let on_level = &mut |level, made| progress(LevelDone { metric, level, tests: before + made });
-            let most = settings.max_condition();
-            let skeleton = match Statistic::of(settings.ci_test()) {
-                None => {
-                    let fisher_z = FisherZ::new(settings.alpha());
-                    learn(&PartialCorrelationTest::new(&correlation, fisher_z), most, stop, on_level)?
-                }
-                Some(statistic) => {
-                    let data = Discretised::new(&standardised, settings.bins());
-                    learn(&TableTest::new(&data, statistic, settings.alpha()), most, stop, on_level)?
-                }
-            };
+        if let Some(skeleton) = skeleton {
             tests += skeleton.tests();
+            levels.extend(skeleton.levels().iter().map(|&level| MetricLevel { metric, level }));
             skeletons.push((metric, skeleton));
         }
     }
+    let mut warnings: Vec<String> = load_warning(&work.load, settings).into_iter().collect();
+    warnings.extend(levels.iter().filter_map(|level| cut_warning(*level, work.max_tests)));
     Ok(BuiltGraph {
         graph: behavior_graph(frame.services(), skeletons)?,
         tests,
         correlations: front_end.map(|_| correlations),
+        warnings,
+        levels,
+    })
+}
+
+/// What the metric types of a build have in common.
+struct MetricWork<'a> {
+    frame: &'a MetricFrame,
+    rows: &'a [usize],
+    settings: &'a GraphSettings,
+    front_end: Option<usize>,
+    load: Load,
+    /// Of one metric type.
+    max_tests: Option<u64>,
+    halt: Halt<'a>,
+}
+
+struct LearnedMetric {
+    metric: MetricKind,
+    with_front_end: Option<Vec<f64>>,
+    skeleton: Option<Skeleton>,
+}
+
+/// Told of a metric type, a level that is done, and the tests that it took.
+type OnLevel<'a> = dyn Fn(MetricKind, usize, u64) + Sync + 'a;
+
+impl MetricWork<'_> {
+    /// One metric type on the current rayon pool.
+    fn learn(&self, metric: MetricKind, on_level: &OnLevel<'_>) -> Result<LearnedMetric, Stopped> {
+        self.halt.check()?;
+        let (prepared, with_front_end) = self.prepare(metric);
+        let skeleton = prepared
+            .map(|prepared| self.skeleton(metric, &prepared.at(self.settings.alpha()), on_level))
+            .transpose()?;
+        Ok(LearnedMetric { metric, with_front_end, skeleton })
+    }
+
+    /// One metric type whose tests are made elsewhere too.
+    fn learn_spread(
+        &self,
+        metric: MetricKind,
+        spreading: &dyn Spreading,
+        on_level: &OnLevel<'_>,
+    ) -> Result<LearnedMetric, Stopped> {
+        self.halt.check()?;
+        let mut found = (None, None);
+        spreading.run(&mut || found = self.prepare(metric));
+        let (prepared, with_front_end) = found;
+        let skeleton = prepared
+            .map(|prepared| self.skeleton(metric, &*spreading.levels(metric, Arc::new(prepared)), on_level));
+        Ok(LearnedMetric { metric, with_front_end, skeleton: skeleton.transpose()? })
+    }
+
+    /// The series made ready for their tests, where the metric type is tested, and the correlations with the front end.
+    fn prepare(&self, metric: MetricKind) -> (Option<Prepared>, Option<Vec<f64>>) {
+        let selected = select(self.frame, self.rows, metric);
+        let mut with_front_end_of_all = None;
+        let mut keep = |correlation: &Correlation| {
+            with_front_end_of_all = self.front_end.map(|index| with_front_end(correlation, index));
+        };
+        let prepared = if !self.settings.metrics().contains(&metric) {
+            keep(&Correlation::new(&Standardised::new(selected)));
+            None
+        } else if self.front_end.is_none() {
+            Some(Prepared::new(selected, &self.load, self.settings))
+        } else {
+            // The correlations with the front end are those of the series as they are.
+            Some(Prepared::with_correlation(selected, &self.load, self.settings, &mut keep))
+        };
+        (prepared, with_front_end_of_all)
+    }
+
+    fn skeleton(
+        &self,
+        metric: MetricKind,
+        levels: &dyn Levels,
+        on_level: &OnLevel<'_>,
+    ) -> Result<Skeleton, Stopped> {
+        let mut before = 0;
+        let mut tell = |level, made| {
+            on_level(metric, level, made - before);
+            before = made;
+        };
+        learn_within(levels, self.settings.max_condition(), self.max_tests, self.halt, &mut tell)
+    }
+}
+
+/// Where a load was to be removed and there is none.
+fn load_warning(load: &Load, settings: &GraphSettings) -> Option<String> {
+    let is_missing = settings.load_removal() != LoadRemoval::Off && *load == Load::Nothing;
+    is_missing.then(|| {
+        format!(
+            "the throughput of {} is constant or missing in these rows, and so no load was removed",
+            settings.load_service()
+        )
+    })
+}
+
+/// Where a budget cut a level: `max_tests` is what the metric type had.
+fn cut_warning(MetricLevel { metric, level }: MetricLevel, max_tests: Option<u64>) -> Option<String> {
+    let budget = max_tests.map_or_else(|| "time".into(), |most| format!("{most} tests or the time"));
+    let tried = match level.sets_tried {
+        u64::MAX => String::new(),
+        sets => format!(" after {sets} of their sets"),
+    };
+    (level.cut_pairs > 0).then(|| {
+        format!(
+            "{metric}: at level {} the budget of {budget} ended before all was tested: {} of {} pairs keep their \
+             edges{tried}; remove the shared load, test less deeply, or raise the budget",
+            level.size, level.cut_pairs, level.pairs
+        )
     })
 }

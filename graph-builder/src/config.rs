@@ -3,7 +3,10 @@
 use std::{num::NonZero, thread::available_parallelism, time::Duration};
 
 use automap_proto::invalid::Invalid;
-use automap_service_kit::server::ServerConfig;
+use automap_service_kit::{
+    client::{self, ClientConfig},
+    server::ServerConfig,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +27,20 @@ pub struct GraphBuilderConfig {
     pub threads: usize,
     /// Most services of a frame. Memory and time grow with the square of their number.
     pub max_services: usize,
+    /// Most conditional independence tests of a graph, whatever its caller allows; 0 for no limit. Pairs beyond it keep
+    /// their edges, and the graph says so. A core makes about 200 million in a second.
+    pub max_tests: u64,
     /// Memory for the inputs that peers leave with `PutInput`, MiB.
     pub input_cache_mib: usize,
+    /// Other graph-builders that help with large graphs: their addresses, or names that stand for several, such as that of a
+    /// headless service, separated by commas. This pod may be among them.
+    pub peers: String,
+    /// How these are reached.
+    pub client: ClientConfig,
+    /// Whether a pod that spreads a graph over peers tests too. When no peer can, it always does.
+    pub coordinator_tests: bool,
+    /// What leaves this pod, megabits a second: with a slower link, less is spread.
+    pub link_mbit: u64,
     /// How long a caller may neither send nor take the next message of a stream, seconds.
     pub patience_seconds: u64,
 }
@@ -50,7 +65,22 @@ impl GraphBuilderConfig {
                 return Err(Invalid::new(name, "is 0, with which no graph can be built; set at least 1"));
             }
         }
+        let urls = self.peer_urls();
+        for url in &urls {
+            client::check_url("graph-builder.peers", url)?;
+        }
+        self.client.check("graph-builder.client", &urls)?;
         self.server.check("graph-builder.server")
+    }
+
+    /// Addresses of other graph-builders.
+    pub fn peer_urls(&self) -> Vec<&str> {
+        self.peers.split(',').map(str::trim).filter(|url| !url.is_empty()).collect()
+    }
+
+    /// Most tests of a graph; `None` for no limit.
+    pub fn max_tests(&self) -> Option<u64> {
+        (self.max_tests > 0).then_some(self.max_tests)
     }
 
     /// Memory for the inputs of peers, bytes.
@@ -72,7 +102,12 @@ impl Default for GraphBuilderConfig {
             queued_builds: 64,
             threads: 0,
             max_services: 5000,
+            max_tests: 20_000_000_000,
             input_cache_mib: 1024,
+            peers: String::new(),
+            client: ClientConfig { resolve_seconds: 5, ..ClientConfig::default() },
+            coordinator_tests: true,
+            link_mbit: 1000,
             patience_seconds: 60,
         }
     }

@@ -7,13 +7,21 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FisherZ {
     quantile: f64,
+    /// Conditioning variables beside those of the set: a load that was removed from all series.
+    given: usize,
 }
 
 impl FisherZ {
     /// `alpha` is the two-sided significance level, strictly between 0 and 1.
     pub fn new(alpha: f64) -> Self {
         // The lower quantile negated: 1 − α/2 would round to 1 for small α.
-        Self { quantile: -Normal::standard().inverse_cdf((alpha / 2.0).clamp(0.0, 0.5)) }
+        Self { quantile: -Normal::standard().inverse_cdf((alpha / 2.0).clamp(0.0, 0.5)), given: 0 }
+    }
+
+    /// The same test of residuals given `count` variables: each takes a degree of freedom, as a member of S does.
+    #[must_use]
+    pub const fn given(self, count: usize) -> Self {
+        Self { given: count, ..self }
     }
 
     /// The largest |r| with which independence is accepted (p ≥ α), below 1.
@@ -21,7 +29,8 @@ impl FisherZ {
     /// `samples` is the effective number of rows n, `conditioning` is |S|. `None` when n − |S| − 3 < 1: then the
     /// test is not made.
     pub fn critical_correlation(&self, samples: u32, conditioning: usize) -> Option<f64> {
-        let freedom = usize::try_from(samples).ok()?.checked_sub(conditioning.checked_add(3)?)?;
+        let used = conditioning.checked_add(self.given)?.checked_add(3)?;
+        let freedom = usize::try_from(samples).ok()?.checked_sub(used)?;
         // Perfect correlation is never independence, however small α is.
         (freedom >= 1).then(|| (self.quantile / (freedom as f64).sqrt()).tanh().min(1.0 - f64::EPSILON))
     }
@@ -62,6 +71,8 @@ mod tests {
         assert!(test.critical_correlation(7, 3).is_some());
         assert_eq!(test.critical_correlation(u32::MAX, usize::MAX), None);
         assert_eq!(test.limits(4, 1), [NOT_MADE; 5]);
+        assert_eq!(test.given(1).critical_correlation(4, 0), None);
+        assert_eq!(test.given(1).critical_correlation(9, 1), test.critical_correlation(9, 2));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What a conditional independence test must offer to learn a skeleton with it.
 
-use std::sync::atomic::AtomicBool;
-
-use crate::stop::Stopped;
+use crate::{
+    set_range::SetRange,
+    stop::{Halt, Stopped},
+};
 
 /// What was found about a pair.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,6 +12,8 @@ pub struct Verdict {
     pub separating_set: Option<Vec<u32>>,
     /// Tests made until then.
     pub tests: u64,
+    /// Whether the search ended before all sets were looked at, and none of those separated the pair.
+    pub is_cut: bool,
 }
 
 /// Later services that a service depends on, given nothing.
@@ -45,16 +48,17 @@ pub trait IndependenceTest: Sync {
 
     /// Looks for the first set of the level's size that separates the pair: subsets of `first_neighbours` without
     /// the second end in lexicographic order, then those of `second_neighbours` without the first end that were not
-    /// among them. Neighbour lists ascend.
+    /// among them. Neighbour lists ascend. Of all these only `part` is looked at.
     ///
     /// # Errors
-    /// [`Stopped`] when the flag is set.
+    /// [`Stopped`] when the computation is halted.
     fn search(
         level: &Self::Level<'_>,
         buffers: &mut Self::Buffers,
         pair: (u32, u32),
         first_neighbours: &[u32],
         second_neighbours: &[u32],
-        stop: &AtomicBool,
+        part: SetRange,
+        halt: Halt<'_>,
     ) -> Result<Verdict, Stopped>;
 }

@@ -3,18 +3,25 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`standardise`] | one series per service and metric type, freed of location and scale |
+//! | [`load_removal`] | the load that services share, removed from their series |
 //! | [`correlation`] | Pearson correlation of every pair, also with missing samples |
 //! | [`discretise`] | series in bins of equal frequency, as bit planes |
 //! | [`independence`] | what a conditional independence test must offer |
 //! | [`partial_correlation`], [`fisher_z`] | the test of linearly related Gaussian series |
 //! | [`table_test`], [`contingency`] | χ² and G² of series in bins |
 //! | [`skeleton`] | PC-stable: which pairs of one metric type nothing separates |
+//! | [`level`], `test_estimate` | what a level took, and what it may take |
+//! | [`set_range`] | part of the sets of a pair, for budgets |
 //! | `set_search`, `elimination`, `last_member` | Fisher's search for a separating set, from the outside in |
 //! | [`graph`] | skeletons of all metric types to one graph with weights |
 //! | [`orient`] | colliders and Meek's rules |
 //! | [`front_end`], [`throughput`] | by-products: correlations with the front end, R² of throughput |
+//! | [`prepared`] | one metric type made ready for its test |
 //! | [`build`] | all of this in one call |
+//! | [`bootstrap`] | the share of resamples in which an edge stands |
+//! | [`build_id`], [`checksum`] | peers of another build and damaged answers are told |
 //! | [`peer_input`] | what a peer needs to test a shard |
+//! | [`sharding`] | the tests of a build spread over peers: the decisions |
 //! | [`service`], [`config`] | the shell: RPC to algorithm |
 //!
 //! The method is section 2 of the paper as described in the project's documentation. Everything outside the shell is
@@ -22,7 +29,10 @@
 //! of threads.
 
 mod bit_matrix;
+pub mod bootstrap;
 pub mod build;
+pub mod build_id;
+pub mod checksum;
 pub mod config;
 pub mod contingency;
 pub mod correlation;
@@ -33,15 +43,21 @@ pub mod front_end;
 pub mod graph;
 pub mod independence;
 mod last_member;
+pub mod level;
+pub mod load_removal;
 pub mod orient;
 pub mod partial_correlation;
 pub mod peer_input;
+pub mod prepared;
 pub mod service;
+pub mod set_range;
 mod set_search;
+pub mod sharding;
 pub mod skeleton;
 pub mod standardise;
 pub mod stop;
 pub mod table_test;
+mod test_estimate;
 pub mod throughput;
 mod untried;
 
@@ -69,7 +85,7 @@ pub async fn serve(
     config: GraphBuilderConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = GraphBuilderServiceServer::new(GraphBuilderService::new(&config));
+    let service = GraphBuilderServiceServer::new(GraphBuilderService::new(&config)?);
     let served = server::serve(listener, &config.server, SERVICE_NAME, Routes::new(service), shutdown).await;
     served.map_err(|error| error.within("graph-builder"))
 }

@@ -1,13 +1,12 @@
 //! Fisher's z as a test that skeletons are learned with: partial correlations from one correlation matrix.
 
-use std::sync::atomic::AtomicBool;
-
 use crate::{
     correlation::Correlation,
     fisher_z::{FisherZ, NOT_MADE},
     independence::{Dependent, IndependenceTest, Verdict},
+    set_range::SetRange,
     set_search::{LevelTest, SetSearch},
-    stop::Stopped,
+    stop::{Halt, Stopped},
 };
 
 /// Independence of linearly related Gaussian series.
@@ -47,7 +46,7 @@ impl IndependenceTest for PartialCorrelationTest<'_> {
         Some(LevelTest::new(self.correlation, self.test.limits(most_rows, size), size))
     }
 
-    /// Pairs that share fewer than four rows are independent too.
+    /// Pairs that share too few rows for a test are independent too.
     fn dependent(&self, first: usize) -> Dependent {
         let correlation = self.correlation;
         let mut dependent = Dependent::default();
@@ -56,7 +55,10 @@ impl IndependenceTest for PartialCorrelationTest<'_> {
                 continue;
             }
             let limit = self.unconditional_limits[correlation.common_rows(first, second) as usize];
-            dependent.tests += u64::from(limit != NOT_MADE);
+            if limit == NOT_MADE {
+                continue;
+            }
+            dependent.tests += 1;
             if coefficient * coefficient > limit {
                 dependent.services.push(second as u32);
             }
@@ -70,8 +72,9 @@ impl IndependenceTest for PartialCorrelationTest<'_> {
         pair: (u32, u32),
         first_neighbours: &[u32],
         second_neighbours: &[u32],
-        stop: &AtomicBool,
+        part: SetRange,
+        halt: Halt<'_>,
     ) -> Result<Verdict, Stopped> {
-        buffers.search(level, pair, first_neighbours, second_neighbours, stop)
+        buffers.search(level, pair, [first_neighbours, second_neighbours], part, halt)
     }
 }

@@ -1,29 +1,43 @@
 //! What a peer needs to test pairs: the selected series of each metric type, named by its content.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use automap_proto::{
     frame::MetricFrame,
+    invalid::Invalid,
+    load_removal::LoadRemoval,
     metric::{METRIC_COUNT, MetricKind},
-    settings::Bins,
+    settings::{Bins, CiTest, GraphSettings},
+    time::{TimeGrid, UnixMillis},
 };
 use ndarray::Array2;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    correlation::Correlation,
-    discretise::Discretised,
-    standardise::{Standardised, select},
+    correlation::Correlation, discretise::Discretised, load_removal::Load, prepared::Prepared,
+    standardise::select,
 };
 
 /// The selected series of all metric types over the selected rows, and what the tests take of them once it was needed.
 #[derive(Debug)]
 pub struct PeerInput {
     hash: String,
-    services: usize,
+    services: Vec<String>,
     selected: [Array2<f64>; METRIC_COUNT],
-    correlations: [OnceLock<Correlation>; METRIC_COUNT],
-    discretised: [[OnceLock<Discretised>; Bins::ALL.len()]; METRIC_COUNT],
+    /// As it was asked for last, of each metric type.
+    prepared: [Mutex<Option<Kept>>; METRIC_COUNT],
+}
+
+/// What was prepared, and for what.
+type Kept = (Wish, Arc<Prepared>);
+
+/// All that [`Prepared`] depends on beside the series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wish {
+    ci_test: CiTest,
+    bins: Bins,
+    load_removal: LoadRemoval,
+    load_service: String,
 }
 
 impl PeerInput {
@@ -35,10 +49,9 @@ impl PeerInput {
         let selected = MetricKind::ALL.map(|kind| select(frame, rows, kind));
         Self {
             hash: content_hash(frame.services(), &selected),
-            services: frame.services().len(),
+            services: frame.services().to_vec(),
             selected,
-            correlations: Default::default(),
-            discretised: Default::default(),
+            prepared: Default::default(),
         }
     }
 
@@ -50,39 +63,70 @@ impl PeerInput {
 
     /// Services of the frame.
     pub const fn services(&self) -> usize {
-        self.services
+        self.services.len()
     }
 
-    /// Memory that it takes, correlations and bins included, whether they are there yet or not. Bytes.
+    /// Memory that it takes, what is prepared for tests included, whether it is there yet or not. Bytes.
     pub fn bytes(&self) -> usize {
         let samples: usize = self.selected.iter().map(Array2::len).sum();
         let rows = self.selected.iter().map(Array2::ncols).max().unwrap_or(0);
-        let planes = Bins::ALL.iter().fold(0, |sum: usize, bins| {
-            sum.saturating_add(Discretised::bytes_for(self.services, rows, *bins))
-        });
-        samples
-            .saturating_mul(size_of::<f64>())
-            .saturating_add(Correlation::bytes_for(self.services).saturating_mul(METRIC_COUNT))
-            .saturating_add(planes.saturating_mul(METRIC_COUNT))
+        let tables = Discretised::bytes_for(self.services(), rows, Bins::Five);
+        let prepared = Correlation::bytes_for(self.services()).max(tables);
+        samples.saturating_mul(size_of::<f64>()).saturating_add(prepared.saturating_mul(METRIC_COUNT))
     }
 
-    /// Correlations of one metric type. `run` computes them when they are first asked for; it must not do so on a
-    /// thread that may itself ask for them meanwhile, as rayon's workers may.
-    pub(crate) fn correlation(
+    /// One metric type made ready for the test of `settings`. `run` prepares it when it is first asked for with such
+    /// settings; it must not do so on a thread that may itself ask for it meanwhile, as rayon's workers may.
+    pub(crate) fn prepared(
         &self,
         kind: MetricKind,
-        run: impl FnOnce(&(dyn Fn() -> Correlation + Sync)) -> Correlation,
-    ) -> &Correlation {
+        settings: &GraphSettings,
+        run: impl FnOnce(&(dyn Fn() -> Prepared + Sync)) -> Prepared,
+    ) -> Arc<Prepared> {
+        let wish = Wish {
+            ci_test: settings.ci_test(),
+            bins: settings.bins(),
+            load_removal: settings.load_removal(),
+            load_service: settings.load_service().to_owned(),
+        };
+        let mut kept = self.prepared[kind.index()].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, prepared)) = &*kept
+            && *known == wish
+        {
+            return Arc::clone(prepared);
+        }
+        let load = self.load(settings);
         let selected = &self.selected[kind.index()];
-        self.correlations[kind.index()]
-            .get_or_init(|| run(&|| Correlation::new(&Standardised::new(selected.clone()))))
+        let prepared = Arc::new(run(&|| Prepared::new(selected.clone(), &load, settings)));
+        *kept = Some((wish, Arc::clone(&prepared)));
+        prepared
     }
 
-    /// The series of one metric type in bins, put into them when they are first asked for.
-    pub(crate) fn discretised(&self, kind: MetricKind, bins: Bins) -> &Discretised {
-        self.discretised[kind.index()][bins.index()]
-            .get_or_init(|| Discretised::new(&Standardised::new(self.selected[kind.index()].clone()), bins))
+    fn load(&self, settings: &GraphSettings) -> Load {
+        Load::new(settings.load_removal(), || {
+            let service =
+                self.services.binary_search_by(|name| name.as_str().cmp(settings.load_service())).ok()?;
+            Some(self.selected[MetricKind::Throughput.index()].row(service).to_vec())
+        })
     }
+}
+
+/// What a peer needs of `frame`: the first series of each metric type of every service over the given rows. The input of
+/// all its rows has the hash of the input of those rows of the frame.
+///
+/// # Errors
+/// There is no row.
+pub(crate) fn peer_frame(frame: &MetricFrame, rows: &[usize]) -> Result<MetricFrame, Invalid> {
+    let grid = TimeGrid::new(UnixMillis(0), frame.grid().step_ms(), rows.len())?;
+    let services = 0..frame.services().len();
+    let first = |service| {
+        MetricKind::ALL.into_iter().filter_map(move |kind| frame.series_of_kind(service, kind).next())
+    };
+    let series: Vec<usize> = services.flat_map(first).collect();
+    let values = Array2::from_shape_fn((series.len(), rows.len()), |(index, row)| {
+        frame.samples(series[index]).get(rows[row]).copied().unwrap_or(f64::NAN)
+    });
+    MetricFrame::new(grid, series.iter().map(|&index| frame.series()[index].clone()).collect(), values)
 }
 
 fn content_hash(services: &[String], selected: &[Array2<f64>]) -> String {
@@ -118,6 +162,22 @@ mod tests {
     fn frame(names: [&str; 2], last: f64) -> MetricFrame {
         let series = names.map(|name| key(name, MetricKind::Cpu, "cpu"));
         frame_of(series.to_vec(), array![[1.0, 2.0, 3.0], [4.0, f64::NAN, last]])
+    }
+
+    #[test]
+    fn what_goes_to_a_peer_has_the_hash_of_what_it_was_taken_from() {
+        let series = vec![
+            key("a", MetricKind::Io, "io-read"),
+            key("a", MetricKind::Io, "io-write"),
+            key("b", MetricKind::Latency, "latency"),
+            key("b", MetricKind::Throughput, "throughput"),
+        ];
+        let values = Array2::from_shape_fn((4, 5), |(series, row)| (series * 7 + row * row) as f64);
+        let frame = frame_of(series, values);
+        let small = peer_frame(&frame, &[1, 3, 4]).unwrap();
+        assert_eq!((small.series().len(), small.grid().samples()), (3, 3));
+        assert_eq!(PeerInput::new(&small, &[0, 1, 2]).hash(), PeerInput::new(&frame, &[1, 3, 4]).hash());
+        assert!(peer_frame(&frame, &[]).is_err());
     }
 
     #[test]

@@ -2,9 +2,14 @@
 
 mod admission;
 mod answer;
+mod clock;
 mod description;
+mod exchange;
 mod input_cache;
+mod level_job;
+mod peers;
 mod shard;
+mod spread;
 mod upload;
 mod workers;
 
@@ -12,20 +17,26 @@ use std::{sync::Arc, time::Duration};
 
 use automap_proto::{
     incident::rows_from_wire,
+    invalid::Invalid,
     v1::{self, graph_builder_service_server::GraphBuilderService as Rpc},
 };
-use automap_service_kit::{error::ServiceError, telemetry::sizes, work};
+use automap_service_kit::{
+    error::{ErrorCode, ServiceError},
+    telemetry::sizes,
+    work,
+};
 use futures::{StreamExt as _, future::ready, stream, stream::BoxStream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use self::{
-    admission::Admission, answer::Answer, description::GraphTask, input_cache::InputCache, shard::Shard,
-    upload::Upload, workers::Workers,
+    admission::Admission, answer::Answer, description::GraphTask, input_cache::InputCache, peers::Peers,
+    shard::Shard, upload::Upload, workers::Workers,
 };
-use crate::{config::GraphBuilderConfig, peer_input::PeerInput};
+use crate::{build_id::build_id, checksum::checksum, config::GraphBuilderConfig, peer_input::PeerInput};
 
 /// Messages of an answer that wait for a caller to take them.
 const ANSWER_MESSAGES: usize = 64;
@@ -38,23 +49,35 @@ pub struct GraphBuilderService {
     /// Most bytes of samples of a frame.
     max_frame_bytes: usize,
     max_services: usize,
+    /// Most tests of a graph.
+    max_tests: Option<u64>,
     patience: Duration,
     admission: Admission,
     workers: Workers,
     inputs: Arc<InputCache>,
+    /// Names this process among its peers.
+    instance: String,
+    peers: Option<Arc<Peers>>,
 }
 
 impl GraphBuilderService {
-    /// Starts the threads that compute.
-    pub fn new(config: &GraphBuilderConfig) -> Self {
-        Self {
+    /// Starts the threads that compute, and looks for peers. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The address of a peer, or a certificate for it, cannot be used.
+    pub fn new(config: &GraphBuilderConfig) -> Result<Self, Invalid> {
+        let instance = Uuid::now_v7().to_string();
+        Ok(Self {
             max_frame_bytes: config.server.max_frame_bytes(),
             max_services: config.max_services,
+            max_tests: config.max_tests(),
             patience: config.patience(),
             admission: Admission::new(config.effective_concurrent_builds(), config.queued_builds),
             workers: Workers::new(config.threads),
             inputs: Arc::new(InputCache::new(config.input_cache_bytes())),
-        }
+            peers: Peers::new(config, &instance)?.map(Arc::new),
+            instance,
+        })
     }
 
     async fn build(
@@ -72,8 +95,14 @@ impl GraphBuilderService {
 
         sizes::record_frame(&task.frame);
         let (sender, receiver) = mpsc::channel(ANSWER_MESSAGES);
-        let answer =
-            Answer { task: Arc::new(task), workers: self.workers.clone(), patience: self.patience, sender };
+        let answer = Answer {
+            task: Arc::new(task),
+            workers: self.workers.clone(),
+            patience: self.patience,
+            max_tests: self.max_tests,
+            peers: self.peers.clone(),
+            sender,
+        };
         let running = tokio::spawn(answer.run(place).in_current_span());
         // An answer that breaks off ends with its error: a stream that just ends looks complete.
         let ending = stream::once(running).filter_map(|outcome| {
@@ -115,15 +144,36 @@ impl GraphBuilderService {
 
     async fn test(&self, request: v1::TestEdgesRequest) -> Result<v1::TestEdgesResponse, ServiceError> {
         let place = self.admission.enter()?;
+        if !request.build.is_empty() && request.build != build_id() {
+            return Err(ServiceError::new(
+                ErrorCode::Conflict,
+                format!(
+                    "this pod runs build {} and its caller {}: verdicts may differ; run one build everywhere",
+                    build_id(),
+                    request.build
+                ),
+            ));
+        }
         let input = self.inputs.get(&request.input_hash)?;
         let turn = place.turn().await?;
         let workers = self.workers.clone();
         work::run(move |stop| {
             let _turn = turn;
             let shard = Shard::new(&request, input.services())?;
-            shard.test(&input, &workers, stop)
+            let mut answer = shard.test(&input, &workers, stop)?;
+            answer.checksum = checksum(&request, &answer);
+            Ok(answer)
         })
         .await
+    }
+
+    fn check(&self, request: &v1::CheckPeerRequest) -> v1::CheckPeerResponse {
+        v1::CheckPeerResponse {
+            instance: self.instance.clone(),
+            build: build_id(),
+            threads: u32::try_from(self.workers.threads()).unwrap_or(u32::MAX),
+            has_input: self.inputs.get(&request.input_hash).is_ok(),
+        }
     }
 }
 
@@ -151,5 +201,12 @@ impl Rpc for GraphBuilderService {
         request: Request<v1::TestEdgesRequest>,
     ) -> Result<Response<v1::TestEdgesResponse>, Status> {
         Ok(Response::new(self.test(request.into_inner()).await?))
+    }
+
+    async fn check_peer(
+        &self,
+        request: Request<v1::CheckPeerRequest>,
+    ) -> Result<Response<v1::CheckPeerResponse>, Status> {
+        Ok(Response::new(self.check(request.get_ref())))
     }
 }

@@ -1,14 +1,13 @@
 //! The search for a set of services that separates one pair: sets of one size, depth first, in lexicographic order.
 
-use std::sync::atomic::AtomicBool;
-
 use crate::{
     correlation::Correlation,
     elimination::{Elimination, PairMoments, Pivot},
     fisher_z::NOT_MADE,
     independence::Verdict,
     last_member::Tail,
-    stop::{Stopped, poll},
+    set_range::{SetCursor, SetRange},
+    stop::{Halt, Stopped},
     untried::Untried,
 };
 
@@ -44,6 +43,7 @@ pub struct SetSearch {
     limits: Vec<f64>,
     /// The same where only untried candidates are tested.
     untried_limits: Vec<f64>,
+    cursor: SetCursor,
     tests: u64,
 }
 
@@ -57,7 +57,7 @@ impl SetSearch {
     /// pairwise-complete correlations need not be.
     ///
     /// # Errors
-    /// [`Stopped`] when the flag is set.
+    /// [`Stopped`] when the computation is halted.
     ///
     /// # Complexity
     /// About 25 + 2 · level operations a test; O(level · neighbours) memory.
@@ -65,29 +65,33 @@ impl SetSearch {
         &mut self,
         test: &LevelTest<'_>,
         pair: (u32, u32),
-        first_neighbours: &[u32],
-        second_neighbours: &[u32],
-        stop: &AtomicBool,
+        neighbours: [&[u32]; 2],
+        part: SetRange,
+        halt: Halt<'_>,
     ) -> Result<Verdict, Stopped> {
-        poll(stop)?;
-        let is_testable = test.correlation.is_testable(pair.0 as usize, pair.1 as usize);
+        halt.poll()?;
         let moments = PairMoments::unconditional(test.correlation, pair);
         let limit = test.limit(moments.fewest_rows);
+        let is_testable = test.correlation.is_testable(pair.0 as usize, pair.1 as usize);
         if test.level == 0 {
+            // A load that was removed takes a row more than a pair must have.
+            let is_testable = is_testable && limit != NOT_MADE;
             let is_independent = !is_testable || moments.covariance * moments.covariance <= limit;
             return Ok(Verdict {
                 separating_set: is_independent.then(Vec::new),
                 tests: u64::from(is_testable),
+                is_cut: false,
             });
         }
         self.tests = 0;
+        self.cursor = SetCursor::start(part);
         // With more variables the effective n only shrinks: a pair with too few rows has no test at this level.
         let is_tested = is_testable && limit != NOT_MADE;
-        for (neighbours, before) in [(first_neighbours, None), (second_neighbours, Some(first_neighbours))] {
-            if !is_tested || neighbours.len() < test.level {
+        for (own, before) in [(neighbours[0], None), (neighbours[1], Some(neighbours[0]))] {
+            if !is_tested || own.len() < test.level {
                 continue;
             }
-            self.load(test, pair, neighbours, before);
+            self.load(test, pair, own, before);
             if self.untried.width() < test.level || self.untried.end() == 0 {
                 continue;
             }
@@ -95,15 +99,15 @@ impl SetSearch {
                 let (from, to) = (self.untried.next_from(0), self.untried.end());
                 self.scan(test, moments, None, from, to, true)
             } else {
-                self.descend(test, moments, 0, 0, true, stop)?
+                self.descend(test, moments, 0, 0, true, halt)?
             };
             if let Some(last) = found {
                 let mut set: Vec<u32> = self.elimination.chosen(test.level - 1).collect();
                 set.push(self.elimination.candidates()[last]);
-                return Ok(Verdict { separating_set: Some(set), tests: self.tests });
+                return Ok(Verdict { separating_set: Some(set), tests: self.tests, is_cut: false });
             }
         }
-        Ok(Verdict { separating_set: None, tests: self.tests })
+        Ok(Verdict { separating_set: None, tests: self.tests, is_cut: self.cursor.is_cut() })
     }
 
     /// Fills the buffers for the candidates among `neighbours`; those also in `before` count as tried.
@@ -139,14 +143,14 @@ impl SetSearch {
         depth: usize,
         start: usize,
         only_tried: bool,
-        stop: &AtomicBool,
+        halt: Halt<'_>,
     ) -> Result<Option<usize>, Stopped> {
         let width = self.untried.width();
         // Enough candidates must be left for the members that follow.
         for position in start..(width + 1 + depth).saturating_sub(test.level) {
-            poll(stop)?;
+            halt.poll()?;
             let only_tried = only_tried && self.untried.tried()[position];
-            if only_tried && self.untried.next_from(position + 1) == width {
+            if only_tried && self.untried.next_from(position + 1) == width || self.cursor.ends() {
                 break;
             }
             let Some((pivot, rest)) = self.elimination.choose(moments, depth, position) else {
@@ -161,12 +165,15 @@ impl SetSearch {
                 } else {
                     (position + 1, width)
                 };
+                if self.cursor.skips(to - from) {
+                    continue;
+                }
                 self.elimination.fill_pivot_row(test.correlation, depth, from, to);
                 self.scan(test, rest, Some(pivot), from, to, only_tried)
             } else {
                 self.elimination.fill_pivot_row(test.correlation, depth, position + 1, width);
                 self.elimination.eliminate(test.correlation, depth);
-                self.descend(test, rest, depth + 1, position + 1, only_tried, stop)?
+                self.descend(test, rest, depth + 1, position + 1, only_tried, halt)?
             };
             if found.is_some() {
                 return Ok(found);
@@ -175,7 +182,8 @@ impl SetSearch {
         Ok(None)
     }
 
-    /// Tests the chosen services together with each candidate of `from..to` as the last member, and returns the
+    /// Tests the chosen services together with each candidate of `from..to` as the last member, as far as they are part of
+    /// what is to be looked at, and returns the
     /// position of the first that separates. `moments` are those of the pair given the chosen services, `pivot` the
     /// last of these.
     fn scan(
@@ -187,6 +195,8 @@ impl SetSearch {
         to: usize,
         only_tried: bool,
     ) -> Option<usize> {
+        let part = self.cursor.take(to - from);
+        let (from, to) = (from + part.start, from + part.end);
         let depth = test.level.saturating_sub(2);
         let mut is_masked = only_tried;
         if let Some(fewest_rows) = self.elimination.fewest_rows(depth, from, to) {

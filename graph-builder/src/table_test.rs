@@ -1,13 +1,12 @@
 //! χ² and G² as tests that skeletons are learned with: contingency tables counted from bit planes.
 
-use std::sync::atomic::AtomicBool;
-
 use crate::{
     contingency::{Association, CriticalValues, MIN_SAMPLES_PER_CELL, Statistic, Tabulation},
     correlation::MIN_COMMON_ROWS,
     discretise::Discretised,
     independence::{Dependent, IndependenceTest, Verdict},
-    stop::{Stopped, poll},
+    set_range::{SetCursor, SetRange},
+    stop::{Halt, Stopped},
     untried::Untried,
 };
 
@@ -108,9 +107,10 @@ impl IndependenceTest for TableTest<'_> {
         pair: (u32, u32),
         first_neighbours: &[u32],
         second_neighbours: &[u32],
-        stop: &AtomicBool,
+        part: SetRange,
+        halt: Halt<'_>,
     ) -> Result<Verdict, Stopped> {
-        buffers.search(*level, pair, [first_neighbours, second_neighbours], stop)
+        buffers.search(*level, pair, [first_neighbours, second_neighbours], part, halt)
     }
 }
 
@@ -126,6 +126,7 @@ pub struct TableSearch {
     strata: Vec<Vec<u64>>,
     stratum: Vec<u64>,
     counts: Vec<u32>,
+    cursor: SetCursor,
     tests: u64,
 }
 
@@ -135,15 +136,18 @@ impl TableSearch {
         level: TableLevel<'_>,
         pair: (u32, u32),
         neighbours: [&[u32]; 2],
-        stop: &AtomicBool,
+        part: SetRange,
+        halt: Halt<'_>,
     ) -> Result<Verdict, Stopped> {
-        poll(stop)?;
+        halt.poll()?;
         let (first, second) = (pair.0 as usize, pair.1 as usize);
         if level.size == 0 {
             let (depends, is_tested) = level.test.unconditional(first, second, &mut self.counts);
-            return Ok(Verdict { separating_set: (!depends).then(Vec::new), tests: u64::from(is_tested) });
+            let separating_set = (!depends).then(Vec::new);
+            return Ok(Verdict { separating_set, tests: u64::from(is_tested), is_cut: false });
         }
         self.tests = 0;
+        self.cursor = SetCursor::start(part);
         self.load_cells(level.test.data, first, second);
         for (own, before) in [(neighbours[0], None), (neighbours[1], Some(neighbours[0]))] {
             self.candidates.clear();
@@ -154,11 +158,12 @@ impl TableSearch {
                 continue;
             }
             self.chosen.clear();
-            if self.descend(level, 0, true, stop)? {
-                return Ok(Verdict { separating_set: Some(self.chosen.clone()), tests: self.tests });
+            if self.descend(level, 0, true, halt)? {
+                let separating_set = Some(self.chosen.clone());
+                return Ok(Verdict { separating_set, tests: self.tests, is_cut: false });
             }
         }
-        Ok(Verdict { separating_set: None, tests: self.tests })
+        Ok(Verdict { separating_set: None, tests: self.tests, is_cut: self.cursor.is_cut() })
     }
 
     fn load_cells(&mut self, data: &Discretised, first: usize, second: usize) {
@@ -187,28 +192,28 @@ impl TableSearch {
         level: TableLevel<'_>,
         start: usize,
         only_tried: bool,
-        stop: &AtomicBool,
+        halt: Halt<'_>,
     ) -> Result<bool, Stopped> {
         let width = self.untried.width();
         let depth = self.chosen.len();
         // Enough candidates must be left for the members that follow.
         for position in start..(width + 1 + depth).saturating_sub(level.size) {
-            poll(stop)?;
+            halt.poll()?;
             let only_tried = only_tried && self.untried.tried()[position];
-            if only_tried && self.untried.next_from(position + 1) == width {
+            if only_tried && self.untried.next_from(position + 1) == width || self.cursor.ends() {
                 break;
             }
             let candidate = self.candidates[position];
             self.chosen.push(candidate);
             let found = if depth + 1 == level.size {
-                !only_tried && self.separates(level.test, depth, candidate)
+                !self.cursor.take(1).is_empty() && !only_tried && self.separates(level.test, depth, candidate)
             } else {
                 self.divide(level.test.data, depth, candidate);
                 let strata = (self.strata[depth + 1].len() / level.test.data.words().max(1)) as u64;
                 // Without gaps a further member never makes strata fewer, and each has at least one cell.
                 let is_hopeless = level.test.data.is_complete()
                     && strata * MIN_SAMPLES_PER_CELL > level.test.data.rows() as u64;
-                !is_hopeless && self.descend(level, position + 1, only_tried, stop)?
+                !is_hopeless && self.descend(level, position + 1, only_tried, halt)?
             };
             if found {
                 return Ok(true);

@@ -5,17 +5,19 @@
 mod linear_gaussian;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use automap_graph_builder::{
-    build::{BuildError, BuiltGraph, LevelDone, build},
-    stop::Stopped,
+    bootstrap::edge_shares,
+    build::{BuildError, BuiltGraph, LevelDone, Limits, build, build_within},
+    stop::{Halt, Stopped},
 };
 use automap_proto::{
     behavior_graph::BehaviorGraph,
     frame::MetricFrame,
+    load_removal::LoadRemoval,
     metric::MetricKind,
     settings::{CiTest, GraphSettings},
 };
@@ -260,6 +262,123 @@ fn neither_threads_nor_order_of_columns_change_a_bit() {
     for other in &answers[1..] {
         assert_eq!(other, &answers[0]);
     }
+}
+
+#[test]
+fn without_the_load_that_all_share_few_tests_are_left_and_direct_effects_stay() {
+    let mut noise = Noise::new(12);
+    let load = noise.series(SAMPLES);
+    let mut columns = Columns::default();
+    columns.add("s00", MetricKind::Throughput, load.clone());
+    for service in 0..30 {
+        let values = noise.effect(&[(&load, 1.0)]);
+        columns.add(&format!("s{service:02}"), MetricKind::Cpu, values);
+    }
+    let caller = columns.0[1].1.clone();
+    columns.add("t", MetricKind::Cpu, noise.effect(&[(&caller, 2.0), (&load, 1.0)]));
+    let frame = columns.frame();
+    let with = |removal| {
+        let cpu = settings(0.001, 3, vec![MetricKind::Cpu]).with_load_removal(removal, "s00").unwrap();
+        built_with(&frame, &cpu, Some(0))
+    };
+    let plain = with(LoadRemoval::Off);
+    assert!(plain.tests > 20_000, "{}", plain.tests);
+    for removal in [LoadRemoval::FrontEnd, LoadRemoval::Factor] {
+        let freed = with(removal);
+        assert!(freed.tests < 1000, "{removal}: {}", freed.tests);
+        assert!(freed.graph.edge(0, 30).is_some() || freed.graph.edge(30, 0).is_some(), "{removal}");
+        assert!(freed.graph.drawn_edges().count() < 8, "{removal}: {:?}", drawn(&freed.graph));
+        assert_eq!(freed.correlations, plain.correlations);
+        assert_eq!(freed.warnings, [""; 0]);
+    }
+    let unloaded = settings(0.001, 3, vec![MetricKind::Cpu]).with_load_removal(LoadRemoval::FrontEnd, "t");
+    let same = built_with(&frame, &unloaded.unwrap(), Some(0));
+    assert_eq!(same.graph, plain.graph);
+    assert!(same.warnings[0].contains("the throughput of t is constant or missing"), "{:?}", same.warnings);
+}
+
+#[test]
+fn a_budget_of_tests_is_kept_and_leaves_edges_but_takes_none() {
+    let frame = shared_load(24, 200, 1.5, 13).frame();
+    let rows: Vec<usize> = (0..200).collect();
+    let two = settings(0.05, 3, vec![MetricKind::Cpu, MetricKind::Io]);
+    let never = AtomicBool::new(false);
+    let with = |max_tests, threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let halt = Halt::on(&never);
+        pool.install(|| build_within(&frame, &rows, &two, None, Limits { max_tests, halt }, &mut |_| {}))
+            .unwrap()
+    };
+    let whole = with(None, 1);
+    assert!(whole.tests > 50_000, "{}", whole.tests);
+    let unconditional = 2 * 24 * 23 / 2;
+    let pairs = |built: &BuiltGraph| -> BTreeSet<(usize, usize)> {
+        built.graph.drawn_edges().map(|(from, to, ..)| (from.min(to), from.max(to))).collect()
+    };
+    let mut edges = usize::MAX;
+    for budget in [100, 2_000, 10_000, whole.tests / 2, 2 * whole.tests] {
+        let cut = with(Some(budget), 1);
+        assert_eq!(cut, with(Some(budget), 3));
+        assert!(cut.tests <= budget.max(unconditional), "{} of {budget}", cut.tests);
+        // Twice what is needed is not enough for certain: the metric types share it alike, and nobody knows before.
+        assert!(pairs(&cut).is_superset(&pairs(&whole)));
+        assert!(pairs(&cut).len() <= edges);
+        edges = pairs(&cut).len();
+        let is_cut = cut.levels.iter().any(|level| level.level.cut_pairs > 0);
+        assert_eq!(is_cut, !cut.warnings.is_empty(), "{:?}", cut.warnings);
+        assert_eq!(is_cut, budget < whole.tests, "{budget}: {:?}", cut.warnings);
+    }
+    assert!(with(Some(2_000), 2).warnings[0].contains("cpu: at level 1 the budget of 1000 tests"));
+    let enough = with(Some(u64::MAX), 2);
+    assert_eq!((&enough.graph, enough.tests, &enough.levels), (&whole.graph, whole.tests, &whole.levels));
+    for level in &whole.levels {
+        assert!(level.level.tests <= level.level.most_tests, "{level:?}");
+        assert!(level.level.expected_tests <= level.level.most_tests, "{level:?}");
+    }
+}
+
+#[test]
+fn when_the_time_is_up_what_was_not_tested_stays() {
+    let frame = shared_load(60, 400, 3.0, 11).frame();
+    let rows: Vec<usize> = (0..400).collect();
+    let (never, time_up) = (AtomicBool::new(false), AtomicBool::new(false));
+    let unbounded = settings(0.05, 60, vec![MetricKind::Io]);
+    let halt = Halt::on(&never).or_at(&time_up);
+    let mut end_at_level_one = |done: LevelDone| time_up.store(done.level == 1, Ordering::Relaxed);
+    // Left alone, level 10 of 60 dense services would take days.
+    let built =
+        build_within(&frame, &rows, &unbounded, None, Limits::only(halt), &mut end_at_level_one).unwrap();
+    let shallow = built_with(&frame, &settings(0.05, 1, vec![MetricKind::Io]), None);
+    assert_eq!(built.graph, shallow.graph);
+    assert_eq!(built.levels.last().unwrap().level.size, 2);
+    assert!(built.warnings[0].contains("io: at level 2"), "{:?}", built.warnings);
+}
+
+#[test]
+fn strong_edges_stand_in_all_resamples_and_chance_in_few() {
+    let mut noise = Noise::new(31);
+    let a = noise.series(300);
+    let b = noise.effect(&[(&a, 1.0)]);
+    let (c, d) = (noise.series(300), noise.series(300));
+    let mut columns = Columns::default();
+    for (name, values) in [("a", a), ("b", b), ("c", c), ("d", d)] {
+        columns.add(name, MetricKind::Cpu, values);
+    }
+    let (frame, rows, never) = (columns.frame(), (0..300).collect::<Vec<_>>(), AtomicBool::new(false));
+    let cpu = settings(0.01, 2, vec![MetricKind::Cpu]);
+    let shares = |seed, threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let limits = Limits::only(Halt::on(&never));
+        pool.install(|| edge_shares(&frame, &rows, &cpu, 100, seed, limits)).unwrap()
+    };
+    let found = shares(1, 1);
+    assert_eq!(found[&(0, 1)], 1.0);
+    assert!(found.iter().all(|(pair, share)| *pair == (0, 1) || *share < 0.5), "{found:?}");
+    assert_eq!(found, shares(1, 3));
+    assert_ne!(found, shares(2, 1));
+    never.store(true, Ordering::Relaxed);
+    let stopped = edge_shares(&frame, &rows, &cpu, 100, 1, Limits::only(Halt::on(&never)));
+    assert_eq!(stopped, Err(Stopped));
 }
 
 #[test]

@@ -64,6 +64,8 @@ impl EdgeWeights {
 pub struct BehaviorGraph {
     services: Vec<String>,
     edges: BTreeMap<(usize, usize), EdgeWeights>,
+    /// Of pairs (smaller, larger).
+    confidences: BTreeMap<(usize, usize), f64>,
 }
 
 impl BehaviorGraph {
@@ -81,7 +83,7 @@ impl BehaviorGraph {
                 "does not come after the one before it; sort the names and give each once",
             ));
         }
-        Ok(Self { services, edges: BTreeMap::new() })
+        Ok(Self { services, edges: BTreeMap::new(), confidences: BTreeMap::new() })
     }
 
     /// Sets W_ij of the ordered pair (from, to), indices into [`Self::services`].
@@ -97,6 +99,31 @@ impl BehaviorGraph {
         }
         self.edges.insert((from, to), weights);
         Ok(())
+    }
+
+    /// Sets in which share of resamples the pair is connected.
+    ///
+    /// # Errors
+    /// It is no share.
+    pub fn set_confidence(&mut self, first: usize, second: usize, share: f64) -> Result<(), Invalid> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Invalid::new("confidence", format!("is {share}; must lie between 0 and 1")));
+        }
+        self.confidences.insert((first.min(second), first.max(second)), share);
+        Ok(())
+    }
+
+    /// In which share of resamples the pair is connected; `None` when that is not known.
+    pub fn confidence(&self, first: usize, second: usize) -> Option<f64> {
+        self.confidences.get(&(first.min(second), first.max(second))).copied()
+    }
+
+    /// The edges as the wire has them, in order.
+    pub fn edges_to_wire(&self) -> impl Iterator<Item = v1::BehaviorEdge> + '_ {
+        self.edges().map(|(from, to, weights)| v1::BehaviorEdge {
+            confidence: self.confidence(from, to),
+            ..edge_to_wire(from, to, weights)
+        })
     }
 
     /// V, sorted by name.
@@ -141,13 +168,13 @@ impl BehaviorGraph {
     }
 }
 
-/// One edge as the wire has it.
-pub fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::BehaviorEdge {
+/// One edge as the wire has it, without confidence.
+fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::BehaviorEdge {
     let (bit_counts, weights) = match weights.counts() {
         Some(counts) => (counts.to_vec(), Vec::new()),
         None => (Vec::new(), weights.weights().to_vec()),
     };
-    v1::BehaviorEdge { from: from as u32, to: to as u32, bit_counts, weights }
+    v1::BehaviorEdge { from: from as u32, to: to as u32, bit_counts, weights, confidence: None }
 }
 
 /// Decodes the weights of one edge; `field` names it.
@@ -181,7 +208,10 @@ impl TryFrom<&v1::BehaviorGraph> for BehaviorGraph {
             if graph.edge(from, to).is_some() {
                 return Err(Invalid::new(field, format!("{from} to {to} stands twice")));
             }
-            graph.set_edge(from, to, weights).map_err(|error| Invalid::new(field, error.problem()))?;
+            graph.set_edge(from, to, weights).map_err(|error| Invalid::new(&field, error.problem()))?;
+            if let Some(share) = edge.confidence {
+                graph.set_confidence(from, to, share).map_err(|error| error.within(&field))?;
+            }
         }
         Ok(graph)
     }
@@ -189,14 +219,27 @@ impl TryFrom<&v1::BehaviorGraph> for BehaviorGraph {
 
 impl From<&BehaviorGraph> for v1::BehaviorGraph {
     fn from(graph: &BehaviorGraph) -> Self {
-        let edges = graph.edges().map(|(from, to, weights)| edge_to_wire(from, to, weights));
-        Self { services: graph.services.clone(), edges: edges.collect() }
+        Self { services: graph.services.clone(), edges: graph.edges_to_wire().collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn confidence_belongs_to_a_pair_whichever_way_and_survives_the_wire() {
+        let mut graph = BehaviorGraph::new(["a", "b", "c"].map(str::to_owned).to_vec()).unwrap();
+        graph.set_edge(1, 0, EdgeWeights::from_counts([1; METRIC_COUNT]).unwrap()).unwrap();
+        graph.set_edge(1, 2, EdgeWeights::from_counts([1; METRIC_COUNT]).unwrap()).unwrap();
+        graph.set_confidence(0, 1, 0.75).unwrap();
+        assert_eq!((graph.confidence(1, 0), graph.confidence(1, 2)), (Some(0.75), None));
+        let wire = v1::BehaviorGraph::from(&graph);
+        assert_eq!(BehaviorGraph::try_from(&wire).unwrap(), graph);
+        let mut wrong = wire;
+        wrong.edges[0].confidence = Some(1.5);
+        assert_eq!(BehaviorGraph::try_from(&wrong).unwrap_err().field(), "graph.edges[0].confidence");
+    }
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|index| format!("s{index}")).collect()
@@ -235,7 +278,13 @@ mod tests {
 
     #[test]
     fn hostile_graphs_are_refused_by_field() {
-        let edge = |from, to| v1::BehaviorEdge { from, to, bit_counts: vec![1; 7], weights: vec![] };
+        let edge = |from, to| v1::BehaviorEdge {
+            from,
+            to,
+            bit_counts: vec![1; 7],
+            weights: vec![],
+            confidence: None,
+        };
         let wire = |edges| v1::BehaviorGraph { services: names(2), edges };
         for (edges, field) in [
             (vec![edge(0, 2)], "graph.edges[0]"),

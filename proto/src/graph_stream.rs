@@ -19,6 +19,10 @@ pub struct BuiltGraph {
     pub tests: u64,
     /// |Pearson correlation| with the front end, per metric type and service, 0..1; zeros when none was named.
     pub correlations: [Vec<f64>; METRIC_COUNT],
+    /// What its reader should know: sentences.
+    pub warnings: Vec<String>,
+    /// Whether a budget ended the search for some pairs, which keep their edges.
+    pub is_cut: bool,
 }
 
 /// Puts graphs together from the parts of an answer.
@@ -61,6 +65,8 @@ impl GraphAssembler {
                         correlations: correlations_from_wire(&header)?,
                         graph: BehaviorGraph::new(header.services)?,
                         tests: header.tests,
+                        is_cut: header.levels.iter().any(|level| level.cut_pairs > 0),
+                        warnings: header.warnings,
                     },
                 });
             }
@@ -70,7 +76,11 @@ impl GraphAssembler {
                 };
                 for edge in &edges.edges {
                     let weights = edge_from_wire("graph.edges", edge)?;
-                    open.built.graph.set_edge(edge.from as usize, edge.to as usize, weights)?;
+                    let (from, to) = (edge.from as usize, edge.to as usize);
+                    open.built.graph.set_edge(from, to, weights)?;
+                    if let Some(share) = edge.confidence {
+                        open.built.graph.set_confidence(from, to, share)?;
+                    }
                 }
             }
             Part::Throughput(part) => {
@@ -151,7 +161,13 @@ mod tests {
     }
 
     fn edges() -> Part {
-        let edge = v1::BehaviorEdge { from: 0, to: 1, bit_counts: vec![1; METRIC_COUNT], weights: vec![] };
+        let edge = v1::BehaviorEdge {
+            from: 0,
+            to: 1,
+            bit_counts: vec![1; METRIC_COUNT],
+            weights: vec![],
+            confidence: None,
+        };
         Part::Edges(v1::GraphEdges { edges: vec![edge] })
     }
 

@@ -9,10 +9,12 @@
 //! | [`frame`] | named series over one grid |
 //! | [`frame_stream`] | a frame cut into chunks, and put together again |
 //! | [`incident`] | what the person on call knows, and which rows that makes normal or part of the incident |
+//! | [`budget`] | how much testing a graph may take |
 //! | [`call_graph`] | who calls whom |
 //! | [`behavior_graph`] | the graph G(V, E, W) |
 //! | [`profile`] | service profiles and classes |
 //! | [`graph_stream`] | behaviour graphs cut into parts, and put together again |
+//! | [`load_removal`] | what is removed from series before they are tested |
 //! | [`method`] | ranking methods |
 //! | [`throughput`] | how much of one service's throughput that of another explains |
 //! | [`settings`] | how behaviour graphs are built |
@@ -26,6 +28,7 @@
 
 pub mod assessment;
 pub mod behavior_graph;
+pub mod budget;
 pub mod call_graph;
 pub mod frame;
 pub mod frame_stream;
@@ -33,6 +36,7 @@ pub mod graph_stream;
 pub mod incident;
 pub mod invalid;
 pub mod learned_weights;
+pub mod load_removal;
 pub mod method;
 pub mod metric;
 pub mod profile;

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{invalid::Invalid, metric::MetricKind, v1};
+use crate::{frame::check_name, invalid::Invalid, load_removal::LoadRemoval, metric::MetricKind, v1};
 
 /// The conditional independence test of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
@@ -169,7 +169,7 @@ impl FromStr for Bins {
     }
 }
 
-/// How behaviour graphs are built: test, significance, depth, metric types.
+/// How behaviour graphs are built: test, significance, depth, metric types, what is removed before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphSettings {
     ci_test: CiTest,
@@ -177,11 +177,14 @@ pub struct GraphSettings {
     max_condition: usize,
     metrics: Vec<MetricKind>,
     bins: Bins,
+    load_removal: LoadRemoval,
+    /// Empty unless its throughput is removed.
+    load_service: String,
 }
 
 impl GraphSettings {
     /// `alpha` is the significance level, `max_condition` the largest conditioning set; no metric means all seven.
-    /// Bins are the default; see [`Self::with_bins`].
+    /// Bins are the default and no load is removed; see [`Self::with_bins`] and [`Self::with_load_removal`].
     ///
     /// # Errors
     /// `alpha` is not strictly between 0 and 1.
@@ -199,7 +202,22 @@ impl GraphSettings {
         if metrics.is_empty() {
             metrics = MetricKind::ALL.to_vec();
         }
-        Ok(Self { ci_test, alpha, max_condition, metrics, bins: Bins::default() })
+        Ok(Self { ci_test, alpha, max_condition, metrics, ..Self::default() })
+    }
+
+    /// The same with a load removed before testing; `front_end` names the service whose throughput that is, where it
+    /// is that of the front end.
+    ///
+    /// # Errors
+    /// The load is that of the front end, and its name is none.
+    pub fn with_load_removal(mut self, removal: LoadRemoval, front_end: &str) -> Result<Self, Invalid> {
+        self.load_removal = removal;
+        self.load_service = String::new();
+        if removal == LoadRemoval::FrontEnd {
+            check_name("load_service", front_end)?;
+            front_end.clone_into(&mut self.load_service);
+        }
+        Ok(self)
     }
 
     /// The same with other bins for χ² and G²; Fisher's z has none.
@@ -237,6 +255,16 @@ impl GraphSettings {
         self.bins
     }
 
+    /// The load that is removed before testing.
+    pub const fn load_removal(&self) -> LoadRemoval {
+        self.load_removal
+    }
+
+    /// The service whose throughput is removed; empty unless that is the load.
+    pub fn load_service(&self) -> &str {
+        &self.load_service
+    }
+
     /// The metric types to test, in order; never empty.
     pub fn metrics(&self) -> &[MetricKind] {
         &self.metrics
@@ -252,6 +280,8 @@ impl Default for GraphSettings {
             max_condition: 3,
             metrics: MetricKind::ALL.to_vec(),
             bins: Bins::default(),
+            load_removal: LoadRemoval::Off,
+            load_service: String::new(),
         }
     }
 }
@@ -268,7 +298,10 @@ impl TryFrom<&v1::GraphSettings> for GraphSettings {
             .collect::<Result<_, _>>()?;
         let ci_test = CiTest::from_wire("ci_test", wire.ci_test)?;
         let bins = Bins::from_wire("bins", wire.bins)?;
-        Ok(Self::new(ci_test, wire.alpha, wire.max_condition as usize, metrics)?.with_bins(bins))
+        let removal = LoadRemoval::from_wire("load_removal", wire.load_removal)?;
+        Self::new(ci_test, wire.alpha, wire.max_condition as usize, metrics)?
+            .with_bins(bins)
+            .with_load_removal(removal, &wire.load_service)
     }
 }
 
@@ -281,6 +314,8 @@ impl From<&GraphSettings> for v1::GraphSettings {
             metrics: settings.metrics.iter().map(|kind| kind.to_wire().into()).collect(),
             // Settings without bins look as they did before there were any.
             bins: if settings.ci_test == CiTest::FisherZ { 0 } else { settings.bins.count() as u32 },
+            load_removal: settings.load_removal.to_wire().into(),
+            load_service: settings.load_service.clone(),
         }
     }
 }
@@ -306,6 +341,14 @@ mod tests {
             assert_eq!(bins.to_string().parse::<Bins>(), Ok(bins));
             assert_eq!(Bins::ALL[bins.index()], bins);
         }
+        for removal in LoadRemoval::ALL {
+            let settings = GraphSettings::default().with_load_removal(removal, "web").unwrap();
+            assert_eq!(settings.load_service(), if removal == LoadRemoval::FrontEnd { "web" } else { "" });
+            assert_eq!(GraphSettings::try_from(&v1::GraphSettings::from(&settings)), Ok(settings));
+            assert_eq!(removal.to_string().parse::<LoadRemoval>(), Ok(removal));
+        }
+        let nameless = GraphSettings::default().with_load_removal(LoadRemoval::FrontEnd, "");
+        assert_eq!(nameless.unwrap_err().field(), "load_service");
         let wire = v1::GraphSettings { alpha: 0.01, bins: 4, ..v1::GraphSettings::default() };
         assert_eq!(GraphSettings::try_from(&wire).unwrap_err().field(), "bins");
         for alpha in [0.0, 1.0, -1.0, f64::NAN] {

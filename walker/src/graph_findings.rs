@@ -48,6 +48,15 @@ pub(crate) struct GraphFindings {
     pub(crate) warnings: Vec<String>,
 }
 
+/// What the graphs of a diagnosis are built from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GraphSource<'a> {
+    pub(crate) frame: &'a Arc<MetricFrame>,
+    pub(crate) rows: &'a WindowRows,
+    /// Seeds the resamples.
+    pub(crate) seed: u64,
+}
+
 /// Builds the graphs of a diagnosis and has them compared with normal behaviour and past incidents.
 ///
 /// The throughput fit is taken over the rows that are surely normal, the CI shares over all.
@@ -57,9 +66,8 @@ pub(crate) struct GraphFindings {
 /// weights and a warning.
 pub(crate) async fn graph_findings(
     peers: &Peers,
-    frame: &Arc<MetricFrame>,
+    GraphSource { frame, rows, seed }: GraphSource<'_>,
     context: &IncidentContext,
-    rows: &WindowRows,
     parameters: &MethodParameters,
     listener: &dyn Listener,
     stages: &mut Stages,
@@ -67,7 +75,7 @@ pub(crate) async fn graph_findings(
     let normal = &guarded_rows(frame, rows, &parameters.evidence).normal;
     let parameters = &parameters.automap;
     let plan = GraphPlan::new(rows);
-    let settings = graph_settings(parameters);
+    let settings = graph_settings(parameters, context.front_end())?;
     let mut selections =
         vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone()), (SKELETON_GRAPH.to_owned(), rows.all())];
     selections.extend(
@@ -79,6 +87,9 @@ pub(crate) async fn graph_findings(
         front_end: context.front_end(),
         selections,
         max_conditions: BTreeMap::from([(SKELETON_GRAPH.to_owned(), SKELETON_LEVEL)]),
+        resamples: BTreeMap::from([(INCIDENT_GRAPH.to_owned(), parameters.bootstrap)]),
+        seed,
+        budget: parameters.budget,
         throughput_rows: normal,
     };
     let (mut graphs, throughput) = peers.build_graphs(Arc::clone(frame), order, listener).await?;
@@ -94,7 +105,8 @@ pub(crate) async fn graph_findings(
         .iter()
         .enumerate()
         .filter_map(|(index, window_rows)| {
-            let normal = graphs.get(&normal_graph_name(index))?;
+            // Edges that were not tested are no normal behaviour.
+            let normal = graphs.get(&normal_graph_name(index)).filter(|normal| !normal.is_cut)?;
             Some(v1::NormalGraph {
                 system: context.system().into(),
                 window: Some(GraphPlan::window(frame.grid(), window_rows)?.to_wire()),
@@ -135,7 +147,7 @@ pub(crate) async fn graph_findings(
         learned: None,
         compared: false,
         memory_answers: true,
-        warnings: plan.warning.into_iter().collect(),
+        warnings: plan.warning.into_iter().chain(built.warnings).collect(),
     };
     findings.warnings.extend(shrink(&mut request));
     let answer = peers
@@ -173,12 +185,19 @@ impl GraphFindings {
     fn learn(&mut self, answer: v1::WeighMetricsResponse) -> Result<(), Invalid> {
         self.compared = true;
         if let Some(graph) = &answer.anomaly_graph {
-            let anomaly = BehaviorGraph::try_from(graph)?;
+            let mut anomaly = BehaviorGraph::try_from(graph)?;
             if anomaly.services() != self.input.anomaly.services() {
                 return Err(Invalid::new(
                     "anomaly_graph.services",
                     "differ from those of the incident graph",
                 ));
+            }
+            // What is left of an edge is as sure as the edge was.
+            let pairs: Vec<(usize, usize)> = anomaly.edges().map(|(from, to, _)| (from, to)).collect();
+            for (from, to) in pairs {
+                if let Some(share) = self.input.anomaly.confidence(from, to) {
+                    anomaly.set_confidence(from, to, share)?;
+                }
             }
             self.input.anomaly = anomaly;
         }

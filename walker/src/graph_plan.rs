@@ -1,7 +1,8 @@
 //! Which rows the behaviour graphs of a diagnosis are built from (section 2 of the method, its last paragraph).
 
 use automap_proto::{
-    incident::WindowRows, metric::MetricKind, settings::GraphSettings, time::TimeGrid, time::TimeWindow,
+    incident::WindowRows, invalid::Invalid, metric::MetricKind, settings::GraphSettings, time::TimeGrid,
+    time::TimeWindow,
 };
 
 use crate::parameters::AutomapParameters;
@@ -69,19 +70,29 @@ pub fn normal_graph_name(index: usize) -> String {
 }
 
 /// The settings of the impact graph of `cloud-ranger`: the same tests, of latency alone.
-pub fn impact_settings(parameters: &AutomapParameters) -> GraphSettings {
-    settings_for(parameters, vec![MetricKind::Latency])
+///
+/// # Errors
+/// As those of [`graph_settings`].
+pub fn impact_settings(parameters: &AutomapParameters, front_end: &str) -> Result<GraphSettings, Invalid> {
+    settings_for(parameters, vec![MetricKind::Latency], front_end)
 }
 
 /// The settings of a diagnosis' graphs.
-pub fn graph_settings(parameters: &AutomapParameters) -> GraphSettings {
-    settings_for(parameters, Vec::new())
+///
+/// # Errors
+/// A parameter is out of its range, which checked ones are not.
+pub fn graph_settings(parameters: &AutomapParameters, front_end: &str) -> Result<GraphSettings, Invalid> {
+    settings_for(parameters, Vec::new(), front_end)
 }
 
-fn settings_for(parameters: &AutomapParameters, metrics: Vec<MetricKind>) -> GraphSettings {
-    GraphSettings::new(parameters.ci_test, parameters.significance(), parameters.max_condition, metrics)
-        .unwrap_or_default()
+fn settings_for(
+    parameters: &AutomapParameters,
+    metrics: Vec<MetricKind>,
+    front_end: &str,
+) -> Result<GraphSettings, Invalid> {
+    GraphSettings::new(parameters.ci_test, parameters.significance(), parameters.max_condition, metrics)?
         .with_bins(parameters.bins)
+        .with_load_removal(parameters.load_removal, front_end)
 }
 
 #[cfg(test)]

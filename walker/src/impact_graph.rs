@@ -33,9 +33,10 @@ pub(crate) async fn impact_graph(
     stages: &mut Stages,
 ) -> Result<GraphFindings, ServiceError> {
     let order = GraphOrder {
-        settings: impact_settings(parameters),
+        settings: impact_settings(parameters, context.front_end())?,
         front_end: context.front_end(),
         selections: vec![(INCIDENT_GRAPH.to_owned(), rows.all())],
+        budget: parameters.budget,
         ..GraphOrder::default()
     };
     let (mut graphs, _) = peers.build_graphs(Arc::clone(frame), order, listener).await?;
@@ -59,6 +60,6 @@ pub(crate) async fn impact_graph(
         learned: None,
         compared: false,
         memory_answers: true,
-        warnings: Vec::new(),
+        warnings: built.warnings,
     })
 }

@@ -47,7 +47,7 @@ pub(crate) async fn record_incident(
     let incident = v1::Incident {
         incident_id: incident_id.clone(),
         context: Some(context.into()),
-        settings: Some((&graph_settings(parameters)).into()),
+        settings: Some((&graph_settings(parameters, context.front_end())?).into()),
         anomaly_graph: Some((&graph.anomaly).into()),
         profiles: graph.profiles.iter().map(v1::ServiceProfile::from).collect(),
         correlations: graph.correlations_to_wire(),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use automap_proto::{
+    budget::TestBudget,
     frame::MetricFrame,
     frame_stream::PartAssembler,
     graph_stream::{BuiltGraph, GraphAssembler},
@@ -55,6 +56,11 @@ pub(crate) struct GraphOrder<'a> {
     pub(crate) front_end: &'a str,
     /// Rows of each graph, by its name.
     pub(crate) selections: Vec<(String, Vec<usize>)>,
+    /// Bootstrap resamples of single graphs, by name, and what seeds them.
+    pub(crate) resamples: BTreeMap<String, u32>,
+    pub(crate) seed: u64,
+    /// How much testing each graph may take.
+    pub(crate) budget: TestBudget,
     /// Largest conditioning sets of single graphs, by name.
     pub(crate) max_conditions: BTreeMap<String, u32>,
     /// Rows of the throughput fit; empty for none.
@@ -145,6 +151,7 @@ impl Peers {
         let selections = order.selections.iter().map(|(name, rows)| v1::RowSelection {
             name: name.clone(),
             rows: ranges_to_wire(&row_ranges(rows)),
+            resamples: order.resamples.get(name).copied().unwrap_or(0),
         });
         let description = v1::GraphDescription {
             settings: Some((&order.settings).into()),
@@ -152,6 +159,8 @@ impl Peers {
             front_end: order.front_end.into(),
             throughput_rows: ranges_to_wire(&row_ranges(order.throughput_rows)),
             max_conditions: order.max_conditions.into_iter().collect(),
+            budget: order.budget.to_wire(),
+            seed: order.seed,
             ..v1::GraphDescription::default()
         };
         retry::idempotent(self.attempts, || {

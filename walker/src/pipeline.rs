@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 
 use crate::{
     evidence::evidence_weights::EvidenceWeights,
-    graph_findings::{GraphFindings, graph_findings},
+    graph_findings::{GraphFindings, GraphSource, graph_findings},
     impact_graph::impact_graph,
     listener::Listener,
     memory::record_incident,
@@ -78,8 +78,10 @@ pub(crate) async fn diagnose(
             impact_graph(peers, &frame, &context, &rows, &parameters.automap, listener, &mut stages).await?;
         findings = Some(built);
     } else if needs_graph {
-        let built =
-            graph_findings(peers, &frame, &context, &rows, &parameters, listener, &mut stages).await?;
+        let built = {
+            let source = GraphSource { frame: &frame, rows: &rows, seed };
+            graph_findings(peers, source, &context, &parameters, listener, &mut stages).await?
+        };
         warnings.extend(built.warnings.iter().cloned());
         findings = Some(built);
     }

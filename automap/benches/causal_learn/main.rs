@@ -22,6 +22,7 @@ use automap_graph_builder::{
     standardise::{Standardised, select},
 };
 use automap_proto::{
+    budget::TestBudget,
     frame::MetricFrame,
     metric::MetricKind,
     settings::{CiTest, GraphSettings},
@@ -80,7 +81,7 @@ fn compare(ci_test: CiTest, services: usize, max_condition: usize) -> anyhow::Re
     let load = Load { services, samples: SAMPLES, metrics: MetricKind::ALL.len(), shared: false, seed: 0 };
     let settings = GraphSettings::new(ci_test, ALPHA, max_condition, load.kinds().to_vec())?;
     let frame = load.generate()?;
-    let report = bench(&frame, &load, &settings, 1)?;
+    let (report, _) = bench(&frame, &load, &settings, TestBudget::Unlimited, 1)?;
 
     let rows: Vec<usize> = (0..SAMPLES).collect();
     let series: Vec<_> =

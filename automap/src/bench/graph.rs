@@ -1,23 +1,29 @@
 //! `automap bench graph`: whole builds on a generated load, beside the bare matrix products of the same size.
 
 use std::{
-    sync::atomic::AtomicBool,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use automap_graph_builder::{
-    build::{BuiltGraph, build},
+    build::{BuiltGraph, Limits, build_within},
     standardise::{Standardised, select},
+    stop::Halt,
 };
-use automap_proto::{frame::MetricFrame, settings::GraphSettings};
+use automap_proto::{budget::TestBudget, frame::MetricFrame, settings::GraphSettings};
 use ndarray::{Axis, Slice};
 use rayon::ThreadPoolBuilder;
 
 use super::{
-    load::Load,
+    load::{FRONT_END, Load},
     meter::{Cost, measure, peak_memory},
     report::Report,
+    workers,
 };
 use crate::{
     arguments::{AnswerFormat, BenchGraphArgs},
@@ -36,7 +42,7 @@ const MOST_REPETITIONS: usize = 101;
 ///
 /// # Errors
 /// A flag is wrong, or the threads cannot be started.
-pub fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
+pub async fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
     let load = Load {
         services: args.services,
         samples: args.samples,
@@ -46,16 +52,23 @@ pub fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
     };
     let alpha = args.alpha.unwrap_or(0.01);
     let settings = GraphSettings::new(args.ci_test, alpha, args.max_condition, load.kinds().to_vec())?
-        .with_bins(args.bins);
+        .with_bins(args.bins)
+        .with_load_removal(args.load_removal, FRONT_END)?;
     let frame = load.generate()?;
-    let report = bench(&frame, &load, &settings, args.threads)?;
+    let (mut report, built) = bench(&frame, &load, &settings, args.budget, args.threads)?;
+    if args.workers > 0 {
+        let (frame, wall) = (Arc::new(frame), report.wall_seconds);
+        report.spread =
+            Some(workers::bench(&frame, &settings, args.budget, args.workers, &built, wall).await?);
+    }
     match args.output {
         AnswerFormat::Table => stdout::print(&report.table()),
         AnswerFormat::Json => stdout::print_json(&report),
     }
 }
 
-/// Builds the graph of `frame` as often as it takes to time it, on `threads` threads, and the bare products.
+/// Builds the graph of `frame` as often as it takes to time it, on `threads` threads, and the bare products; answers the
+/// figures and the graph.
 ///
 /// # Errors
 /// The threads cannot be started, or the build failed.
@@ -63,13 +76,29 @@ pub fn bench(
     frame: &MetricFrame,
     load: &Load,
     settings: &GraphSettings,
+    budget: TestBudget,
     threads: usize,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<(Report, BuiltGraph)> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start the threads")?;
     let rows: Vec<usize> = (0..frame.grid().samples()).collect();
     let build_once = || -> anyhow::Result<BuiltGraph> {
-        let never = AtomicBool::new(false);
-        Ok(pool.install(|| build(frame, &rows, settings, None, &never, &mut |_| {}))?)
+        let (never, time_up) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
+        let mut max_tests = None;
+        match budget {
+            TestBudget::Unlimited => {}
+            TestBudget::Tests(tests) => max_tests = Some(tests),
+            TestBudget::Time(time) => {
+                let up = Arc::clone(&time_up);
+                thread::spawn(move || {
+                    thread::sleep(time);
+                    up.store(true, Ordering::Relaxed);
+                });
+            }
+        }
+        let halt = Halt::on(&never).or_at(&time_up);
+        Ok(pool.install(|| {
+            build_within(frame, &rows, settings, None, Limits { max_tests, halt }, &mut |_| {})
+        })?)
     };
     let ((built, first), peak_memory) = peak_memory(|| measure(build_once));
     let built = built?;
@@ -77,7 +106,8 @@ pub fn bench(
         build_once().ok();
     });
     let product = matrix_products(frame, settings, &rows);
-    Ok(Report::new(load, settings, threads, &built, cost, product, peak_memory))
+    let report = Report::new(load, settings, threads, &built, [cost, product], peak_memory);
+    Ok((Report { budget: budget.to_string(), ..report }, built))
 }
 
 /// The median of a first cost and of as many more as fit into the time.

@@ -19,6 +19,8 @@ const SHARED_SERVICE: usize = 10;
 /// Of a shared load, on average: it then explains about half of the variance of each series.
 const LOADING: f64 = 1.0;
 const STEP_MS: u64 = 5_000;
+/// The service that calls all others, directly or not.
+pub const FRONT_END: &str = "s00000";
 
 /// What to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

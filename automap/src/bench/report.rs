@@ -1,11 +1,11 @@
 //! What a benchmark found.
 
-use automap_graph_builder::build::BuiltGraph;
-use automap_proto::settings::GraphSettings;
+use automap_graph_builder::build::{BuiltGraph, MetricLevel};
+use automap_proto::{budget::TestBudget, settings::GraphSettings};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-use super::{load::Load, meter::Cost};
+use super::{load::Load, meter::Cost, workers::SpreadFigures};
 
 /// Costs of whole builds and of the bare matrix products of the same size, from one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +24,10 @@ pub struct Report {
     pub alpha: f64,
     /// Largest conditioning set.
     pub max_condition: usize,
+    /// What was removed before testing.
+    pub load_removal: &'static str,
+    /// How much testing a build may take.
+    pub budget: String,
     /// Threads of the builds.
     pub threads: usize,
     /// Conditional independence tests of one build.
@@ -42,17 +46,41 @@ pub struct Report {
     pub tests_per_cpu_second: f64,
     /// Memory of the first build at its peak beside its input; absent where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+    /// What the levels from 1 on took.
+    pub levels: Vec<LevelFigures>,
+    /// What the graph says of itself.
+    pub warnings: Vec<String>,
+    /// The same build spread over worker processes, where that was asked for.
+    pub spread: Option<SpreadFigures>,
+}
+
+/// What the tests of one level of one metric type took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LevelFigures {
+    /// The metric type.
+    pub metric: &'static str,
+    /// Size of the conditioning sets.
+    pub level: usize,
+    /// Pairs that were connected when it began.
+    pub pairs: usize,
+    /// Tests that these would take if nothing separated any of them.
+    pub most_tests: u64,
+    /// Tests that were expected before it began.
+    pub expected_tests: u64,
+    /// Tests that were made.
+    pub tests: u64,
+    /// Pairs that keep their edges because the budget ended their search.
+    pub cut_pairs: usize,
 }
 
 impl Report {
-    /// Puts the figures together.
+    /// Puts the figures together: the costs of the build, without a budget, and of the matrix products.
     pub fn new(
         load: &Load,
         settings: &GraphSettings,
         threads: usize,
         built: &BuiltGraph,
-        cost: Cost,
-        product: Cost,
+        [cost, product]: [Cost; 2],
         peak_memory_bytes: Option<u64>,
     ) -> Self {
         let (cpu_seconds, product_seconds) = (cost.cpu.as_secs_f64(), product.cpu.as_secs_f64());
@@ -64,6 +92,8 @@ impl Report {
             ci_test: settings.ci_test().name(),
             alpha: settings.alpha(),
             max_condition: settings.max_condition(),
+            load_removal: settings.load_removal().name(),
+            budget: TestBudget::Unlimited.to_string(),
             threads,
             tests: built.tests,
             edges: built.graph.drawn_edges().count(),
@@ -73,6 +103,9 @@ impl Report {
             build_to_product: cpu_seconds / product_seconds,
             tests_per_cpu_second: built.tests as f64 / cpu_seconds,
             peak_memory_bytes,
+            levels: built.levels.iter().map(level_figures).collect(),
+            warnings: built.warnings.clone(),
+            spread: None,
         }
     }
 
@@ -94,6 +127,8 @@ impl Report {
         for (figure, value) in [
             ("load", load),
             ("test", test),
+            ("load removal", self.load_removal.to_owned()),
+            ("budget", self.budget.clone()),
             ("threads", self.threads.to_string()),
             ("tests", self.tests.to_string()),
             ("edges", self.edges.to_string()),
@@ -106,9 +141,47 @@ impl Report {
         ] {
             table.add_row([figure.to_owned(), value]);
         }
+        for (figure, value) in self.spread.iter().flat_map(spread_rows) {
+            table.add_row([figure.to_owned(), value]);
+        }
         if let Some(column) = table.column_mut(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        format!("{table}\n")
+        let mut text = format!("{table}\n");
+        for warning in &self.warnings {
+            text.push_str(&format!("{warning}\n"));
+        }
+        text
+    }
+}
+
+fn spread_rows(spread: &SpreadFigures) -> [(&'static str, String); 6] {
+    let shards: Vec<String> = spread.shards.iter().map(u64::to_string).collect();
+    [
+        ("worker processes, one thread each", spread.workers.to_string()),
+        ("with them, wall s", format!("{:.4}", spread.wall_seconds)),
+        ("workers / threads", format!("{:.3}", spread.wall_to_threads)),
+        ("shipped, MB", format!("{:.2}", spread.bytes_shipped as f64 / 1e6)),
+        ("first shard, s", format!("{:.3}", spread.seconds_to_first_shard)),
+        (
+            "shards by coordinator, workers",
+            format!(
+                "{}{}",
+                shards.join(", "),
+                if spread.same_graph { "; same graph" } else { "; OTHER GRAPH" }
+            ),
+        ),
+    ]
+}
+
+fn level_figures(MetricLevel { metric, level }: &MetricLevel) -> LevelFigures {
+    LevelFigures {
+        metric: metric.name(),
+        level: level.size,
+        pairs: level.pairs,
+        most_tests: level.most_tests,
+        expected_tests: level.expected_tests,
+        tests: level.tests,
+        cut_pairs: level.cut_pairs,
     }
 }

@@ -30,9 +30,13 @@ pub(super) fn label(node: &Node) -> String {
     format!("{rank}{}{class}", node.name)
 }
 
-/// The metric types of an edge.
+/// The metric types of an edge, and how sure it is where that is known.
 pub(super) fn metrics(edge: &Edge) -> String {
-    edge.metrics.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+    let metrics = edge.metrics.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+    match edge.confidence {
+        Some(share) => format!("{metrics} {:.0} %", 100.0 * share),
+        None => metrics,
+    }
 }
 
 fn style(node: &Node) -> &'static str {
@@ -79,9 +83,20 @@ mod tests {
 
     #[test]
     fn undirected_walked_edges_say_so() {
-        let edge = Edge { from: 0, to: 1, directed: false, metrics: vec![MetricKind::Cpu], walked: true };
-        let text =
-            render(&Picture { nodes: vec![], edges: vec![edge], services_left_out: 0, edges_left_out: 0 });
+        let edge = |confidence| Edge {
+            from: 0,
+            to: 1,
+            directed: false,
+            metrics: vec![MetricKind::Cpu],
+            walked: true,
+            confidence,
+        };
+        let drawn = |edge| {
+            render(&Picture { nodes: vec![], edges: vec![edge], services_left_out: 0, edges_left_out: 0 })
+        };
+        let text = drawn(edge(None));
         assert!(text.contains("n0 -> n1 [label=\"cpu\", dir=none, color="), "{text}");
+        let text = drawn(edge(Some(0.874)));
+        assert!(text.contains("[label=\"cpu 87 %\""), "{text}");
     }
 }

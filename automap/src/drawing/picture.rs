@@ -64,6 +64,8 @@ pub struct Edge {
     pub metrics: Vec<MetricKind>,
     /// Whether a drawn path walks it.
     pub walked: bool,
+    /// Share of resamples in which it stands, where they were drawn.
+    pub confidence: Option<f64>,
 }
 
 impl Picture {
@@ -118,10 +120,11 @@ impl Picture {
         for (from, to, directed, weights) in graph.drawn_edges() {
             let ends =
                 (position.get(graph.services()[from].as_str()), position.get(graph.services()[to].as_str()));
+            let confidence = graph.confidence(from, to);
             let (Some(&from), Some(&to)) = ends else { continue };
             let walked = steps.remove(&(from, to)) | steps.remove(&(to, from));
             let metrics = MetricKind::ALL.into_iter().filter(|kind| weights.weight(*kind) > 0.0).collect();
-            edges.push(Edge { from, to, directed, metrics, walked });
+            edges.push(Edge { from, to, directed, metrics, walked, confidence });
         }
         // A walk on the call graph takes steps that need not be edges of the behaviour graph.
         edges.extend(steps.into_iter().map(|(from, to)| Edge {
@@ -130,6 +133,7 @@ impl Picture {
             directed: true,
             metrics: Vec::new(),
             walked: true,
+            confidence: None,
         }));
         edges.sort_by_key(|edge| (!edge.walked, std::cmp::Reverse(edge.metrics.len()), edge.from, edge.to));
         let edges_left_out = edges.len().saturating_sub(MAX_EDGES);

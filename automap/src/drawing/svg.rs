@@ -74,7 +74,14 @@ mod tests {
 
     fn picture() -> Picture {
         let node = |name: &str, rank| Node { name: name.into(), rank, class: None, front_end: false };
-        let edge = |from, to| Edge { from, to, directed: true, metrics: vec![MetricKind::Cpu], walked: true };
+        let edge = |from, to| Edge {
+            from,
+            to,
+            directed: true,
+            metrics: vec![MetricKind::Cpu],
+            walked: true,
+            confidence: None,
+        };
         Picture {
             nodes: vec![node("web", None), node("<script>", Some(1)), node("db", None)],
             // A cycle, which a layered layout has to break.

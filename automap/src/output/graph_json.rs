@@ -18,6 +18,8 @@ struct EdgeJson<'a> {
     from: &'a str,
     to: &'a str,
     directed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
     weights: BTreeMap<&'static str, f64>,
 }
 
@@ -29,6 +31,7 @@ impl<'a> GraphJson<'a> {
             from: &services[from],
             to: &services[to],
             directed,
+            confidence: graph.confidence(from, to),
             weights: MetricKind::ALL
                 .into_iter()
                 .filter(|kind| weights.weight(*kind) > 0.0)

@@ -1,9 +1,16 @@
 //! Computing the graphs of a call and streaming them to its caller.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
 
 use automap_proto::{
-    behavior_graph::{BehaviorGraph, edge_to_wire},
+    behavior_graph::BehaviorGraph,
+    budget::TestBudget,
     metric::MetricKind,
     v1::{self, build_graph_response::Part},
 };
@@ -12,22 +19,29 @@ use automap_service_kit::{
     telemetry::sizes,
     work,
 };
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Sender, channel};
 use tracing::{Instrument as _, field::Empty};
 
 use super::{
     admission::Place,
+    clock::Clock,
     description::{GraphTask, Selection},
+    exchange::{Batch, Exchange, Means},
+    peers::Peers,
+    spread::Spread,
     workers::Workers,
 };
 use crate::{
-    build::{BuildError, BuiltGraph, LevelDone, build},
-    stop::Stopped,
+    bootstrap::edge_shares,
+    build::{BuildError, BuiltGraph, LevelDone, Limits, MetricLevel, build_spread, build_within},
+    stop::{Halt, Stopped},
     throughput::{ThroughputFit, throughput_fit},
 };
 
 /// Edges of one message: about 20 bytes each.
 const EDGES_PER_MESSAGE: usize = 10_000;
+/// Levels whose shards may wait to be taken: those of all metric types.
+const BATCHES: usize = MetricKind::ALL.len();
 /// R² values of one message.
 const FITS_PER_MESSAGE: usize = (1 << 20) / size_of::<f64>();
 
@@ -37,6 +51,10 @@ pub(super) struct Answer {
     pub(super) task: Arc<GraphTask>,
     pub(super) workers: Workers,
     pub(super) patience: Duration,
+    /// Most tests of a graph, whatever its caller allows.
+    pub(super) max_tests: Option<u64>,
+    /// Who may help.
+    pub(super) peers: Option<Arc<Peers>>,
     pub(super) sender: Sender<v1::BuildGraphResponse>,
 }
 
@@ -63,11 +81,11 @@ impl Answer {
                 automap.edges = Empty,
                 automap.tests = Empty
             );
-            let built = self.compute_graph(place, index).instrument(span.clone()).await?;
+            let (built, spread) = self.compute_graph(place, index).instrument(span.clone()).await?;
             span.in_scope(|| sizes::record_graphs(1, built.graph.edges().len(), built.tests));
             edges += built.graph.edges().len();
             tests += built.tests;
-            self.send_graph(selection, &built).await?;
+            self.send_graph(selection, &built, spread).await?;
         }
         sizes::record_graphs(self.task.selections.len(), edges, tests);
         if self.task.throughput_rows.is_some() {
@@ -77,10 +95,19 @@ impl Answer {
         Ok(())
     }
 
-    async fn compute_graph(&self, place: &Place, index: usize) -> Result<BuiltGraph, ServiceError> {
+    async fn compute_graph(
+        &self,
+        place: &Place,
+        index: usize,
+    ) -> Result<(BuiltGraph, Option<v1::SpreadStatistics>), ServiceError> {
         let turn = place.turn().await?;
         let (task, workers, sender) = (Arc::clone(&self.task), self.workers.clone(), self.sender.clone());
-        work::run(move |stop| {
+        let max_tests = self.max_tests();
+        let clock = self.clock();
+        let means = self.means();
+        let (batches, exchange) = self.exchange(index, clock.flag(), means.clone());
+        let time_up = clock.flag();
+        let built = work::run(move |stop| {
             let _turn = turn;
             let selection = &task.selections[index];
             let rows = selection.rows.rows();
@@ -88,11 +115,71 @@ impl Answer {
                 // A caller that does not take its progress misses some of it: no thread of the pool may wait here.
                 let _ = sender.try_send(progress(&selection.name, done));
             };
-            workers
-                .run(|| build(&task.frame, &rows, &selection.settings, task.front_end, stop, &mut report))
-                .map_err(ServiceError::from)
-        })
-        .await
+            let limits = Limits { max_tests, halt: Halt::on(stop).or_at(&time_up) };
+            let (frame, settings, front_end) = (&task.frame, &selection.settings, task.front_end);
+            let built = match (means, batches) {
+                (Some(means), Some(batches)) => {
+                    let series = frame.services().len() * MetricKind::ALL.len();
+                    let input_bytes = AtomicU64::new((series * rows.len() * size_of::<f64>()) as u64);
+                    let spread = Spread { means: &means, settings, batches, input_bytes };
+                    build_spread(frame, &rows, settings, front_end, limits, Some(&spread), &mut report)
+                }
+                _ => workers.run(|| build_within(frame, &rows, settings, front_end, limits, &mut report)),
+            };
+            let mut built = built?;
+            if selection.resamples > 0 {
+                let shares = workers
+                    .run(|| edge_shares(frame, &rows, settings, selection.resamples, task.seed, limits))?;
+                built.set_confidences(&shares)?;
+            }
+            Ok(built)
+        });
+        // Whichever of the two fails stops the other.
+        tokio::try_join!(built, exchange)
+    }
+
+    /// How tests are spread, where there are peers.
+    fn means(&self) -> Option<Means> {
+        let peers = self.peers.as_ref().filter(|peers| !peers.members().is_empty())?;
+        Some(Means { peers: Arc::clone(peers), workers: self.workers.clone() })
+    }
+
+    /// Where the shards of a graph are sent, and what works them off.
+    fn exchange(
+        &self,
+        index: usize,
+        time_up: Arc<AtomicBool>,
+        means: Option<Means>,
+    ) -> (
+        Option<Sender<Batch>>,
+        impl Future<Output = Result<Option<v1::SpreadStatistics>, ServiceError>> + use<>,
+    ) {
+        let (sender, batches) = channel(BATCHES);
+        let sender = means.is_some().then_some(sender);
+        let (frame, rows) = (Arc::clone(&self.task.frame), self.task.selections[index].rows.rows());
+        let work = async move {
+            match means {
+                Some(means) => Exchange::new(means, time_up).run(frame, rows, batches).await,
+                None => Ok(None),
+            }
+        };
+        (sender, work)
+    }
+
+    /// What the caller allows, and no more than the configuration.
+    fn max_tests(&self) -> Option<u64> {
+        match self.task.budget {
+            TestBudget::Tests(tests) => Some(self.max_tests.map_or(tests, |most| most.min(tests))),
+            _ => self.max_tests,
+        }
+    }
+
+    /// Runs from now on.
+    fn clock(&self) -> Clock {
+        match self.task.budget {
+            TestBudget::Time(time) => Clock::ending_after(time),
+            _ => Clock::default(),
+        }
     }
 
     async fn compute_throughput(&self, place: &Place) -> Result<ThroughputFit, ServiceError> {
@@ -106,9 +193,16 @@ impl Answer {
         .await
     }
 
-    async fn send_graph(&self, selection: &Selection, built: &BuiltGraph) -> Result<(), ServiceError> {
-        let samples = selection.rows.count();
-        self.send(Part::Graph(header(&selection.name, samples, built))).await?;
+    async fn send_graph(
+        &self,
+        selection: &Selection,
+        built: &BuiltGraph,
+        spread: Option<v1::SpreadStatistics>,
+    ) -> Result<(), ServiceError> {
+        let mut header = header(&selection.name, selection.rows.count(), built);
+        header.warnings.extend(spread.iter().flat_map(|spread| spread.workers.iter().filter_map(trouble)));
+        header.spread = spread;
+        self.send(Part::Graph(header)).await?;
         for edges in edge_parts(&built.graph) {
             self.send(Part::Edges(edges)).await?;
         }
@@ -180,17 +274,44 @@ fn header(selection: &str, samples: usize, built: &BuiltGraph) -> v1::GraphHeade
         edge_count: built.graph.edges().len() as u64,
         samples: samples as u64,
         correlations: correlations.collect(),
+        warnings: built.warnings.clone(),
+        levels: built.levels.iter().map(statistics).collect(),
+        spread: None,
+    }
+}
+
+/// What went wrong with a worker, in a sentence.
+fn trouble(worker: &v1::WorkerStatistics) -> Option<String> {
+    let v1::WorkerStatistics { address, failures, timeouts, dismissed, .. } = worker;
+    if !dismissed.is_empty() {
+        return Some(format!(
+            "the graph-builder at {address} got no work: {dismissed}; others did its share"
+        ));
+    }
+    (failures + timeouts > 0).then(|| {
+        format!(
+            "the graph-builder at {address} failed {failures} times and was late {timeouts} times: others did that work"
+        )
+    })
+}
+
+fn statistics(MetricLevel { metric, level }: &MetricLevel) -> v1::LevelStatistics {
+    v1::LevelStatistics {
+        metric: metric.to_wire().into(),
+        level: u32::try_from(level.size).unwrap_or(u32::MAX),
+        pairs: level.pairs as u64,
+        most_tests: level.most_tests,
+        expected_tests: level.expected_tests,
+        tests: level.tests,
+        cut_pairs: level.cut_pairs as u64,
+        sets_tried: level.sets_tried,
     }
 }
 
 fn edge_parts(graph: &BehaviorGraph) -> impl Iterator<Item = v1::GraphEdges> + Send + '_ {
-    let mut edges = graph.edges();
+    let mut edges = graph.edges_to_wire();
     std::iter::from_fn(move || {
-        let part: Vec<v1::BehaviorEdge> = edges
-            .by_ref()
-            .take(EDGES_PER_MESSAGE)
-            .map(|(from, to, weights)| edge_to_wire(from, to, weights))
-            .collect();
+        let part: Vec<v1::BehaviorEdge> = edges.by_ref().take(EDGES_PER_MESSAGE).collect();
         (!part.is_empty()).then_some(v1::GraphEdges { edges: part })
     })
 }

@@ -1,8 +1,9 @@
 //! What a caller of BuildGraph asks for, checked.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use automap_proto::{
+    budget::TestBudget,
     frame::{MetricFrame, check_name},
     incident::{row_ranges, rows_from_wire},
     invalid::{Invalid, did_you_mean},
@@ -13,10 +14,14 @@ use automap_proto::{
 /// Most graphs of one call: each takes a whole computation.
 const MAX_SELECTIONS: usize = 256;
 
+/// Most bootstrap resamples of one graph: more tell no more.
+const MAX_RESAMPLES: u32 = 1000;
+
 /// What can be checked before the samples arrive.
 #[derive(Debug)]
 pub(super) struct Outline {
     settings: GraphSettings,
+    budget: TestBudget,
 }
 
 impl Outline {
@@ -38,6 +43,12 @@ impl Outline {
         for (index, selection) in selections.iter().enumerate() {
             let field = format!("description.selections[{index}].name");
             check_name(&field, &selection.name)?;
+            if selection.resamples > MAX_RESAMPLES {
+                return Err(Invalid::new(
+                    format!("description.selections[{index}].resamples"),
+                    format!("are {}; at most {MAX_RESAMPLES} are drawn", selection.resamples),
+                ));
+            }
             if !names.insert(&selection.name) {
                 return Err(Invalid::new(
                     field,
@@ -51,7 +62,8 @@ impl Outline {
                 format!("{unknown} is the name of no selection"),
             ));
         }
-        Ok(Self { settings })
+        let budget = TestBudget::from_wire("description.budget", description.budget.as_ref())?;
+        Ok(Self { settings, budget })
     }
 }
 
@@ -60,6 +72,8 @@ impl Outline {
 pub(super) struct Selection {
     pub(super) name: String,
     pub(super) rows: Ranges,
+    /// Bootstrap resamples.
+    pub(super) resamples: u32,
     pub(super) settings: GraphSettings,
 }
 
@@ -86,11 +100,14 @@ impl Ranges {
 /// A valid call of BuildGraph.
 #[derive(Debug)]
 pub(super) struct GraphTask {
-    pub(super) frame: MetricFrame,
+    pub(super) frame: Arc<MetricFrame>,
     pub(super) selections: Vec<Selection>,
     /// Position of the front end among the services of the frame.
     pub(super) front_end: Option<usize>,
     pub(super) throughput_rows: Option<Ranges>,
+    pub(super) budget: TestBudget,
+    /// Seeds the resamples.
+    pub(super) seed: u64,
 }
 
 impl GraphTask {
@@ -110,6 +127,7 @@ impl GraphTask {
             selections.push(Selection {
                 settings,
                 name: selection.name.clone(),
+                resamples: selection.resamples,
                 rows: Ranges::from_wire(&field, &selection.rows, &frame)?,
             });
         }
@@ -121,7 +139,9 @@ impl GraphTask {
             front_end: front_end_of(&description.front_end, &frame)?,
             selections,
             throughput_rows,
-            frame,
+            budget: outline.budget,
+            seed: description.seed,
+            frame: Arc::new(frame),
         })
     }
 }

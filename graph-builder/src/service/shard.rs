@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use automap_proto::{
     invalid::Invalid,
+    load_removal::LoadRemoval,
     metric::MetricKind,
     settings::{Bins, CiTest, GraphSettings},
     v1,
@@ -12,15 +13,11 @@ use automap_service_kit::error::ServiceError;
 
 use super::workers::Workers;
 use crate::{
-    bit_matrix::BitMatrix,
-    contingency::Statistic,
-    fisher_z::FisherZ,
-    independence::{IndependenceTest, Verdict},
-    partial_correlation::PartialCorrelationTest,
     peer_input::PeerInput,
-    skeleton::{Neighbours, neighbours_from_pairs, test_pairs},
-    stop::Stopped,
-    table_test::TableTest,
+    set_range::SetRange,
+    sharding::skeleton_code,
+    skeleton::{LevelTask, Levels as _, Neighbours, neighbours_from_pairs},
+    stop::Halt,
 };
 
 /// Deepest level of a shard. No run gets there: a pair that reaches level 64 has outlived all C(64, 32) > 10¹⁸ sets of
@@ -33,6 +30,7 @@ pub(super) struct Shard {
     metric: MetricKind,
     settings: GraphSettings,
     level: usize,
+    part: SetRange,
     neighbours: Neighbours,
     pairs: Vec<(u32, u32)>,
 }
@@ -47,38 +45,22 @@ impl Shard {
         }
         let ci_test = CiTest::from_wire("ci_test", request.ci_test)?;
         let bins = Bins::from_wire("bins", request.bins)?;
-        let settings = GraphSettings::new(ci_test, request.alpha, level, vec![metric])?.with_bins(bins);
-        let mut seen = BitMatrix::new(services);
-        let mut adjacency = Vec::with_capacity(request.adjacency.len());
-        for (index, pair) in request.adjacency.iter().enumerate() {
-            let field = || format!("adjacency[{index}]");
-            let (first, second) = (pair.first as usize, pair.second as usize);
-            if first >= second || second >= services {
-                return Err(Invalid::new(
-                    field(),
-                    format!("{first}, {second} must ascend and be below {services}, the number of services"),
-                ));
-            }
-            if seen.contains(first, second) {
-                return Err(Invalid::new(field(), format!("{first}, {second} stands twice")));
-            }
-            seen.insert(first, second);
-            adjacency.push((pair.first, pair.second));
-        }
-        let mut is_asked = vec![false; adjacency.len()];
-        let mut pairs = Vec::with_capacity(request.shard.len());
-        for (index, &position) in request.shard.iter().enumerate() {
-            let field = || format!("shard[{index}]");
-            let asked = is_asked.get_mut(position as usize).ok_or_else(|| {
-                Invalid::new(field(), format!("is {position} where adjacency has {} pairs", adjacency.len()))
-            })?;
-            if *asked {
-                return Err(Invalid::new(field(), format!("asks for pair {position} again")));
-            }
-            *asked = true;
-            pairs.push(adjacency[position as usize]);
-        }
-        Ok(Self { metric, settings, level, neighbours: neighbours_from_pairs(services, &adjacency), pairs })
+        let removal = LoadRemoval::from_wire("load_removal", request.load_removal)?;
+        let settings = GraphSettings::new(ci_test, request.alpha, level, vec![metric])?
+            .with_bins(bins)
+            .with_load_removal(removal, &request.load_service)?;
+        let adjacency = adjacency(request, services)?;
+        let pairs = asked_pairs(request, &adjacency)?;
+        let most = if request.most_sets == 0 { u64::MAX } else { request.most_sets };
+        let part = SetRange { skip: request.skip_sets, most };
+        Ok(Self {
+            metric,
+            settings,
+            level,
+            part,
+            neighbours: neighbours_from_pairs(services, &adjacency),
+            pairs,
+        })
     }
 
     /// Tests the pairs on the threads of `workers`.
@@ -88,33 +70,83 @@ impl Shard {
         workers: &Workers,
         stop: &AtomicBool,
     ) -> Result<v1::TestEdgesResponse, ServiceError> {
-        let alpha = self.settings.alpha();
-        let verdicts = match Statistic::of(self.settings.ci_test()) {
-            None => {
-                let correlation = input.correlation(self.metric, |compute| workers.run(compute));
-                let test = PartialCorrelationTest::new(correlation, FisherZ::new(alpha));
-                workers.run(|| self.verdicts(&test, stop))?
-            }
-            Some(statistic) => {
-                let data = input.discretised(self.metric, self.settings.bins());
-                workers.run(|| self.verdicts(&TableTest::new(data, statistic, alpha), stop))?
-            }
+        let prepared = input.prepared(self.metric, &self.settings, |prepare| workers.run(prepare));
+        let task = LevelTask {
+            size: self.level,
+            neighbours: &self.neighbours,
+            pairs: &self.pairs,
+            part: self.part,
+            expected_tests: 0,
         };
+        let verdicts = workers.run(|| prepared.at(self.settings.alpha()).test(&task, Halt::on(stop)))?;
         let tests = verdicts.iter().map(|verdict| verdict.tests).sum();
+        let cut = (0..).zip(&verdicts).filter_map(|(position, verdict)| verdict.is_cut.then_some(position));
+        let cut = cut.collect();
         let separations = self.pairs.iter().zip(verdicts).filter_map(|(&(first, second), verdict)| {
             verdict.separating_set.map(|separating_set| v1::Separation {
                 pair: Some(v1::ServicePair { first, second }),
                 separating_set,
             })
         });
-        Ok(v1::TestEdgesResponse { separations: separations.collect(), tests })
+        Ok(v1::TestEdgesResponse { separations: separations.collect(), tests, cut, checksum: 0 })
     }
+}
 
-    /// A level without any test separates no pair.
-    fn verdicts<T: IndependenceTest>(&self, test: &T, stop: &AtomicBool) -> Result<Vec<Verdict>, Stopped> {
-        match test.level(self.level) {
-            Some(level) => test_pairs::<T>(&level, &self.neighbours, &self.pairs, stop),
-            None => Ok(vec![Verdict::default(); self.pairs.len()]),
+/// The skeleton as it stood when the level began.
+fn adjacency(request: &v1::TestEdgesRequest, services: usize) -> Result<Vec<(u32, u32)>, Invalid> {
+    if !request.adjacency_bits.is_empty() {
+        if !request.adjacency.is_empty() {
+            return Err(Invalid::new("adjacency_bits", "stands beside adjacency; give one of them"));
+        }
+        return skeleton_code::from_bits(&request.adjacency_bits, services).ok_or_else(|| {
+            Invalid::new(
+                "adjacency_bits",
+                format!(
+                    "has {} bytes, or bits beyond the pairs of {services} services",
+                    request.adjacency_bits.len()
+                ),
+            )
+        });
+    }
+    let pairs: Vec<(u32, u32)> = request.adjacency.iter().map(|pair| (pair.first, pair.second)).collect();
+    match skeleton_code::first_bad_pair(&pairs, services) {
+        None => Ok(pairs),
+        Some(index) => {
+            let (first, second) = pairs[index];
+            Err(Invalid::new(
+                format!("adjacency[{index}]"),
+                format!(
+                    "{first}, {second} must ascend, be below {services}, the number of services, and stand once"
+                ),
+            ))
         }
     }
+}
+
+/// The pairs to test.
+fn asked_pairs(request: &v1::TestEdgesRequest, adjacency: &[(u32, u32)]) -> Result<Vec<(u32, u32)>, Invalid> {
+    if let Some(range) = &request.pairs {
+        let (first, end) = (usize::try_from(range.first).ok(), usize::try_from(range.end).ok());
+        let asked = first.zip(end).and_then(|(first, end)| adjacency.get(first..end));
+        return asked.map(<[_]>::to_vec).ok_or_else(|| {
+            Invalid::new(
+                "pairs",
+                format!("go from {} to {} where adjacency has {}", range.first, range.end, adjacency.len()),
+            )
+        });
+    }
+    let mut is_asked = vec![false; adjacency.len()];
+    let mut pairs = Vec::with_capacity(request.shard.len());
+    for (index, &position) in request.shard.iter().enumerate() {
+        let field = || format!("shard[{index}]");
+        let asked = is_asked.get_mut(position as usize).ok_or_else(|| {
+            Invalid::new(field(), format!("is {position} where adjacency has {} pairs", adjacency.len()))
+        })?;
+        if *asked {
+            return Err(Invalid::new(field(), format!("asks for pair {position} again")));
+        }
+        *asked = true;
+        pairs.push(adjacency[position as usize]);
+    }
+    Ok(pairs)
 }

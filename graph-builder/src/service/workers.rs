@@ -24,6 +24,11 @@ impl Workers {
         }
     }
 
+    /// How many threads compute.
+    pub(super) fn threads(&self) -> usize {
+        self.0.as_ref().map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads())
+    }
+
     /// Runs `compute` on the pool and waits for it.
     pub(super) fn run<T: Send>(&self, compute: impl FnOnce() -> T + Send) -> T {
         match &self.0 {

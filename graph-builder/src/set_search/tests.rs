@@ -1,5 +1,7 @@
 //! The search against partial correlations from plain matrix inversion.
 
+use std::sync::atomic::AtomicBool;
+
 use ndarray::Array2;
 use proptest::prelude::*;
 
@@ -89,10 +91,25 @@ fn by_definition(
         }
         tests += 1;
         if partial.abs() < critical {
-            return Some(Verdict { separating_set: Some(set), tests });
+            return Some(Verdict { separating_set: Some(set), tests, is_cut: false });
         }
     }
-    Some(Verdict { separating_set: None, tests })
+    Some(Verdict { separating_set: None, tests, is_cut: false })
+}
+
+/// One search, `size` sets at a time.
+fn in_parts(test: &LevelTest<'_>, pair: (u32, u32), lists: [&[u32]; 2], size: u64) -> Verdict {
+    let (never, mut buffers, mut tests) = (AtomicBool::new(false), SetSearch::default(), 0);
+    for part in 0.. {
+        let range = SetRange { skip: size.saturating_mul(part), most: size };
+        let verdict = buffers.search(test, pair, lists, range, Halt::on(&never)).unwrap();
+        tests += verdict.tests;
+        if !verdict.is_cut {
+            return Verdict { tests, ..verdict };
+        }
+        assert!(part < 100_000, "a search never ends");
+    }
+    unreachable!()
 }
 
 fn search(
@@ -104,7 +121,12 @@ fn search(
 ) -> Verdict {
     let limits = test.limits(correlation.most_common_rows(), level);
     let level_test = LevelTest::new(correlation, limits, level);
-    SetSearch::default().search(&level_test, pair, lists[0], lists[1], &AtomicBool::new(false)).unwrap()
+    let whole = in_parts(&level_test, pair, lists, u64::MAX);
+    // Looked at in parts of any size, the sets are the same.
+    for size in [1, 3, 10] {
+        assert_eq!(in_parts(&level_test, pair, lists, size), whole, "parts of {size}");
+    }
+    whole
 }
 
 /// Each service follows the shared load and the one before it.
@@ -219,6 +241,12 @@ fn the_search_stops_when_asked() {
     let correlation = correlate(&[wave(1.0), wave(2.0)]);
     let limits = FisherZ::new(ALPHA).limits(60, 0);
     let test = LevelTest::new(&correlation, limits, 0);
-    let stopped = SetSearch::default().search(&test, (0, 1), &[], &[], &AtomicBool::new(true));
+    let stopped = SetSearch::default().search(
+        &test,
+        (0, 1),
+        [&[], &[]],
+        SetRange::ALL,
+        Halt::on(&AtomicBool::new(true)),
+    );
     assert_eq!(stopped, Err(Stopped));
 }

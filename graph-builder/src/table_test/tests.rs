@@ -1,6 +1,6 @@
 //! The search against tables counted row by row.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use automap_proto::settings::Bins;
 use ndarray::Array2;
@@ -94,10 +94,25 @@ fn expected(
         }
         tests += 1;
         if found.p_value() >= ALPHA {
-            return Verdict { separating_set: Some(set), tests };
+            return Verdict { separating_set: Some(set), tests, is_cut: false };
         }
     }
-    Verdict { separating_set: None, tests }
+    Verdict { separating_set: None, tests, is_cut: false }
+}
+
+/// One search, `size` sets at a time.
+fn in_parts(level: TableLevel<'_>, pair: (u32, u32), lists: [&[u32]; 2], size: u64) -> Verdict {
+    let (never, mut buffers, mut tests) = (AtomicBool::new(false), TableSearch::default(), 0);
+    for part in 0.. {
+        let range = SetRange { skip: size.saturating_mul(part), most: size };
+        let verdict = buffers.search(level, pair, lists, range, Halt::on(&never)).unwrap();
+        tests += verdict.tests;
+        if !verdict.is_cut {
+            return Verdict { tests, ..verdict };
+        }
+        assert!(part < 100_000, "a search never ends");
+    }
+    unreachable!()
 }
 
 fn data(noise: &[f64], load: f64, gaps: &[f64], gap_rate: f64, bins: Bins) -> Discretised {
@@ -137,9 +152,11 @@ proptest! {
         let lists = [members(lists[0] | 1 << second), members(lists[1] | 1 << first)];
         let test = TableTest::new(&data, statistic, ALPHA);
         let level = test.level(size).unwrap();
-        let stop = AtomicBool::new(false);
-        let found =
-            TableTest::search(&level, &mut TableSearch::default(), pair, &lists[0], &lists[1], &stop).unwrap();
+        let found = in_parts(level, pair, [&lists[0], &lists[1]], u64::MAX);
+        // Looked at in parts of any size, the sets are the same.
+        for part in [1, 4] {
+            prop_assert_eq!(&in_parts(level, pair, [&lists[0], &lists[1]], part), &found);
+        }
         prop_assert_eq!(found, expected(&data, statistic, pair, [&lists[0], &lists[1]], size));
     }
 }
@@ -200,7 +217,12 @@ fn the_search_stops_when_asked() {
     let data = discretised(Array2::zeros((2, 9)), Bins::Two);
     let test = TableTest::new(&data, Statistic::Chi2, ALPHA);
     let level = test.level(0).unwrap();
-    let stopped =
-        TableTest::search(&level, &mut TableSearch::default(), (0, 1), &[], &[], &AtomicBool::new(true));
+    let stopped = TableSearch::default().search(
+        level,
+        (0, 1),
+        [&[], &[]],
+        SetRange::ALL,
+        Halt::on(&AtomicBool::new(true)),
+    );
     assert_eq!(stopped, Err(Stopped));
 }

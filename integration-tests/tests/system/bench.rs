@@ -1,6 +1,6 @@
 //! `automap bench`.
 
-use automap_integration_tests::command;
+use automap_integration_tests::{command, recording};
 use serde_json::Value;
 
 #[test]
@@ -21,14 +21,82 @@ fn figures_of_a_build_are_reported_and_its_graph_depends_on_the_load_alone() {
     let graph = |report: &Value| (report["tests"].clone(), report["edges"].clone());
     assert_eq!(graph(&one), graph(&bench(&["--threads", "3"])));
     assert_ne!(graph(&one), graph(&bench(&["--seed", "1"])));
-    assert!(bench(&["--shared-load"])["tests"].as_u64() > one["tests"].as_u64());
+    let shared = bench(&["--shared-load"]);
+    assert!(shared["tests"].as_u64() > one["tests"].as_u64());
+    let freed = bench(&["--shared-load", "--load-removal", "factor"]);
+    assert!(freed["tests"].as_u64() < shared["tests"].as_u64());
+    let cut = bench(&["--shared-load", "--budget", "2k"]);
+    assert!(cut["tests"].as_u64() <= Some(2000) && !cut["warnings"].as_array().unwrap().is_empty(), "{cut}");
+    assert_eq!(graph(&cut), graph(&bench(&["--shared-load", "--budget", "2k", "--threads", "2"])));
     assert_eq!(bench(&["--ci-test", "g2", "--metrics", "2"])["metrics"], 2);
+}
+
+#[test]
+fn worker_processes_build_the_same_graph() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = [
+        "bench",
+        "graph",
+        "--services",
+        "200",
+        "--metrics",
+        "1",
+        "--shared-load",
+        "--workers",
+        "2",
+        "--output",
+        "json",
+    ];
+    let ended = command::run(home.path(), &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let spread = &report["spread"];
+    assert_eq!(spread["same_graph"], true, "{report}");
+    let shards: Vec<u64> =
+        spread["shards"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
+    assert_eq!(shards.len(), 3, "{report}");
+    assert!(spread["bytes_shipped"].as_u64().unwrap() > 200 * 720 * 8, "{report}");
+    for figure in ["wall_seconds", "wall_to_threads", "seconds_to_first_shard"] {
+        assert!(spread[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {report}");
+    }
+}
+
+#[test]
+fn simulated_clusters_keep_the_promises_of_the_coordinator() {
+    let home = tempfile::tempdir().unwrap();
+    let ended =
+        command::run(home.path(), &["bench", "coordinator", "--seeds", "50", "--output", "json"]).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(summary["seeds"], 50);
+    assert!(
+        summary["faults"].as_u64().unwrap() > 0 && summary["shards"].as_u64().unwrap() > 500,
+        "{summary}"
+    );
+}
+
+#[test]
+fn graphs_are_compared_with_call_graphs_for_every_removal_of_load() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let run = || command::run(home.path(), &["bench", "call-graph", ".", "--output", "json"]).unwrap();
+    std::fs::remove_file(home.path().join("incident/call_graph.csv")).ok();
+    assert_eq!(run().code, 2);
+    std::fs::write(home.path().join("incident/call_graph.csv"), "caller,callee\nweb,checkout\n").unwrap();
+    let ended = run();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let rows: Vec<Value> = serde_json::from_str(&ended.stdout).unwrap();
+    let removals: Vec<&str> = rows.iter().map(|row| row["load_removal"].as_str().unwrap()).collect();
+    assert_eq!(removals, ["off", "front-end", "factor"]);
+    assert!(rows.iter().all(|row| row["incidents"] == 1 && row["tests"].as_f64() > Some(0.0)), "{rows:?}");
 }
 
 #[test]
 fn impossible_sizes_are_wrong_usage() {
     let home = tempfile::tempdir().unwrap();
-    for flags in [["--services", "0"], ["--metrics", "8"], ["--threads", "none"], ["--alpha", "2"]] {
+    for flags in
+        [["--services", "0"], ["--metrics", "8"], ["--threads", "none"], ["--alpha", "2"], ["--budget", "0"]]
+    {
         let ended = command::run(home.path(), &[&["bench", "graph"][..], &flags].concat()).unwrap();
         assert_eq!(ended.code, 2, "{}", ended.stderr);
         assert!(ended.stderr.contains(flags[0].trim_start_matches('-')), "{}", ended.stderr);

@@ -50,8 +50,32 @@ fn metrics_depth_level_and_window_change_the_graph() {
     let level_zero = tests(&[&varying[..], &["--max-condition", "0"]].concat());
     assert_eq!(level_zero, 16 * 15 / 2 * 6);
     assert!(tests(&[&varying[..], &["--max-condition", "5"]].concat()) > level_zero);
+    for removal in ["front-end", "factor"] {
+        assert_ne!(graph(home.path(), &["--load-removal", removal]), graph(home.path(), &[]));
+    }
     let edges = |more: &[&str]| graph(home.path(), more)["edges"].as_array().unwrap().len();
     assert!(edges(&["--alpha", "0.2"]) >= edges(&["--alpha", "0.0001"]));
+}
+
+#[test]
+fn edges_tell_how_sure_they_are_when_asked() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let told = graph(home.path(), &["--bootstrap-edges", "20"]);
+    let shares: Vec<f64> =
+        told["edges"].as_array().unwrap().iter().map(|edge| edge["confidence"].as_f64().unwrap()).collect();
+    assert!(!shares.is_empty() && shares.iter().all(|share| (0.0..=1.0).contains(share)), "{shares:?}");
+    assert_eq!(told, graph(home.path(), &["--bootstrap-edges", "20"]));
+    assert_ne!(told, graph(home.path(), &["--bootstrap-edges", "20", "--seed", "1"]));
+    assert!(graph(home.path(), &[])["edges"][0].get("confidence").is_none());
+
+    let drawing = home.path().join("graph.dot");
+    let arguments =
+        ["diagnose", "incident", "--no-record", "--bootstrap-edges", "10", "--graph", "graph.dot"];
+    let ended = command::run(home.path(), &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let text = std::fs::read_to_string(drawing).unwrap();
+    assert!(text.contains(" %\""), "{text}");
 }
 
 #[test]
@@ -69,6 +93,7 @@ fn drawings_and_wrong_flags() {
         (["--alpha", "0"], "alpha"),
         (["--ci-test", "magic"], "fisher-z, chi2 or g2"),
         (["--bins", "4"], "2, 3 or 5"),
+        (["--load-removal", "all"], "off, front-end or factor"),
         (["--metrics", "latncy"], "did you mean latency?"),
     ] {
         let ended = run(&flags);

@@ -33,6 +33,7 @@ mod overload;
 mod recorded_incidents;
 mod rotation;
 mod several_hosts;
+mod spread;
 mod store;
 mod store_disk;
 mod store_faults;

@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use automap_proto::{settings::CiTest, time::UnixMillis};
+use automap_proto::{load_removal::LoadRemoval, settings::CiTest, time::UnixMillis};
 
 use crate::{
     normal_window::{NormalGroup, NormalWindow},
@@ -61,20 +61,23 @@ impl NormalKey {
     }
 }
 
-/// Length and name of the system, then the settings in full: CI test, significance, depth, set of metrics, and bins
-/// where the test has any. Written
-/// out they are as short as a hash and cannot collide.
+/// Length and name of the system, then the settings in full: CI test and what is removed before it (low and high half of
+/// a byte), significance, depth, set of metrics, bins where the test has any, and the service whose load is removed where
+/// there is one. Written out they are as short as a hash and cannot collide.
 pub(crate) fn group_bytes(group: &NormalGroup) -> Vec<u8> {
     let settings = &group.settings;
     let metrics = settings.metrics().iter().fold(0_u8, |set, kind| set | 1 << kind.index());
     let mut bytes = system_bytes(Some(&group.system));
-    // The wire's numbers are below 256 and never reused.
-    bytes.push(settings.ci_test().to_wire() as u8);
+    // The wire's numbers are below 16 and never reused. Nothing removed is 0, as before anything could be.
+    bytes.push(settings.ci_test().to_wire() as u8 | (settings.load_removal().to_wire() as u8) << 4);
     bytes.extend_from_slice(&settings.alpha().to_bits().to_be_bytes());
     bytes.extend_from_slice(&(settings.max_condition() as u64).to_be_bytes());
     bytes.push(metrics);
     if settings.ci_test() != CiTest::FisherZ {
         bytes.push(settings.bins().count() as u8);
+    }
+    if settings.load_removal() == LoadRemoval::FrontEnd {
+        bytes.extend_from_slice(&system_bytes(Some(settings.load_service())));
     }
     bytes
 }
@@ -265,8 +268,15 @@ mod tests {
             settings: GraphSettings::new(CiTest::G2, 0.05, 3, vec![]).unwrap().with_bins(bins),
             ..base.clone()
         };
+        let freed = |removal, service| NormalGroup {
+            settings: GraphSettings::default().with_load_removal(removal, service).unwrap(),
+            ..base.clone()
+        };
         let groups = [
             base.clone(),
+            freed(LoadRemoval::Factor, ""),
+            freed(LoadRemoval::FrontEnd, "web"),
+            freed(LoadRemoval::FrontEnd, "shop"),
             with(0.01, 3, vec![]),
             with(0.05, 2, vec![]),
             with(0.05, 3, vec![MetricKind::Cpu]),

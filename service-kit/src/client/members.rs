@@ -98,6 +98,20 @@ impl Members {
         Arc::new(Self { found, next: AtomicUsize::new(0), look_again })
     }
 
+    /// One member, for good.
+    pub(super) fn only(member: Arc<Member>) -> Arc<Self> {
+        let (_, found) = watch::channel(Some(Ok(vec![member])));
+        Arc::new(Self { found, next: AtomicUsize::new(0), look_again: Arc::new(Notify::new()) })
+    }
+
+    /// The members that the last look-up found.
+    pub(super) fn known(&self) -> Vec<Arc<Member>> {
+        match &*self.found.borrow() {
+            Some(Ok(members)) => members.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The member whose turn it is; one that rests only when all do.
     ///
     /// # Errors

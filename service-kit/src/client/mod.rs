@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | how other services are reached |
 //! | [`balanced`] | calls spread over the addresses of a name |
+//! | [`fleet`] | every address on its own |
 //! | `members` | the addresses of a name, and which one is next |
 //! | `resolution` | a name looked up again and again |
 //! | `connector`, `named_connector` | one connection, in clear or over TLS |
@@ -14,6 +15,7 @@ pub mod balanced;
 pub mod config;
 mod connector;
 pub mod fault;
+pub mod fleet;
 mod members;
 mod named_connector;
 mod resolution;
@@ -29,6 +31,7 @@ use tonic::transport::{Channel as Connection, Endpoint, Uri};
 use balanced::Balanced;
 pub use config::ClientConfig;
 use connector::{Connector, Security};
+use fleet::Fleet;
 use members::Members;
 use named_connector::NamedConnector;
 use resolution::Target;
@@ -72,6 +75,18 @@ impl Dialer {
     /// The URL cannot be parsed, or it wants TLS and this dialer was made without it; `field` names the setting it came
     /// from.
     pub fn channel(&self, field: &str, url: &str) -> Result<Channel, Invalid> {
+        Ok(ObservedClient::new(Balanced::new(self.members(field, url)?)))
+    }
+
+    /// Every address behind `urls` on its own; as [`Self::channel`] otherwise.
+    ///
+    /// # Errors
+    /// As those of [`Self::channel`].
+    pub fn fleet<'a>(&self, field: &str, urls: impl Iterator<Item = &'a str>) -> Result<Fleet, Invalid> {
+        urls.map(|url| self.members(field, url)).collect::<Result<_, _>>().map(Fleet::new)
+    }
+
+    fn members(&self, field: &str, url: &str) -> Result<Arc<Members>, Invalid> {
         let target = Target::parse(field, url)?;
         let security = self.security(field, &target)?;
         let patience = Duration::from_secs(self.config.connect_seconds);
@@ -81,7 +96,7 @@ impl Dialer {
             endpoint(&origin).connect_with_connector_lazy(connector)
         };
         let every = Duration::from_secs(self.config.resolve_seconds);
-        Ok(ObservedClient::new(Balanced::new(Members::start(target, every, connect))))
+        Ok(Members::start(target, every, connect))
     }
 
     /// A connection to `url` without balancing, spans and deadlines, for what exports spans itself.
@@ -154,5 +169,25 @@ mod tests {
             assert_eq!(channel("walker.collector", url).unwrap_err().field(), "walker.collector", "{url}");
         }
         assert!(channel("walker.collector", "http://[::1]:4310").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_fleet_has_every_address_once_and_names_as_they_are_found() {
+        let dialer = Dialer { config: ClientConfig::default(), tls: None };
+        let urls =
+            ["http://127.0.0.1:1", "http://localhost:1", "http://127.0.0.1:2", "http://nowhere.invalid:3"];
+        let fleet = dialer.fleet("peers", urls.into_iter()).unwrap();
+        let found = async {
+            while fleet.members().len() < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // localhost may be the same address, and ::1 as well.
+        tokio::time::timeout(Duration::from_secs(1), found).await.ok();
+        let addresses: Vec<String> = fleet.members().keys().map(ToString::to_string).collect();
+        for address in ["127.0.0.1:1", "127.0.0.1:2"] {
+            assert_eq!(addresses.iter().filter(|known| *known == address).count(), 1, "{addresses:?}");
+        }
+        assert_eq!(dialer.fleet("peers", ["x"].into_iter()).unwrap_err().field(), "peers");
     }
 }

@@ -8,7 +8,11 @@ mod named;
 
 use std::{fmt, str::FromStr};
 
-use automap_proto::settings::{Bins, CiTest};
+use automap_proto::{
+    budget::TestBudget,
+    load_removal::LoadRemoval,
+    settings::{Bins, CiTest},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +189,14 @@ pub struct AutomapParameters {
     pub bins: Bins,
     /// The largest conditioning set, services; 0 or more.
     pub max_condition: usize,
+    /// The load that services share, removed from every series before it is tested: off, front-end (what follows the
+    /// front end's throughput) or factor (what follows the leading common factor of the metric type).
+    pub load_removal: LoadRemoval,
+    /// How much testing each graph may take: none, a number of tests such as 500M, or a time such as 30s. The service that
+    /// builds graphs has a limit of its own.
+    pub budget: TestBudget,
+    /// Bootstrap resamples from which the confidence of the edges is told; 0 to 1000, 0 for none.
+    pub bootstrap: u32,
     /// Whether subtraction of normal behaviour keeps only edges of both graphs, as the paper prints it.
     pub literal_subtraction: bool,
     /// K, similar past incidents from which metric weights are learned; 1 to 1000.
@@ -206,6 +218,9 @@ impl Default for AutomapParameters {
             alpha: None,
             bins: Bins::default(),
             max_condition: 3,
+            load_removal: LoadRemoval::Off,
+            budget: TestBudget::Unlimited,
+            bootstrap: 0,
             literal_subtraction: false,
             neighbours: 3,
             backward: 0.2,

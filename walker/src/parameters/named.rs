@@ -22,7 +22,7 @@ const RESTART: &str = "a number from 0.001 to 1";
 
 const ALPHA: &str = "automap.alpha";
 
-const NAMED: [Named; 31] = [
+const NAMED: [Named; 34] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -47,6 +47,18 @@ const NAMED: [Named; 31] = [
         write: |all, value| set(&mut all.automap.bins, value, |_| true),
     },
     Named {
+        name: "automap.bootstrap",
+        expected: "a whole number from 0 to 1000",
+        read: |all| text(&all.automap.bootstrap),
+        write: |all, value| set(&mut all.automap.bootstrap, value, |count| *count <= 1000),
+    },
+    Named {
+        name: "automap.budget",
+        expected: "none, a number of tests such as 500M, or a time such as 30s",
+        read: |all| text(&all.automap.budget),
+        write: |all, value| set(&mut all.automap.budget, value, |_| true),
+    },
+    Named {
         name: "automap.ci-test",
         expected: "fisher-z, chi2 or g2",
         read: |all| text(&all.automap.ci_test),
@@ -57,6 +69,12 @@ const NAMED: [Named; 31] = [
         expected: BOOLEAN,
         read: |all| text(&all.automap.literal_subtraction),
         write: |all, value| set(&mut all.automap.literal_subtraction, value, |_| true),
+    },
+    Named {
+        name: "automap.load-removal",
+        expected: "off, front-end or factor",
+        read: |all| text(&all.automap.load_removal),
+        write: |all, value| set(&mut all.automap.load_removal, value, |_| true),
     },
     Named {
         name: "automap.max-condition",
@@ -346,6 +364,9 @@ mod tests {
             ("automap.alpha", "NaN"),
             ("automap.backward", "-0.1"),
             ("automap.bins", "4"),
+            ("automap.load-removal", "all"),
+            ("automap.budget", "0"),
+            ("automap.bootstrap", "1001"),
             ("automap.ci-test", "coin"),
             ("automap.literal-subtraction", "maybe"),
             ("automap.max-condition", "-1"),

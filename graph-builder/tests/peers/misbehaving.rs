@@ -1,0 +1,126 @@
+//! A graph-builder that does wrong as a peer.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use automap_graph_builder::{checksum::checksum, config::GraphBuilderConfig, service::GraphBuilderService};
+use automap_proto::v1::{
+    self,
+    graph_builder_service_server::{GraphBuilderService as Rpc, GraphBuilderServiceServer},
+};
+use automap_service_kit::server::{self, ServerConfig};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, service::Routes};
+
+use super::Pod;
+
+/// What it does wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Misbehaviour {
+    /// It runs another build.
+    OtherBuild,
+    /// Its answers are damaged on the way.
+    Garbage,
+    /// Its separating sets cannot be any.
+    WrongSets,
+    /// Every shard fails.
+    Fails,
+    /// Inputs arrive damaged.
+    DamagesInputs,
+    /// It never answers a shard.
+    Hangs,
+    /// It refuses every second shard.
+    Overloaded,
+    /// It forgets its inputs now and then.
+    Forgets,
+}
+
+struct Faulty {
+    inner: GraphBuilderService,
+    misbehaviour: Misbehaviour,
+    calls: Arc<AtomicUsize>,
+}
+
+/// Starts one.
+pub(super) async fn misbehaving(misbehaviour: Misbehaviour) -> Pod {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let shutdown = CancellationToken::new();
+    let config = GraphBuilderConfig { threads: 1, ..GraphBuilderConfig::default() };
+    let inner = GraphBuilderService::new(&config).unwrap();
+    let service = GraphBuilderServiceServer::new(Faulty { inner, misbehaviour, calls: Arc::default() });
+    let ending = shutdown.clone();
+    tokio::spawn(async move {
+        let config = ServerConfig::default();
+        server::serve(listener, &config, "automap.v1.GraphBuilderService", Routes::new(service), ending).await
+    });
+    Pod { url, _shutdown: shutdown.drop_guard() }
+}
+
+#[tonic::async_trait]
+impl Rpc for Faulty {
+    type BuildGraphStream = <GraphBuilderService as Rpc>::BuildGraphStream;
+
+    async fn build_graph(
+        &self,
+        request: Request<Streaming<v1::BuildGraphRequest>>,
+    ) -> Result<Response<Self::BuildGraphStream>, Status> {
+        self.inner.build_graph(request).await
+    }
+
+    async fn put_input(
+        &self,
+        request: Request<Streaming<v1::PutInputRequest>>,
+    ) -> Result<Response<v1::PutInputResponse>, Status> {
+        let mut answer = self.inner.put_input(request).await?;
+        if self.misbehaviour == Misbehaviour::DamagesInputs {
+            answer.get_mut().input_hash = "0".repeat(64);
+        }
+        Ok(answer)
+    }
+
+    async fn test_edges(
+        &self,
+        request: Request<v1::TestEdgesRequest>,
+    ) -> Result<Response<v1::TestEdgesResponse>, Status> {
+        let is_odd = self.calls.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        match self.misbehaviour {
+            Misbehaviour::Fails => return Err(Status::unavailable("on purpose")),
+            Misbehaviour::Hangs => std::future::pending().await,
+            Misbehaviour::Overloaded if is_odd => return Err(Status::resource_exhausted("on purpose")),
+            Misbehaviour::Forgets if is_odd => return Err(Status::not_found("on purpose")),
+            _ => {}
+        }
+        let asked = request.get_ref().clone();
+        let mut answer = self.inner.test_edges(request).await?;
+        match self.misbehaviour {
+            Misbehaviour::Garbage => answer.get_mut().tests ^= 1 << 40,
+            Misbehaviour::WrongSets => {
+                // A set of one service too many, with everything else in order.
+                let separation = v1::Separation {
+                    pair: Some(v1::ServicePair { first: 0, second: 1 }),
+                    separating_set: (2..3 + asked.level).collect(),
+                };
+                let answer = answer.get_mut();
+                answer.separations = vec![separation];
+                answer.checksum = checksum(&asked, answer);
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    async fn check_peer(
+        &self,
+        request: Request<v1::CheckPeerRequest>,
+    ) -> Result<Response<v1::CheckPeerResponse>, Status> {
+        let mut answer = self.inner.check_peer(request).await?;
+        if self.misbehaviour == Misbehaviour::OtherBuild {
+            answer.get_mut().build = "0.0.1/0".into();
+        }
+        Ok(answer)
+    }
+}

@@ -3,13 +3,14 @@
 import difflib
 import os
 import re
+import subprocess
 import tomllib
 
 import pytest
 import yaml
 
 import values_table
-from chart import CHART, COMBINATIONS, DEPLOY, KUBERNETES, ROLES, Refused, find, helm, rendered, template, value_flags
+from chart import CHART, COMBINATIONS, CRDS, DEPLOY, KUBERNETES, ROLES, Refused, find, helm, rendered, template, value_flags
 
 GOLDEN = DEPLOY / "checks" / "golden"
 WORKLOADS = ("Deployment", "StatefulSet")
@@ -128,6 +129,13 @@ def test_monitors_and_rules_wait_for_their_crds():
     assert kinds(()) == set()
     assert kinds(("monitoring.coreos.com/v1/PrometheusRule",)) == {"PrometheusRule"}
     assert kinds(COMBINATIONS["large"][1]) == {"PodMonitor", "PrometheusRule"}
+
+
+def test_a_package_of_the_chart_holds_what_it_links_to(tmp_path):
+    helm("package", ".", "--destination", tmp_path)
+    (package,) = tmp_path.glob("automap-*.tgz")
+    subprocess.run(["tar", "--extract", "--file", package, "--directory", tmp_path], check=True)
+    assert template(*value_flags("everything"), apis=CRDS, chart=tmp_path / "automap") == list(rendered("everything"))
 
 
 def test_the_chart_is_of_the_version_of_the_workspace():

@@ -34,8 +34,8 @@ class Root:
         self.container = buildah("from", image)
         self.path = pathlib.Path(buildah("mount", self.container))
         # What a runtime adds.
-        for directory in ("proc", "etc/automap", "data"):
-            (self.path / directory).mkdir(exist_ok=True)
+        for directory in ("proc", "etc/automap/tls", "data"):
+            (self.path / directory).mkdir(parents=True, exist_ok=True)
         (self.path / "etc" / "resolv.conf").touch()
 
     def close(self):
@@ -63,13 +63,15 @@ class Names(threading.Thread):
         self.table = {}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, 53))
+        self.socket.settimeout(0.2)
+        self.closing = threading.Event()
 
     def run(self):
-        while True:
+        while not self.closing.is_set():
             try:
                 query, caller = self.socket.recvfrom(512)
-            except OSError:
-                return
+            except TimeoutError:
+                continue
             labels, at = [], 12
             while query[at]:
                 labels.append(query[at + 1 : at + 1 + query[at]].decode())
@@ -85,7 +87,9 @@ class Names(threading.Thread):
             self.socket.sendto(answer, caller)
 
     def close(self):
-        """Stops answering."""
+        """Stops answering, and leaves the port to the next."""
+        self.closing.set()
+        self.join()
         self.socket.close()
 
 
@@ -121,7 +125,7 @@ class Network:
 class Service:
     """A service of the image in a namespace of its own."""
 
-    def __init__(self, root, network, role, configuration, home):
+    def __init__(self, root, network, role, configuration, home, certificates=None):
         self.namespace, self.address = network.namespace()
         file, resolver, data = home / f"{self.address}.toml", home / "resolv.conf", home / f"{self.address}-data"
         file.write_text(configuration)
@@ -132,6 +136,8 @@ class Service:
         mount_point.touch()
         (root.path / "var" / "lib" / "automap").mkdir(parents=True, exist_ok=True)
         binds = [(file, "etc/automap/automap.toml"), (resolver, "etc/resolv.conf"), (data, "var/lib/automap")]
+        if certificates:
+            binds.append((certificates, "etc/automap/tls"))
         arguments = ["serve", role, "--config", "/etc/automap/automap.toml", "--log-format", "json"]
         self.log = (home / f"{self.address}.log").open("w+")
         began = time.monotonic()

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import containers
+from certificates import Authority
 from containers import Names, Network, Root, Service, entered, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "checks"))
@@ -106,6 +107,43 @@ def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
         assert builds(first) == before
     finally:
         for service in reversed(services.values()):
+            service.stop()
+        names.close()
+        network.close()
+
+
+def test_with_the_certificates_of_the_chart_services_trust_each_other_and_nobody_else(root, tmp_path):
+    os.chmod(tmp_path, 0o755)
+    documents = rendered("tls-cert-manager")
+    authority = Authority(tmp_path)
+    secrets = {role: authority.issue(find(documents, "Certificate", f"automap-{role}")) for role in (*ROLES, "caller")}
+    network = Network()
+    names = Names(f"{containers.NETWORK}.1")
+    names.start()
+    services = []
+    try:
+        for role in ROLES:
+            configuration = find(documents, "ConfigMap", f"automap-{role}")["data"]["automap.toml"]
+            services.append(Service(root, network, role, configuration, tmp_path, secrets[role]))
+            names.table[f"automap-{role}.diagnosis.svc"] = [services[-1].address]
+        caller, _ = network.namespace()
+        (tmp_path / "shop").mkdir()
+        os.chown(tmp_path / "shop", 65532, 65532)
+        pod = find(documents, "Pod", "automap-test-diagnosis")["spec"]
+        binds = [(tmp_path / "resolv.conf", "etc/resolv.conf"), (tmp_path / "shop", "data"), (secrets["caller"], "etc/automap/tls")]
+
+        def container(spec, without=()):
+            arguments = [argument.replace("/incident/", "/data/") for argument in spec["args"] if not argument.startswith(without)]
+            command = entered(root, arguments, binds, caller)
+            return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, check=False)
+
+        assert container(pod["initContainers"][0]).returncode == 0
+        diagnosed = container(pod["containers"][0])
+        assert diagnosed.returncode == 0 and "root cause" in diagnosed.stdout, diagnosed.stderr
+        stranger = container(pod["containers"][0], without=("--cert", "--key"))
+        assert stranger.returncode == 1 and not stranger.stdout, stranger.stdout
+    finally:
+        for service in reversed(services):
             service.stop()
         names.close()
         network.close()

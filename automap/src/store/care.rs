@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{
     arguments::{CompactArgs, SalvageArgs, StatsArgs, VerifyArgs},
-    counted,
+    counted, size,
 };
 use crate::{
     arguments::AnswerFormat,
@@ -153,9 +153,4 @@ pub fn salvage(args: &SalvageArgs) -> Result<(), Failure> {
         "not everything could be saved as it was; earlier exports given with --from-export may have the rest"
             .into(),
     ))
-}
-
-/// `12.3 MB`
-fn size(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
 }

@@ -17,7 +17,10 @@ use automap_proto::{time::UnixMillis, v1};
 use automap_service_kit::error::{ErrorCode, ServiceError};
 use serde::Serialize;
 
-use super::arguments::{BackupArgs, Existing, ExportArgs, ImportArgs};
+use super::{
+    arguments::{BackupArgs, Existing, ExportArgs, ImportArgs},
+    size,
+};
 use crate::{
     arguments::AnswerFormat,
     failure::Failure,
@@ -42,10 +45,10 @@ impl Transferred {
         match format {
             AnswerFormat::Json => stdout::print_json(self),
             AnswerFormat::Table => stdout::print(&format!(
-                "{verb} {}: {} values, {:.1} MB\n",
+                "{verb} {}: {} values, {}\n",
                 self.file.display(),
                 self.records,
-                self.bytes as f64 / 1e6
+                size(self.bytes)
             )),
         }
     }

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use automap_integration_tests::{
@@ -62,11 +63,19 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_is_left_behind() {
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
     assert!(refused.message().contains("is full"), "{refused}");
     assert!(history.acknowledged(now()) > 10);
+    // Others fill the rest, and the engine goes on with its chores until it fails.
+    fill(&disk.join("more"));
+    for _ in 0..3 {
+        audit::check(&mut client, &history, now()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
     audit::check(&mut client, &history, now()).await.unwrap();
     let again = write_until_refused(&mut client, &mut history).await;
     assert_eq!(again.code(), Code::ResourceExhausted, "{again}");
     audit::check(&mut client, &history, now()).await.unwrap();
-    fs::remove_file(disk.join("ballast")).unwrap();
+    for file in ["more", "ballast"] {
+        fs::remove_file(disk.join(file)).unwrap();
+    }
     for number in 0..20 {
         let record = Record::Diagnosis(format!("after-{number}"));
         history.ask(&record, 1);

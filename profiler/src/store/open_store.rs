@@ -27,7 +27,7 @@ use super::{
     listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, Page},
     normals::KeptNormals,
     parts,
-    recovery::{self, JOURNAL},
+    recovery::{self, Chores, JOURNAL},
     sealed,
     sled_store::StoreOptions,
 };
@@ -92,7 +92,12 @@ pub(super) enum Trust {
 
 impl OpenStore {
     pub(super) fn open(path: &Path, options: StoreOptions, trust: Trust) -> Result<Self, StoreError> {
-        let recovered = recovery::recover(path, options.cache_mib.max(1) << 20)?;
+        let room = recovery::require_room(path, options.reserve_mib, 0).is_ok();
+        if !room {
+            recovery::drop_ballast(path);
+        }
+        let chores = if room { Chores::Done } else { Chores::Left };
+        let recovered = recovery::recover(path, options.cache_mib.max(1) << 20, chores)?;
         let anchored = recovered.anchored && trust == Trust::Files;
         let journal_directory = path.join(JOURNAL);
         recovery::sync_engine(path)?;
@@ -117,7 +122,8 @@ impl OpenStore {
                 state: recovered.state,
                 counts: recovered.counts,
                 journal,
-                broken: false,
+                // The next change opens it again, with its chores.
+                broken: chores == Chores::Left,
             }),
             progress: Mutex::new(Progress { synced: changes, ..Progress::default() }),
             synced: Condvar::new(),
@@ -135,6 +141,7 @@ impl OpenStore {
                 Err(error) => return Err(error),
             }
         }
+        recovery::lay_ballast(path, options.reserve_mib);
         Ok(store)
     }
 
@@ -175,6 +182,11 @@ impl OpenStore {
     /// Whether engine and journal agree with what was acknowledged.
     pub(super) fn healthy(&self) -> bool {
         !locked(&self.writer).broken && locked(&self.progress).failed.is_none()
+    }
+
+    /// The engine failed: it must be opened again.
+    pub(super) fn give_up(&self) {
+        locked(&self.writer).broken = true;
     }
 
     /// Whether a sync failed since it was opened.

@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::FallocateFlags;
 use sled::{Db, Tree};
 
 use super::{
@@ -67,14 +68,14 @@ pub(crate) struct Recovered {
 ///
 /// # Errors
 /// Another process holds it, the directory holds something else, or engine and journal are both damaged.
-pub(crate) fn recover(path: &Path, cache_bytes: u64) -> Result<Recovered, StoreError> {
+pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Recovered, StoreError> {
     refuse_foreign_directory(path)?;
     let lock = hold(path)?;
     if engine_files(path)?.is_empty() && !path.join(JOURNAL).exists() {
         journal::found(&path.join(JOURNAL))?;
         sync_directory(path)?;
     }
-    let (reason, claimed) = match shielded(path, || examine(path, cache_bytes)) {
+    let (reason, claimed) = match shielded(path, || examine(path, cache_bytes, chores)) {
         Ok(passed) => return Ok(passed.recovered(lock)),
         Err(Examined::Refused(error)) => return Err(error),
         Err(Examined::Damaged { reason, changes }) => (reason, changes),
@@ -95,7 +96,7 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64) -> Result<Recovered, StoreE
         store = %path.display(), %reason, moved_to = %aside.display(),
         "the store was damaged and has been rebuilt from its checkpoint and journal; nothing acknowledged is lost"
     );
-    match shielded(path, || examine(path, cache_bytes)) {
+    match shielded(path, || examine(path, cache_bytes, chores)) {
         Ok(passed) => Ok(passed.recovered(lock)),
         Err(Examined::Refused(error)) => Err(error),
         Err(Examined::Damaged { reason, .. }) => Err(StoreError::Open {
@@ -177,8 +178,8 @@ impl Examination {
     }
 }
 
-fn examine(path: &Path, cache_bytes: u64) -> Result<Examination, Examined> {
-    let database = open_database(path, cache_bytes).map_err(|error| match error {
+fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination, Examined> {
+    let database = open_engine(path, cache_bytes, chores).map_err(|error| match error {
         StoreError::Open { problem, .. } => Examined::Damaged { reason: problem, changes: 0 },
         other => other.into(),
     })?;
@@ -343,7 +344,23 @@ pub(crate) fn rebuild(journal: &Path, tree: &Tree) -> Result<Rebuilt, StoreError
 /// sled refuses to open when the newest of its snapshot files is half-written, which a crash can leave behind. A
 /// snapshot only shortens the replay of the log, so a damaged one is moved aside and the open is tried once more.
 pub(crate) fn open_database(path: &Path, cache_bytes: u64) -> Result<Db, StoreError> {
-    let config = sled::Config::new().path(path).cache_capacity(cache_bytes);
+    open_engine(path, cache_bytes, Chores::Done)
+}
+
+/// Whether the engine rewrites its files in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chores {
+    /// It does, and so frees what it has outlived.
+    Done,
+    /// It does not, as a full disk wants it: an engine that fails to write cannot be read any more either.
+    Left,
+}
+
+fn open_engine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Db, StoreError> {
+    let mut config = sled::Config::new().path(path).cache_capacity(cache_bytes);
+    if chores == Chores::Left {
+        config = config.flush_every_ms(None);
+    }
     let first = match config.open() {
         Err(error @ sled::Error::Corruption { .. }) => error,
         opened => return opened.map_err(|error| refused(path, &error)),
@@ -453,13 +470,14 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Kept free whatever the configuration says.
+const LEAST_MIB: u64 = 4;
+
 /// Whether the volume of `path` has room for `bytes` beside the reserve.
 ///
 /// # Errors
 /// [`StoreError::Full`] when it has not.
 pub(crate) fn require_room(path: &Path, reserve_mib: u64, bytes: u64) -> Result<(), StoreError> {
-    /// Kept free whatever the configuration says: an engine that runs into the end of a disk cannot even be read.
-    const LEAST_MIB: u64 = 4;
     let free = match rustix::fs::statvfs(path) {
         Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize),
         // A file system that does not say is trusted.
@@ -474,6 +492,31 @@ pub(crate) fn require_room(path: &Path, reserve_mib: u64, bytes: u64) -> Result<
         "{free} MiB are free, {reserve_mib} MiB are kept in reserve (profiler.reserve-mib) and {needed} MiB are needed"
     );
     Err(StoreError::Full { path: path.to_owned(), problem })
+}
+
+/// A file that takes room which nobody needs, until the disk is full and the engine must be opened to be read.
+const BALLAST: &str = "ballast";
+/// Largest ballast; it is never larger than the reserve.
+const MOST_BALLAST_MIB: u64 = 8;
+
+/// Lays the ballast where there is room for it. It is a help and no need: what fails is left.
+pub(crate) fn lay_ballast(path: &Path, reserve_mib: u64) {
+    let (file, bytes) = (path.join(BALLAST), reserve_mib.clamp(LEAST_MIB, MOST_BALLAST_MIB) << 20);
+    let laid = fs::metadata(&file).is_ok_and(|found| found.len() == bytes);
+    if laid || require_room(path, reserve_mib, bytes).is_err() {
+        return;
+    }
+    let allocated = File::create(&file)
+        .and_then(|made| Ok(rustix::fs::fallocate(&made, FallocateFlags::empty(), 0, bytes)?));
+    if let Err(error) = allocated {
+        tracing::debug!(file = %file.display(), %error, "no ballast for a full disk could be laid");
+    }
+}
+
+/// Drops the ballast.
+pub(crate) fn drop_ballast(path: &Path) {
+    // It may have been dropped before.
+    fs::remove_file(path.join(BALLAST)).ok();
 }
 
 /// Takes the lock of the store in `path`, which is made when it is not there.

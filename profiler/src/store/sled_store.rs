@@ -83,11 +83,12 @@ impl SledStore {
         self.slot.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads go on as long as there is something to read from. An engine that failed is opened again where there is room.
+    /// Reads go on as long as there is something to read from. An engine that failed answers nothing more and is opened
+    /// again.
     fn with<T>(&self, work: impl Fn(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &*self.slot() {
             Slot::Open(open) => match work(open) {
-                Err(StoreError::Failed(_)) if !open.healthy() && open.has_room().is_ok() => {}
+                Err(StoreError::Failed(_)) => open.give_up(),
                 outcome => return outcome,
             },
             Slot::Closed => return Err(StoreError::Closed),

@@ -222,6 +222,9 @@ pub struct IncidentArgs {
     /// When the anomaly began: unix seconds, or a time such as 2026-03-01T10:20:00Z.
     #[arg(long, value_name = "TIME")]
     pub anomaly_start: Option<String>,
+    /// The anomaly may have begun before --anomaly-start, the time of an alert: one row since then is enough.
+    #[arg(long)]
+    pub late_alert: bool,
     /// When it ended; without it, with the data.
     #[arg(long, value_name = "TIME")]
     pub anomaly_end: Option<String>,
@@ -286,7 +289,8 @@ pub struct EvaluateArgs {
     /// Sets a parameter of the methods; may be given many times.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, String)>,
-    /// The alert fires so many incident lengths late, or early when negative; the window keeps its length.
+    /// The alert fires so many incident lengths late, or early when negative; the window ends when it did. An incident that
+    /// has no row left after a late alert, or too few normal rows before an early one, is a miss.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_delay)]
     pub delay: f64,
     /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted.

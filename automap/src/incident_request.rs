@@ -44,7 +44,8 @@ impl IncidentRequest {
             known.anomaly_end,
             known.excluded,
             known.call_graph,
-        )?;
+        )?
+        .with_late_alert(args.late_alert);
         Ok(Self {
             metrics_file: files.metrics_file().to_owned(),
             description: v1::RecordingDescription::from(&description),

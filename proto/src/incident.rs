@@ -19,6 +19,7 @@ pub struct IncidentContext {
     anomaly_end: Option<UnixMillis>,
     excluded: Vec<TimeWindow>,
     call_graph: Option<CallGraph>,
+    late_alert: bool,
 }
 
 impl IncidentContext {
@@ -41,7 +42,13 @@ impl IncidentContext {
         if let Some(end) = anomaly_end {
             TimeWindow::new("anomaly_end", anomaly_start, end)?;
         }
-        Ok(Self { system, front_end, anomaly_start, anomaly_end, excluded, call_graph })
+        Ok(Self { system, front_end, anomaly_start, anomaly_end, excluded, call_graph, late_alert: false })
+    }
+
+    /// The same, where the start is known to be that of an alert which may have come late, or is not.
+    #[must_use]
+    pub fn with_late_alert(self, late_alert: bool) -> Self {
+        Self { late_alert, ..self }
     }
 
     /// The application.
@@ -89,6 +96,16 @@ impl IncidentContext {
     pub const fn call_graph(&self) -> Option<&CallGraph> {
         self.call_graph.as_ref()
     }
+
+    /// Whether the start is that of an alert, so that rows before it may belong to the incident.
+    pub const fn late_alert(&self) -> bool {
+        self.late_alert
+    }
+
+    /// Fewest rows from the start on with which the incident is diagnosed.
+    pub const fn min_incident_rows(&self) -> usize {
+        if self.late_alert { MIN_ROWS_SINCE_ALERT } else { MIN_INCIDENT_ROWS }
+    }
 }
 
 impl TryFrom<&v1::IncidentContext> for IncidentContext {
@@ -111,6 +128,7 @@ impl TryFrom<&v1::IncidentContext> for IncidentContext {
             excluded,
             wire.call_graph.as_ref().map(CallGraph::try_from).transpose()?,
         )
+        .map(|context| context.with_late_alert(wire.late_alert))
     }
 }
 
@@ -123,6 +141,7 @@ impl From<&IncidentContext> for v1::IncidentContext {
             anomaly_end: context.anomaly_end.map(UnixMillis::to_wire),
             excluded: context.excluded.iter().map(|window| window.to_wire()).collect(),
             call_graph: context.call_graph.as_ref().map(v1::CallGraph::from),
+            late_alert: context.late_alert,
         }
     }
 }
@@ -131,6 +150,8 @@ impl From<&IncidentContext> for v1::IncidentContext {
 pub const MIN_NORMAL_ROWS: usize = 5;
 /// Fewest incident rows with which anything can be said.
 pub const MIN_INCIDENT_ROWS: usize = 3;
+/// Fewest rows since an alert that may have come late: rows before it may belong to the incident.
+pub const MIN_ROWS_SINCE_ALERT: usize = 1;
 /// Where exclusions leave fewer normal rows than this, they are ignored.
 pub const MIN_ROWS_AFTER_EXCLUSION: usize = 8;
 
@@ -138,13 +159,15 @@ pub const MIN_ROWS_AFTER_EXCLUSION: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "too little data: {normal} normal and {incident} incident rows hold samples, at least {MIN_NORMAL_ROWS} and \
-     {MIN_INCIDENT_ROWS} are needed; widen the window, shorten the step, or check anomaly_start"
+     {needed} are needed; widen the window, shorten the step, or check anomaly_start"
 )]
 pub struct TooLittleData {
     /// Normal rows found.
     pub normal: usize,
     /// Incident rows found.
     pub incident: usize,
+    /// Incident rows needed.
+    pub needed: usize,
 }
 
 /// The rows of a frame that hold a sample, divided by an incident. Sorted sample indices.
@@ -162,7 +185,7 @@ impl WindowRows {
     /// Divides the rows of `frame`.
     ///
     /// # Errors
-    /// Fewer than [`MIN_NORMAL_ROWS`] normal or [`MIN_INCIDENT_ROWS`] incident rows hold a sample.
+    /// Fewer than [`MIN_NORMAL_ROWS`] normal or [`IncidentContext::min_incident_rows`] incident rows hold a sample.
     pub fn divide(frame: &MetricFrame, context: &IncidentContext) -> Result<Self, TooLittleData> {
         let present = frame.rows_with_samples();
         let grid = frame.grid();
@@ -178,8 +201,9 @@ impl WindowRows {
         if exclusions_ignored {
             normal = all_before;
         }
-        if normal.len() < MIN_NORMAL_ROWS || incident.len() < MIN_INCIDENT_ROWS {
-            return Err(TooLittleData { normal: normal.len(), incident: incident.len() });
+        let needed = context.min_incident_rows();
+        if normal.len() < MIN_NORMAL_ROWS || incident.len() < needed {
+            return Err(TooLittleData { normal: normal.len(), incident: incident.len(), needed });
         }
         Ok(Self { normal, incident, exclusions_ignored })
     }
@@ -296,10 +320,20 @@ mod tests {
     #[test]
     fn too_few_rows_are_counted_for_the_user_and_rows_without_samples_do_not_count() {
         let error = WindowRows::divide(&frame(8, &[1]), &context(5, None, &[])).unwrap_err();
-        assert_eq!(error, TooLittleData { normal: 4, incident: 3 });
+        assert_eq!(error, TooLittleData { normal: 4, incident: 3, needed: 3 });
         assert!(error.to_string().starts_with("too little data: 4 normal and 3 incident rows"));
         assert!(WindowRows::divide(&frame(8, &[]), &context(6, None, &[])).is_err());
         assert!(WindowRows::divide(&frame(8, &[]), &context(5, None, &[])).is_ok());
+    }
+
+    #[test]
+    fn one_row_since_an_alert_that_may_be_late_is_enough() {
+        let late = |start| context(start, None, &[]).with_late_alert(true);
+        let rows = WindowRows::divide(&frame(8, &[]), &late(7)).unwrap();
+        assert_eq!((rows.normal.len(), rows.incident), (7, vec![7]));
+        let error = WindowRows::divide(&frame(8, &[]), &late(8)).unwrap_err();
+        assert!(error.to_string().contains("0 incident rows hold samples, at least 5 and 1 are needed"));
+        assert_eq!(IncidentContext::try_from(&v1::IncidentContext::from(&late(7))), Ok(late(7)));
     }
 
     #[test]

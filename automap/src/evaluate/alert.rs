@@ -7,33 +7,45 @@ use automap_proto::{
 };
 
 /// How long an incident lasts, milliseconds, where its recording says when it ended.
-pub fn incident_length(context: &IncidentContext) -> Option<i64> {
-    context.anomaly_end().map(|end| end.0 - context.anomaly_start().0).filter(|length| *length > 0)
+///
+/// # Errors
+/// It has no end or no length, so that a delay or a normal window has no unit.
+pub fn incident_length(context: &IncidentContext) -> Result<i64, Invalid> {
+    let length = context.anomaly_end().map(|end| end.0 - context.anomaly_start().0);
+    length.filter(|length| *length > 0).ok_or_else(|| {
+        Invalid::new(
+            "anomaly_end",
+            "is missing or not after anomaly_start, so that --delay and --normal-window have no unit",
+        )
+    })
 }
 
 /// The incident as a person would know it whose alert fires `delay` incident lengths after the anomaly began, or
-/// before it when negative.
+/// before it when negative; `None` when that is after its end.
 ///
-/// The window keeps its length: whoever looks at five minutes from the alert on looks at five minutes when it is late
-/// too, and then sees what came after the anomaly, as far as the recording goes. Excluded intervals stay where they are.
+/// Only the alert moves: the window ends when it did, so that a late alert leaves fewer rows of the incident and passes
+/// the others off as normal. Excluded intervals stay where they are.
 ///
 /// # Errors
-/// The incident has no end or no length, so that a delay has no unit, or the moved window is no time.
-pub fn delayed(context: &IncidentContext, delay: f64) -> Result<IncidentContext, Invalid> {
+/// The incident has no length.
+pub fn delayed(context: &IncidentContext, delay: f64) -> Result<Option<IncidentContext>, Invalid> {
     if delay == 0.0 {
-        return Ok(context.clone());
+        return Ok(Some(context.clone()));
     }
-    let length = incident_length(context).ok_or_else(no_length)?;
-    let shift = (delay * length as f64).round() as i64;
-    let moved = |time: UnixMillis| UnixMillis(time.0.saturating_add(shift));
+    let shift = (delay * incident_length(context)? as f64).round() as i64;
+    let alert = UnixMillis(context.anomaly_start().0.saturating_add(shift));
+    if context.anomaly_end().is_some_and(|end| end < alert) {
+        return Ok(None);
+    }
     IncidentContext::new(
         context.system(),
         context.front_end(),
-        moved(context.anomaly_start()),
-        context.anomaly_end().map(moved),
+        alert,
+        context.anomaly_end(),
         context.excluded().to_vec(),
         context.call_graph().cloned(),
     )
+    .map(|moved| Some(moved.with_late_alert(delay > 0.0)))
 }
 
 /// Which rows of a recording stay when its normal window is cut.
@@ -45,14 +57,10 @@ pub struct NormalCut {
 }
 
 impl NormalCut {
-    /// Keeps the last `factor` incident lengths before the alert of `context`, not counting excluded intervals, which
-    /// are left out altogether: earlier faults are no normal behaviour, however short of it the recording is.
-    ///
-    /// # Errors
-    /// The incident has no end or no length, so that a factor has no unit.
-    pub fn new(context: &IncidentContext, factor: f64) -> Result<Self, Invalid> {
-        let length = incident_length(context).ok_or_else(no_length)?;
-        let mut left = (factor * length as f64).round() as i64;
+    /// Keeps the last `window_ms` before the alert of `context`, not counting excluded intervals, which are left out
+    /// altogether: earlier faults are no normal behaviour, however short of it the recording is.
+    pub fn new(context: &IncidentContext, window_ms: i64) -> Self {
+        let mut left = window_ms;
         let alert = context.anomaly_start();
         let mut excluded = context.excluded().to_vec();
         excluded.sort_by_key(|window| std::cmp::Reverse(window.end()));
@@ -66,7 +74,7 @@ impl NormalCut {
             left -= free;
             earliest = earliest.min(window.start());
         }
-        Ok(Self { alert, earliest: UnixMillis(earliest.0 - left), excluded })
+        Self { alert, earliest: UnixMillis(earliest.0.saturating_sub(left)), excluded }
     }
 
     /// Whether a row at `time` stays.
@@ -74,13 +82,6 @@ impl NormalCut {
         time >= self.alert
             || (time >= self.earliest && !self.excluded.iter().any(|window| window.contains(time)))
     }
-}
-
-fn no_length() -> Invalid {
-    Invalid::new(
-        "anomaly_end",
-        "is missing or not after anomaly_start, so that --delay and --normal-window have no unit",
-    )
 }
 
 #[cfg(test)]
@@ -96,22 +97,25 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_moves_the_whole_window_in_units_of_its_length() {
+    fn a_delay_moves_the_alert_alone_in_units_of_the_incident() {
         let on_time = context(1000, Some(1400), &[(100, 200)]);
-        let late = delayed(&on_time, 0.5).unwrap();
-        assert_eq!((late.anomaly_start().0, late.anomaly_end().unwrap().0), (1200, 1600));
-        let early = delayed(&on_time, -0.25).unwrap();
-        assert_eq!((early.anomaly_start().0, early.anomaly_end().unwrap().0), (900, 1300));
+        let late = delayed(&on_time, 0.5).unwrap().unwrap();
+        assert_eq!((late.anomaly_start().0, late.anomaly_end().unwrap().0), (1200, 1400));
+        assert!(late.late_alert());
+        let early = delayed(&on_time, -0.25).unwrap().unwrap();
+        assert_eq!((early.anomaly_start().0, early.anomaly_end().unwrap().0), (900, 1400));
+        assert!(!early.late_alert());
         assert_eq!(early.excluded(), on_time.excluded());
-        assert_eq!(delayed(&on_time, 0.0).unwrap(), on_time);
+        assert_eq!(delayed(&on_time, 0.0).unwrap(), Some(on_time.clone()));
+        assert_eq!(delayed(&on_time, 1.01).unwrap(), None, "after its end");
         let error = delayed(&context(1000, None, &[]), 0.5).unwrap_err();
         assert_eq!(error.field(), "anomaly_end");
     }
 
     #[test]
     fn a_cut_counts_back_over_time_that_is_not_excluded() {
-        // 1.5 times 400 is 600: 100 back to 900, over the fault to 700, and 500 more to 200.
-        let cut = NormalCut::new(&context(1000, Some(1400), &[(700, 900)]), 1.5).unwrap();
+        // Of 600, 100 back to 900, over the fault to 700, and 500 more to 200.
+        let cut = NormalCut::new(&context(1000, Some(1400), &[(700, 900)]), 600);
         let kept: Vec<i64> = [100, 199, 200, 699, 700, 900, 901, 999, 1000, 2000]
             .into_iter()
             .filter(|&time| cut.keeps(UnixMillis(time)))
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn excluded_intervals_that_overlap_or_reach_the_alert_count_once() {
         let overlapping = context(1000, Some(1100), &[(600, 1050), (500, 700), (0, 100)]);
-        let cut = NormalCut::new(&overlapping, 2.0).unwrap();
+        let cut = NormalCut::new(&overlapping, 200);
         assert_eq!(cut.earliest, UnixMillis(300));
         assert!(!cut.keeps(UnixMillis(999)) && cut.keeps(UnixMillis(1000)));
     }

@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::Context as _;
 use automap_proto::{
-    incident::{IncidentContext, MIN_INCIDENT_ROWS, MIN_NORMAL_ROWS},
+    incident::{IncidentContext, MIN_NORMAL_ROWS},
     time::UnixMillis,
 };
 
 use super::{
-    alert::{NormalCut, delayed},
+    alert::{NormalCut, delayed, incident_length},
     discover::Dataset,
     label::Label,
     recording_times::{copy_rows, row_times},
@@ -57,10 +57,12 @@ pub struct CaseSet {
 /// Reads labels and descriptions of all incidents. Recordings whose normal window is cut are copied into `scratch`.
 ///
 /// # Errors
-/// A label cannot be read, two datasets have one name, or the handicap leaves an incident too few rows or has no unit.
+/// A label cannot be read, two datasets have one name, the handicap has no unit for an incident, or it leaves no incident
+/// enough rows. An incident that it leaves too few rows is one that cannot be asked.
 pub fn read_cases(datasets: &[Dataset], handicap: Handicap, scratch: &Path) -> Result<Vec<CaseSet>, Failure> {
     let mut names = BTreeSet::new();
     let mut sets = Vec::new();
+    let (mut asked, mut bereft) = (0, Vec::new());
     for dataset in datasets {
         if !names.insert(&dataset.name) {
             return Err(Failure::Usage(format!(
@@ -75,37 +77,54 @@ pub fn read_cases(datasets: &[Dataset], handicap: Handicap, scratch: &Path) -> R
             let label = Label::read(incident)?;
             let copy = scratch.join(format!("{}-{index}.csv", names.len()));
             let request = match IncidentRequest::new(incident, &IncidentArgs::default()) {
-                Ok(request) if !handicap.is_none() => Ok(handicapped(&id, request, handicap, copy)?),
+                Ok(request) if !handicap.is_none() => handicapped(&id, request, handicap, copy)?,
                 other => other,
             };
+            asked += usize::from(request.is_ok());
+            if let (false, Err(Failure::TooLittleData(sentence))) = (handicap.is_none(), &request) {
+                bereft.push(sentence.clone());
+            }
             cases.push(Case { id, label, request });
         }
         sets.push(CaseSet { name: dataset.name.clone(), cases });
     }
-    Ok(sets)
+    match bereft.first() {
+        Some(sentence) if asked == 0 => Err(Failure::Usage(format!(
+            "--delay and --normal-window leave no incident enough rows: {sentence}; use a delay nearer to 0 or a wider \
+             normal window"
+        ))),
+        _ => Ok(sets),
+    }
 }
 
+/// The incident as it is asked with the handicap, or why it cannot be: too few rows are left.
 fn handicapped(
     id: &str,
     request: IncidentRequest,
     handicap: Handicap,
     copy: PathBuf,
-) -> Result<IncidentRequest, Failure> {
+) -> Result<Result<IncidentRequest, Failure>, Failure> {
     let named = |error: automap_proto::invalid::Invalid| Failure::Usage(format!("{id}: {error}"));
-    let context = delayed(request.context(), handicap.delay).map_err(named)?;
+    let Some(context) = delayed(request.context(), handicap.delay).map_err(named)? else {
+        return Ok(Err(Failure::TooLittleData(format!("the alert comes after the end of {id}"))));
+    };
     let times = row_times(request.metrics_file())?;
-    let cut =
-        handicap.normal_window.map(|factor| NormalCut::new(&context, factor)).transpose().map_err(named)?;
+    let length = incident_length(request.context()).map_err(named)?;
+    let cut = handicap
+        .normal_window
+        .map(|factor| NormalCut::new(&context, (factor * length as f64).round() as i64));
     let kept: Vec<UnixMillis> =
         times.into_iter().filter(|&time| cut.as_ref().is_none_or(|cut| cut.keeps(time))).collect();
-    check_rows(id, &context, &kept)?;
+    if let Err(failure) = check_rows(id, &context, &kept) {
+        return Ok(Err(failure));
+    }
     let mut metrics_file = request.metrics_file().to_owned();
     if let Some(cut) = cut {
         copy_rows(&metrics_file, &copy, |time| cut.keeps(time))
             .with_context(|| format!("cannot cut the normal window of {id}"))?;
         metrics_file = copy;
     }
-    Ok(request.with(context, metrics_file))
+    Ok(Ok(request.with(context, metrics_file)))
 }
 
 /// Refuses what no method could answer for want of rows.
@@ -116,12 +135,12 @@ fn check_rows(id: &str, context: &IncidentContext, times: &[UnixMillis]) -> Resu
         .iter()
         .filter(|time| **time >= start && context.anomaly_end().is_none_or(|end| **time <= end))
         .count();
-    if normal >= MIN_NORMAL_ROWS && incident >= MIN_INCIDENT_ROWS {
+    let needed = context.min_incident_rows();
+    if normal >= MIN_NORMAL_ROWS && incident >= needed {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
-        "--delay and --normal-window leave {id} {normal} normal and {incident} incident rows, at least \
-         {MIN_NORMAL_ROWS} and {MIN_INCIDENT_ROWS} are needed; use a delay nearer to 0 or a wider normal window"
+    Err(Failure::TooLittleData(format!(
+        "{id} is left {normal} normal and {incident} incident rows, at least {MIN_NORMAL_ROWS} and {needed} are needed"
     )))
 }
 
@@ -160,15 +179,28 @@ mod tests {
     }
 
     #[test]
-    fn handicaps_that_leave_too_few_rows_are_refused_with_the_way_out() {
+    fn handicaps_that_leave_no_incident_enough_rows_are_refused_with_the_way_out() {
         let home = tempfile::tempdir().unwrap();
         let sets = [dataset("shop", vec![incident(home.path(), "shop/a")])];
-        for (delay, normal_window) in [(1.0, None), (-3.0, None), (0.0, Some(1.0))] {
+        for (delay, normal_window) in [(1.1, None), (-3.0, None), (0.0, Some(1.0))] {
             let error = read_cases(&sets, Handicap { delay, normal_window }, home.path()).unwrap_err();
             assert!(
                 matches!(&error, Failure::Usage(text) if text.contains("shop/a") && text.contains("nearer to 0"))
             );
         }
+    }
+
+    #[test]
+    fn an_incident_that_is_left_too_few_rows_is_one_that_cannot_be_asked() {
+        let home = tempfile::tempdir().unwrap();
+        let (early, late) = (incident(home.path(), "shop/a"), incident(home.path(), "shop/b"));
+        let known = r#"{"front_end": "web", "anomaly_start": 60, "anomaly_end": 100}"#;
+        std::fs::write(early.join("incident.json"), known).unwrap();
+        let handicap = Handicap { delay: -0.5, normal_window: None };
+        let found = read_cases(&[dataset("shop", vec![early, late])], handicap, home.path()).unwrap();
+        let refusal = found[0].cases[0].request.as_ref().unwrap_err();
+        assert!(refusal.to_string().contains("shop/a is left 4 normal and 7 incident rows"), "{refusal}");
+        assert!(found[0].cases[1].request.is_ok());
     }
 
     #[test]

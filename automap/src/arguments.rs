@@ -153,8 +153,8 @@ Examples:
 
 A directory holds metrics.csv (`timestamp`, then one column per series named <service>_<metric>, split at the last
 underscore; metrics are latency, throughput, cpu, io, memory, availability and variants such as latency-p99 or io-read),
-and may hold incident.json (system, front_end, anomaly_start, anomaly_end, step_seconds, exclude_intervals) and
-call_graph.csv (caller,callee). RCAEval directories are read as they are.
+and may hold incident.json (system, front_end, anomaly_start, anomaly_end, step_seconds, exclude_intervals),
+call_graph.csv (caller,callee) and edges.csv (timestamp,caller,callee,latency,throughput,availability). RCAEval directories are read as they are.
 
 Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 too little data to answer";
 
@@ -237,6 +237,9 @@ pub struct IncidentArgs {
     /// File with the call graph (caller,callee).
     #[arg(long, value_name = "FILE")]
     pub call_graph: Option<PathBuf>,
+    /// File with what callers measured of their calls (timestamp,caller,callee,latency,throughput,availability).
+    #[arg(long, value_name = "FILE")]
+    pub edges: Option<PathBuf>,
 }
 
 /// A walker in another process.

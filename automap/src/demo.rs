@@ -49,9 +49,9 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
             ..v1::DiagnosisSettings::default()
         };
         let request = IncidentRequest::new(&recording, &IncidentArgs::default())?;
-        let (message, metrics_file) = request.into_message(settings);
+        let upload = request.into_upload(settings);
         let walker = WalkerClient::new(&services.addresses().walker)?;
-        walker.diagnose(message, &metrics_file, &|progress| spinner.show(progress)).await
+        walker.diagnose(upload, &|progress| spinner.show(progress)).await
     };
     services.stop().await?;
     let answer = answer?;

@@ -71,8 +71,8 @@ async fn ask(
     settings: v1::DiagnosisSettings,
 ) -> Result<Answer, Failure> {
     let spinner = Spinner::new("asking the walker");
-    let (message, metrics_file) = request.into_message(settings);
-    walker.diagnose(message, &metrics_file, &|progress| spinner.show(progress)).await
+    let upload = request.into_upload(settings);
+    walker.diagnose(upload, &|progress| spinner.show(progress)).await
 }
 
 /// Where the embedded profiler keeps its memory during one command.

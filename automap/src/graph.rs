@@ -128,9 +128,9 @@ pub(crate) async fn collect(collector: &str, request: &IncidentRequest) -> Resul
     while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
         assembler.push(message.part).context(WRONG_ANSWER)?;
     }
-    let (frame, summary) = assembler.finish().context(WRONG_ANSWER)?;
-    for warning in summary.warnings {
+    let answer = assembler.finish().context(WRONG_ANSWER)?;
+    for warning in answer.summary.warnings {
         stdout::warning(&warning);
     }
-    Ok(frame)
+    Ok(answer.frame)
 }

@@ -15,6 +15,7 @@ use crate::{arguments::IncidentArgs, failure::Failure, stdout};
 #[derive(Debug, Clone)]
 pub struct IncidentRequest {
     metrics_file: PathBuf,
+    edges_file: Option<PathBuf>,
     description: v1::RecordingDescription,
     context: IncidentContext,
 }
@@ -48,6 +49,7 @@ impl IncidentRequest {
         .with_late_alert(args.late_alert);
         Ok(Self {
             metrics_file: files.metrics_file().to_owned(),
+            edges_file: args.edges.clone().or_else(|| files.edges_file().map(Path::to_owned)),
             description: v1::RecordingDescription::from(&description),
             context,
         })
@@ -73,15 +75,26 @@ impl IncidentRequest {
         &self.context
     }
 
-    /// The first message of an upload, and the file whose bytes follow it.
-    pub fn into_message(self, settings: v1::DiagnosisSettings) -> (v1::RecordedIncident, PathBuf) {
-        let message = v1::RecordedIncident {
+    /// What is uploaded to have the incident diagnosed.
+    pub fn into_upload(self, settings: v1::DiagnosisSettings) -> Upload {
+        let incident = v1::RecordedIncident {
             description: Some(self.description),
             context: Some((&self.context).into()),
             settings: Some(settings),
         };
-        (message, self.metrics_file)
+        Upload { incident, metrics_file: self.metrics_file, edges_file: self.edges_file }
     }
+}
+
+/// The first message of an upload, and the files whose bytes follow it.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// The first message.
+    pub incident: v1::RecordedIncident,
+    /// Its metrics.
+    pub metrics_file: PathBuf,
+    /// Its measured calls, where there are any.
+    pub edges_file: Option<PathBuf>,
 }
 
 fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Failure> {

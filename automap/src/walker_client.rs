@@ -20,7 +20,7 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{answer::Answer, arguments::RemoteArgs, failure::Failure, stdout};
+use crate::{answer::Answer, arguments::RemoteArgs, failure::Failure, incident_request::Upload, stdout};
 
 /// Tries of a walker that is full.
 const ATTEMPTS: usize = 3;
@@ -49,19 +49,18 @@ impl WalkerClient {
         Ok(Self { client: WalkerServiceClient::new(remote_channel(url, &tls(args))?), url: url.into() })
     }
 
-    /// Uploads the metrics file of an incident and waits for its diagnosis. A walker that is full is asked again when it
+    /// Uploads the files of an incident and waits for its diagnosis. A walker that is full is asked again when it
     /// says so.
     ///
     /// # Errors
-    /// The file cannot be read, the walker cannot be reached, or it refused.
+    /// A file cannot be read, the walker cannot be reached, or it refused.
     pub async fn diagnose(
         &self,
-        incident: v1::RecordedIncident,
-        metrics_file: &Path,
+        upload: Upload,
         on_progress: &dyn Fn(&v1::DiagnosisProgress),
     ) -> Result<Answer, Failure> {
         let asked = retry::idempotent(ATTEMPTS, || async {
-            match self.ask(incident.clone(), metrics_file, on_progress).await {
+            match self.ask(upload.clone(), on_progress).await {
                 Err(failure) => failure.overload().map_or(Ok(Err(failure)), Err),
                 answer => Ok(answer),
             }
@@ -71,14 +70,16 @@ impl WalkerClient {
 
     async fn ask(
         &self,
-        incident: v1::RecordedIncident,
-        metrics_file: &Path,
+        upload: Upload,
         on_progress: &dyn Fn(&v1::DiagnosisProgress),
     ) -> Result<Answer, Failure> {
         use diagnose_recording_request::Part;
-        let data = read_in_chunks(metrics_file)?;
-        let first = futures::stream::iter([Some(Part::Incident(incident))]);
+        let data = read_in_chunks(&upload.metrics_file)?;
+        let edges = upload.edges_file.as_deref().map(read_in_chunks).transpose()?;
+        let edges = futures::stream::iter(edges).flat_map(ReceiverStream::new);
+        let first = futures::stream::iter([Some(Part::Incident(upload.incident))]);
         let requests = first
+            .chain(edges.map(|chunk| chunk.map(|bytes| Part::Edges(bytes.into()))))
             .chain(ReceiverStream::new(data).map(|chunk| chunk.map(|bytes| Part::Data(bytes.into()))))
             .map(|part| v1::DiagnoseRecordingRequest { part });
         let mut client = self.client.clone();

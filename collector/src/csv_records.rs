@@ -108,7 +108,7 @@ impl<'a, R: Read> Records<'a, R> {
         ))
     }
 
-    fn cell(&self, position: usize, column: &str) -> Result<&str, CollectError> {
+    pub(crate) fn cell(&self, position: usize, column: &str) -> Result<&str, CollectError> {
         std::str::from_utf8(self.record.get(position).unwrap_or_default())
             .map(str::trim)
             .map_err(|_| self.not_utf8(&format!("column {column}")))

@@ -37,6 +37,7 @@ mod column_plan;
 mod congestion;
 mod csv_reader;
 mod csv_records;
+mod edges;
 mod frame_answer;
 mod listing;
 mod row_order;

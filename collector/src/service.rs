@@ -18,6 +18,7 @@ use crate::{
     collect::read_frame,
     config::CollectorConfig,
     coverage::coverage,
+    edges::{EDGES_FILE, read_edges},
     frame_answer,
     layout::RecordingDescription,
     limits::{FrameLimits, SampleBounds},
@@ -76,23 +77,53 @@ impl Collector {
         let (sender, reader) = upload::channel();
         let parsing = work::run(move |_| Ok(read_frame(reader, &description, &limits)?));
         // Either side that fails ends the other one; the parser then only knows that its data stopped.
-        let (fed, parsed) = futures::join!(feed(requests, sender, &mut pace), parsing);
-        fed?;
+        let (fed, parsed) = futures::join!(feed(requests, sender, &mut pace, limits.max_bytes), parsing);
+        let edges_file = fed?;
         let collected = parsed?;
-        Ok(SourceFrame { frame: collected.frame, warnings: collected.warnings, context: None })
+        let (frame, mut warnings) = (collected.frame, collected.warnings);
+        let Some(edges_file) = edges_file else {
+            return Ok(SourceFrame { frame, edges: None, warnings, context: None });
+        };
+        work::run(move |_| {
+            let found = read_edges(edges_file.as_slice(), EDGES_FILE, &frame, &limits)?;
+            warnings.extend(found.warnings);
+            Ok(SourceFrame { frame, edges: found.edges, warnings, context: None })
+        })
+        .await
     }
 }
 
-/// Hands uploaded bytes to the parser until the upload or the parser ends.
+/// Hands uploaded bytes to the parser until the upload or the parser ends; answers the file of measured calls that came
+/// before them, at most `max_bytes`.
 async fn feed(
     mut requests: Streaming<v1::CollectRecordingRequest>,
     sender: UploadSender,
     pace: &mut Pace,
-) -> Result<(), ServiceError> {
+    max_bytes: usize,
+) -> Result<Option<Vec<u8>>, ServiceError> {
+    let mut edges: Option<Vec<u8>> = None;
+    let mut begun = false;
     while let Some(part) = next_part(&mut requests, pace).await? {
-        let Part::Data(data) = part else {
-            return Err(Invalid::new("part", "must be data in every message after the first").into());
+        let data = match part {
+            Part::Data(data) => data,
+            Part::Edges(data) if !begun && data.len() <= MAX_DATA_BYTES => {
+                let known = edges.get_or_insert_default();
+                known.extend_from_slice(&data);
+                if known.len() > max_bytes {
+                    let problem = format!("bring more than {} MiB; narrow the window", max_bytes >> 20);
+                    return Err(Invalid::new("edges", problem).into());
+                }
+                continue;
+            }
+            _ => {
+                return Err(Invalid::new(
+                    "part",
+                    "must be data in every message after the first, or before them edges in messages of at most 1 MiB",
+                )
+                .into());
+            }
         };
+        begun = true;
         if data.len() > MAX_DATA_BYTES {
             return Err(Invalid::new(
                 "data",
@@ -103,13 +134,13 @@ async fn feed(
         let length = data.len();
         let waiting = Instant::now();
         if !sender.send(data).await {
-            return Ok(());
+            return Ok(edges);
         }
         // The time that the parser took is not the caller's.
         pace.brought(length, waiting.elapsed());
     }
     sender.finish().await;
-    Ok(())
+    Ok(edges)
 }
 
 /// The next part; `None` at the end of the upload.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use automap_proto::{frame::MetricFrame, incident::IncidentContext};
+use automap_proto::{edge_frame::EdgeFrame, frame::MetricFrame, incident::IncidentContext};
 use automap_service_kit::error::ServiceError;
 
 use crate::limits::SampleBounds;
@@ -12,6 +12,8 @@ use crate::limits::SampleBounds;
 pub struct SourceFrame {
     /// All series, aligned, congestion derived.
     pub frame: MetricFrame,
+    /// What callers measured of their calls, where the source has it.
+    pub edges: Option<EdgeFrame>,
     /// What a person should know about the data.
     pub warnings: Vec<String>,
     /// The incident that the source describes, when it describes all of it.

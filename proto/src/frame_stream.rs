@@ -1,20 +1,18 @@
 //! A frame on its way: a header, then its samples as little-endian bytes in chunks.
 
-use bytes::Bytes;
 use ndarray::Array2;
 
 use crate::{
+    edge_frame::{EdgeFrame, EdgeMetric},
     frame::{MetricFrame, SeriesKey},
     invalid::Invalid,
     metric::MetricKind,
+    sample_bytes::{self, SAMPLE_BYTES, SampleBytes},
     time::TimeGrid,
     v1,
 };
 
-/// Largest chunk of samples, bytes.
-pub const CHUNK_BYTES: usize = 1 << 20;
-
-const SAMPLE_BYTES: usize = size_of::<f64>();
+pub use crate::sample_bytes::CHUNK_BYTES;
 
 /// The header that announces `frame`.
 pub fn header(frame: &MetricFrame) -> v1::MetricFrameHeader {
@@ -33,15 +31,7 @@ pub fn header(frame: &MetricFrame) -> v1::MetricFrameHeader {
 
 /// The samples of `frame` in chunks of at most [`CHUNK_BYTES`].
 pub fn chunks(frame: &MetricFrame) -> impl Iterator<Item = v1::FrameChunk> + '_ {
-    let samples = frame.values().as_slice().unwrap_or_default();
-    samples.chunks(CHUNK_BYTES / SAMPLE_BYTES).map(|part| {
-        let data = if cfg!(target_endian = "little") {
-            Bytes::copy_from_slice(bytemuck::cast_slice(part))
-        } else {
-            part.iter().flat_map(|value| value.to_le_bytes()).collect()
-        };
-        v1::FrameChunk { data }
-    })
+    sample_bytes::chunks(frame.values().as_slice().unwrap_or_default())
 }
 
 /// Puts a frame together from its header and chunks.
@@ -51,10 +41,7 @@ pub fn chunks(frame: &MetricFrame) -> impl Iterator<Item = v1::FrameChunk> + '_ 
 pub struct FrameAssembler {
     grid: TimeGrid,
     series: Vec<SeriesKey>,
-    expected_samples: usize,
-    values: Vec<f64>,
-    /// Bytes of a sample that the last chunk cut.
-    cut: Vec<u8>,
+    samples: SampleBytes,
 }
 
 impl FrameAssembler {
@@ -93,37 +80,15 @@ impl FrameAssembler {
                     ),
                 )
             })?;
-        Ok(Self { grid, series, expected_samples, values: Vec::new(), cut: Vec::new() })
+        Ok(Self { grid, series, samples: SampleBytes::new(expected_samples) })
     }
 
     /// Takes the next bytes.
     ///
     /// # Errors
     /// More bytes came than the header announced.
-    pub fn push(&mut self, mut data: &[u8]) -> Result<(), Invalid> {
-        let received = self.values.len() * SAMPLE_BYTES + self.cut.len();
-        if data.len() > self.expected_samples * SAMPLE_BYTES - received {
-            return Err(Invalid::new(
-                "chunk.data",
-                format!(
-                    "brings more than the {} bytes that the header announced",
-                    self.expected_samples * SAMPLE_BYTES
-                ),
-            ));
-        }
-        if !self.cut.is_empty() {
-            let missing = (SAMPLE_BYTES - self.cut.len()).min(data.len());
-            self.cut.extend_from_slice(&data[..missing]);
-            data = &data[missing..];
-            if let Ok(whole) = <[u8; SAMPLE_BYTES]>::try_from(self.cut.as_slice()) {
-                self.values.push(f64::from_le_bytes(whole));
-                self.cut.clear();
-            }
-        }
-        let (samples, rest) = data.as_chunks::<SAMPLE_BYTES>();
-        self.values.extend(samples.iter().map(|bytes| f64::from_le_bytes(*bytes)));
-        self.cut.extend_from_slice(rest);
-        Ok(())
+    pub fn push(&mut self, data: &[u8]) -> Result<(), Invalid> {
+        self.samples.push(data)
     }
 
     /// The frame, when everything has arrived.
@@ -131,21 +96,66 @@ impl FrameAssembler {
     /// # Errors
     /// Bytes are missing, or [`MetricFrame::new`] refuses the content.
     pub fn finish(self) -> Result<MetricFrame, Invalid> {
-        if self.values.len() != self.expected_samples {
-            return Err(Invalid::new(
-                "chunk.data",
-                format!(
-                    "ended after {} of the {} bytes that the header announced",
-                    self.values.len() * SAMPLE_BYTES + self.cut.len(),
-                    self.expected_samples * SAMPLE_BYTES
-                ),
-            ));
-        }
         let shape = (self.series.len(), self.grid.samples());
-        let values = Array2::from_shape_vec(shape, self.values)
+        let values = Array2::from_shape_vec(shape, self.samples.finish()?)
             .map_err(|error| Invalid::new("frame.values", error.to_string()))?;
         MetricFrame::new(self.grid, self.series, values)
     }
+}
+
+/// Puts measured calls together from their header and chunks.
+#[derive(Debug)]
+struct EdgeAssembler {
+    edges: Vec<(String, String)>,
+    samples: usize,
+    bytes: SampleBytes,
+}
+
+impl EdgeAssembler {
+    fn new(header: v1::EdgeFrameHeader, max_bytes: usize) -> Result<Self, Invalid> {
+        let edges: Vec<(String, String)> =
+            header.edges.into_iter().map(|call| (call.caller, call.callee)).collect();
+        let samples = usize::try_from(header.samples).unwrap_or(usize::MAX);
+        let expected = edges
+            .len()
+            .checked_mul(EdgeMetric::ALL.len())
+            .and_then(|rows| rows.checked_mul(samples))
+            .filter(|count| *count <= max_bytes / SAMPLE_BYTES)
+            .ok_or_else(|| {
+                Invalid::new(
+                    "edges",
+                    format!(
+                        "announces {} edges of {samples} samples, more than the limit of {} MiB; narrow the window, widen \
+                         the step, or raise server.max-frame-mib",
+                        edges.len(),
+                        max_bytes >> 20
+                    ),
+                )
+            })?;
+        Ok(Self { edges, samples, bytes: SampleBytes::new(expected) })
+    }
+
+    fn finish(self, samples: usize) -> Result<EdgeFrame, Invalid> {
+        if self.samples != samples {
+            let problem = format!("has {} samples where the frame has {samples}", self.samples);
+            return Err(Invalid::new("edges.samples", problem));
+        }
+        let shape = (self.edges.len() * EdgeMetric::ALL.len(), samples);
+        let values = Array2::from_shape_vec(shape, self.bytes.finish()?)
+            .map_err(|error| Invalid::new("edges.values", error.to_string()))?;
+        EdgeFrame::new(self.edges, values)
+    }
+}
+
+/// What a collector answers: a frame, perhaps measured calls over the same grid, and a summary.
+#[derive(Debug, Clone)]
+pub struct FrameAnswer {
+    /// All series.
+    pub frame: MetricFrame,
+    /// What callers measured, where the source has it.
+    pub edges: Option<EdgeFrame>,
+    /// What the source said besides.
+    pub summary: v1::FrameSummary,
 }
 
 /// Puts a frame and its summary together from the parts in which a collector answers.
@@ -153,47 +163,61 @@ impl FrameAssembler {
 pub struct PartAssembler {
     max_bytes: usize,
     frame: Option<FrameAssembler>,
+    edges: Option<EdgeAssembler>,
     summary: Option<v1::FrameSummary>,
 }
 
 impl PartAssembler {
-    /// Takes frames of at most `max_bytes` of samples.
+    /// Takes frames of at most `max_bytes` of samples, and of measured calls as many again.
     pub const fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, frame: None, summary: None }
+        Self { max_bytes, frame: None, edges: None, summary: None }
     }
 
     /// Takes the next part.
     ///
     /// # Errors
-    /// The part is empty, out of order, or [`FrameAssembler`] refuses it.
+    /// The part is empty, out of order, or it, or the frame that it belongs to, is refused.
     pub fn push(&mut self, part: Option<v1::FramePart>) -> Result<(), Invalid> {
         use v1::frame_part::Part;
-        match (part.and_then(|whole| whole.part), self.frame.as_mut()) {
-            (Some(Part::Header(header)), None) => {
+        let open = self.frame.is_some() && self.summary.is_none();
+        match (part.and_then(|whole| whole.part), self.frame.as_mut(), self.edges.as_mut()) {
+            (Some(Part::Header(header)), None, _) => {
                 self.frame = Some(FrameAssembler::new(&header, self.max_bytes)?);
             }
-            (Some(Part::Chunk(chunk)), Some(frame)) if self.summary.is_none() => frame.push(&chunk.data)?,
-            (Some(Part::Summary(summary)), Some(_)) if self.summary.is_none() => self.summary = Some(summary),
+            (Some(Part::Chunk(chunk)), Some(frame), None) if open => frame.push(&chunk.data)?,
+            (Some(Part::EdgeHeader(header)), _, None) if open => {
+                self.edges = Some(EdgeAssembler::new(header, self.max_bytes)?);
+            }
+            (Some(Part::EdgeChunk(chunk)), _, Some(edges)) if open => edges.bytes.push(&chunk.data)?,
+            (Some(Part::Summary(summary)), _, _) if open => self.summary = Some(summary),
             _ => {
                 return Err(Invalid::new(
                     "part",
-                    "is empty or not one header, chunks and one summary in this order",
+                    "is empty or not one header, chunks, perhaps edges and their chunks, and one summary in this order",
                 ));
             }
         }
         Ok(())
     }
 
-    /// The frame and its summary.
+    /// The whole answer.
     ///
     /// # Errors
-    /// A part is missing, or [`FrameAssembler::finish`] refuses.
-    pub fn finish(self) -> Result<(MetricFrame, v1::FrameSummary), Invalid> {
-        match (self.frame, self.summary) {
-            (Some(frame), Some(summary)) => Ok((frame.finish()?, summary)),
-            _ => Err(Invalid::new("part", "ended before the summary")),
-        }
+    /// A part is missing, or what came does not fit together.
+    pub fn finish(self) -> Result<FrameAnswer, Invalid> {
+        let (Some(frame), Some(summary)) = (self.frame, self.summary) else {
+            return Err(Invalid::new("part", "ended before the summary"));
+        };
+        let frame = frame.finish()?;
+        let samples = frame.grid().samples();
+        let edges = self.edges.map(|edges| edges.finish(samples)).transpose()?;
+        Ok(FrameAnswer { frame, edges, summary })
     }
+}
+
+/// The samples of measured calls in chunks of at most [`CHUNK_BYTES`].
+pub fn edge_chunks(edges: &EdgeFrame) -> impl Iterator<Item = v1::FrameChunk> + '_ {
+    sample_bytes::chunks(edges.values().as_slice().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -288,7 +312,38 @@ mod tests {
         whole.push(chunk()).unwrap();
         whole.push(part(Part::Summary(v1::FrameSummary::default()))).unwrap();
         assert!(whole.push(chunk()).is_err());
-        assert_eq!(bits(&whole.finish().unwrap().0), bits(&sent));
+        assert_eq!(bits(&whole.finish().unwrap().frame), bits(&sent));
         assert!(PartAssembler::new(1 << 20).finish().is_err());
+    }
+
+    #[test]
+    fn measured_calls_travel_behind_their_frame_and_on_its_grid() {
+        use v1::frame_part::Part;
+        let sent = frame(2, 4);
+        let pairs = vec![("s000".to_owned(), "s001".to_owned())];
+        let edges = EdgeFrame::new(pairs, Array2::from_elem((3, 4), 0.5)).unwrap();
+        let part = |part| Some(v1::FramePart { part: Some(part) });
+        let begun = || {
+            let mut whole = PartAssembler::new(1 << 20);
+            whole.push(part(Part::Header(header(&sent)))).unwrap();
+            whole.push(part(Part::Chunk(chunks(&sent).next().unwrap()))).unwrap();
+            whole
+        };
+        let mut whole = begun();
+        whole.push(part(Part::EdgeHeader(edges.header()))).unwrap();
+        assert!(whole.push(part(Part::Chunk(chunks(&sent).next().unwrap()))).is_err());
+        whole.push(part(Part::EdgeChunk(edge_chunks(&edges).next().unwrap()))).unwrap();
+        whole.push(part(Part::Summary(v1::FrameSummary::default()))).unwrap();
+        let received = whole.finish().unwrap().edges.unwrap();
+        assert_eq!((received.edges(), received.values()), (edges.edges(), edges.values()));
+
+        let mut other = begun();
+        let short = v1::EdgeFrameHeader { samples: 3, ..edges.header() };
+        other.push(part(Part::EdgeHeader(short))).unwrap();
+        other.push(part(Part::Summary(v1::FrameSummary::default()))).unwrap();
+        assert_eq!(other.finish().unwrap_err().field(), "edges.samples");
+        let large = v1::EdgeFrameHeader { samples: u64::MAX, ..edges.header() };
+        assert_eq!(begun().push(part(Part::EdgeHeader(large))).unwrap_err().field(), "edges");
+        assert!(PartAssembler::new(1 << 20).push(part(Part::EdgeHeader(edges.header()))).is_err());
     }
 }

@@ -7,7 +7,8 @@
 //! | [`metric`] | the seven metric types |
 //! | [`time`] | instants, the sampling grid, windows |
 //! | [`frame`] | named series over one grid |
-//! | [`frame_stream`] | a frame cut into chunks, and put together again |
+//! | [`edge_frame`] | what callers measure of their calls |
+//! | [`frame_stream`] | both cut into chunks, and put together again |
 //! | [`incident`] | what the person on call knows, and which rows that makes normal or part of the incident |
 //! | [`budget`] | how much testing a graph may take |
 //! | [`call_graph`] | who calls whom |
@@ -30,6 +31,7 @@ pub mod assessment;
 pub mod behavior_graph;
 pub mod budget;
 pub mod call_graph;
+pub mod edge_frame;
 pub mod frame;
 pub mod frame_stream;
 pub mod graph_stream;
@@ -41,6 +43,7 @@ pub mod method;
 pub mod metric;
 pub mod profile;
 pub mod ranking;
+mod sample_bytes;
 pub mod settings;
 pub mod throughput;
 pub mod time;

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use automap_proto::{
     budget::TestBudget,
+    edge_frame::EdgeFrame,
     frame::MetricFrame,
-    frame_stream::PartAssembler,
+    frame_stream::{FrameAnswer, PartAssembler},
     graph_stream::{BuiltGraph, GraphAssembler},
     incident::{ranges_to_wire, row_ranges},
     invalid::Invalid,
@@ -41,6 +42,8 @@ pub(crate) struct Peers {
 #[derive(Debug)]
 pub(crate) struct Collected {
     pub(crate) frame: MetricFrame,
+    /// What callers measured of their calls.
+    pub(crate) edges: Option<EdgeFrame>,
     pub(crate) warnings: Vec<String>,
     pub(crate) context: Option<v1::IncidentContext>,
 }
@@ -214,6 +217,6 @@ async fn assemble(
     while let Some(part) = parts.next().await {
         assembler.push(part.map_err(|status| failed("collector", status))?)?;
     }
-    let (frame, summary) = assembler.finish()?;
-    Ok(Collected { frame, warnings: summary.warnings, context: summary.context })
+    let FrameAnswer { frame, edges, summary } = assembler.finish()?;
+    Ok(Collected { frame, edges, warnings: summary.warnings, context: summary.context })
 }

@@ -65,7 +65,7 @@ pub(crate) async fn diagnose(
     };
     stages.end("collect");
     let context = known_context(context, &collected)?;
-    let Collected { frame, mut warnings, .. } = collected;
+    let Collected { frame, edges, mut warnings, .. } = collected;
     sizes::record_frame(&frame);
     let rows = WindowRows::divide(&frame, &context)?;
     context.check_front_end(&frame)?;
@@ -107,6 +107,7 @@ pub(crate) async fn diagnose(
                 frame: &ranked_frame,
                 rows: &rows,
                 context: &ranked_context,
+                edges: edges.as_ref(),
                 graph: graph.as_ref(),
                 method,
                 seed,

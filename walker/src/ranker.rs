@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicBool;
 use automap_proto::{
     assessment::Assessment,
     behavior_graph::BehaviorGraph,
+    call_graph::CallGraph,
+    edge_frame::EdgeFrame,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
     invalid::Invalid,
@@ -59,6 +61,8 @@ pub struct RankInput<'a> {
     pub rows: &'a WindowRows,
     /// Front end and, where known, call graph.
     pub context: &'a IncidentContext,
+    /// What callers measured of their calls, over the grid of the frame.
+    pub edges: Option<&'a EdgeFrame>,
     /// The behaviour graph; `automap` and `cloud-ranger` cannot do without.
     pub graph: Option<&'a GraphInput>,
     /// How services are ranked.
@@ -118,6 +122,7 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         frame: input.frame,
         rows: input.rows,
         context: input.context,
+        edges: input.edges,
         throughput: input.graph.and_then(|graph| graph.throughput.as_ref()),
         shares: input.graph.and_then(|graph| graph.shares.as_ref()),
         weights: input.evidence_weights,
@@ -253,13 +258,21 @@ fn explaining_paths(
     let Ok(front_end) = services.binary_search_by(|name| name.as_str().cmp(input.context.front_end())) else {
         return Vec::new();
     };
-    let calls = input.context.call_graph().filter(|calls| !calls.is_empty());
-    let matrix = match (calls, input.graph) {
+    let calls = known_calls(input);
+    let matrix = match (&calls, input.graph) {
         (Some(calls), _) => along_calls(services, totals, calls, &input.parameters.evidence),
         (None, Some(graph)) => along_behavior(services, &graph.anomaly),
         (None, None) => return Vec::new(),
     };
     walk_paths(&matrix, front_end, &input.parameters.paths, input.seed, trace)
+}
+
+/// Calls that were told or measured; `None` where there is none.
+fn known_calls(input: &RankInput<'_>) -> Option<CallGraph> {
+    let told = input.context.call_graph().into_iter().flat_map(CallGraph::calls);
+    let measured = input.edges.map_or(&[][..], EdgeFrame::edges).iter();
+    let pairs = told.map(|(caller, callee)| (caller.to_owned(), callee.to_owned())).chain(measured.cloned());
+    CallGraph::new(pairs).ok().filter(|calls| !calls.is_empty())
 }
 
 /// The weights that a method gives to the metric types: learned ones for `automap`, equal ones for `evidence`, which
@@ -287,7 +300,7 @@ impl GraphInput {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::{behavior_graph::EdgeWeights, call_graph::CallGraph, time::UnixMillis};
+    use automap_proto::{behavior_graph::EdgeWeights, time::UnixMillis};
     use ndarray::Array1;
 
     use super::*;
@@ -345,6 +358,7 @@ mod tests {
             frame: &frame(),
             rows: &rows(),
             context: &context(calls),
+            edges: None,
             graph,
             method,
             seed: 1,

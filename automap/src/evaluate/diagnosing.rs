@@ -35,10 +35,7 @@ impl Diagnosing<'_> {
         };
         let began = Instant::now();
         let answer = match &case.request {
-            Ok(request) => {
-                let (message, metrics_file) = request.clone().into_message(settings);
-                self.walker.diagnose(message, &metrics_file, &|_| {}).await
-            }
+            Ok(request) => self.walker.diagnose(request.clone().into_upload(settings), &|_| {}).await,
             Err(failure) => Err(Failure::Usage(failure.to_string())),
         };
         match answer {

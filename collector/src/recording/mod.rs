@@ -5,6 +5,7 @@
 //! | `metrics.csv` | `timestamp`, then `<service>_<metric>` |
 //! | `incident.json` | optional: system, front end, window, step, excluded intervals |
 //! | `call_graph.csv` | optional: `caller,callee` |
+//! | `edges.csv` | optional: `timestamp,caller,callee,latency,throughput,availability` |
 //!
 //! RCAEval's directories hold `simple_metrics.csv`, `simple_data.csv`, `data.csv` or `metrics.csv` with a `time`
 //! column, and `inject_time.txt` with the unix second at which the fault was injected. Their name tells the
@@ -26,6 +27,7 @@ pub use self::source::RecordingSource;
 use crate::{
     call_graph,
     csv_reader::read_header,
+    edges::EDGES_FILE,
     error::{CollectError, CollectErrorKind},
     layout::{RecordingDescription, RecordingLayout},
     limits::FrameLimits,
@@ -44,6 +46,7 @@ const AUTOMAP_FILES: [&str; 4] = ["metrics.csv", "simple_metrics.csv", "simple_d
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingFiles {
     metrics: SourceFile,
+    edges: Option<SourceFile>,
     header: Vec<String>,
     /// The naming of columns.
     pub layout: RecordingLayout,
@@ -57,6 +60,15 @@ impl RecordingFiles {
     /// The metrics file, free of symbolic links.
     pub fn metrics_file(&self) -> &Path {
         &self.metrics.path
+    }
+
+    /// The file of measured calls, where there is one, free of symbolic links.
+    pub fn edges_file(&self) -> Option<&Path> {
+        self.edges.as_ref().map(|file| file.path.as_path())
+    }
+
+    pub(crate) const fn edges(&self) -> Option<&SourceFile> {
+        self.edges.as_ref()
     }
 
     /// Opens the metrics file.
@@ -146,6 +158,7 @@ fn describe_directory(directory: &RecordingDirectory) -> Result<RecordingFiles, 
         }
         files.context.call_graph = Some(graph);
     }
+    files.edges = directory.file(EDGES_FILE)?;
     Ok(files)
 }
 
@@ -169,7 +182,14 @@ fn with_header(metrics: SourceFile) -> Result<RecordingFiles, CollectError> {
     let max_line = FrameLimits::all_within(usize::MAX).line_bytes();
     let header = read_header(metrics.open()?, &metrics.shown, max_line)?;
     let layout = RecordingLayout::detect(&metrics.shown, &header)?;
-    Ok(RecordingFiles { metrics, header, layout, context: PartialContext::default(), warnings: Vec::new() })
+    Ok(RecordingFiles {
+        metrics,
+        edges: None,
+        header,
+        layout,
+        context: PartialContext::default(),
+        warnings: Vec::new(),
+    })
 }
 
 fn read_inject_time(directory: &RecordingDirectory) -> Result<Option<UnixMillis>, CollectError> {

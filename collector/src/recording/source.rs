@@ -8,6 +8,7 @@ use super::describe_below;
 use crate::{
     collect::read_frame,
     column_plan::ColumnPlan,
+    edges::read_edges,
     limits::{FrameLimits, SampleBounds},
     source::{MetricSource, SourceFrame},
     stop::StoppableReader,
@@ -36,9 +37,17 @@ impl MetricSource for RecordingSource {
             let limits = FrameLimits { bounds, max_bytes: source.max_bytes };
             let reader = StoppableReader::new(files.open()?, stop);
             let collected = read_frame(reader, &files.description()?, &limits)?;
-            let mut warnings = files.warnings;
+            let mut warnings = files.warnings.clone();
             warnings.extend(collected.warnings);
-            Ok(SourceFrame { frame: collected.frame, warnings, context: files.context.complete()? })
+            let frame = collected.frame;
+            let mut edges = None;
+            if let Some(file) = files.edges() {
+                let reader = StoppableReader::new(file.open()?, stop);
+                let found = read_edges(reader, &file.shown, &frame, &limits)?;
+                warnings.extend(found.warnings);
+                edges = found.edges;
+            }
+            Ok(SourceFrame { frame, edges, warnings, context: files.context.complete()? })
         })
         .await
     }

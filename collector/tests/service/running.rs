@@ -89,7 +89,8 @@ async fn assemble(
     while let Some(message) = parts.next().await {
         whole.push(message?)?;
     }
-    Ok(whole.finish()?)
+    let answer = whole.finish()?;
+    Ok((answer.frame, answer.summary))
 }
 
 /// A metrics file of `rows` minutes with `extra` services beside web and cart.

@@ -117,7 +117,8 @@ impl Departure {
         }
     }
 
-    fn strength(&self) -> f64 {
+    /// The mean of both.
+    pub fn strength(&self) -> f64 {
         f64::midpoint(self.strengths[0], self.strengths[1])
     }
 }

@@ -11,6 +11,7 @@ use super::{
     callers_view::{self, ClientLatency},
     deload::Load,
     deviation::{Departure, ServiceDeviation, TypeEvidence},
+    measured_calls::{CallDepartures, MeasuredCalls},
     robust_range::RobustRange,
     series_values::{ComparedValues, SeriesValues},
 };
@@ -27,6 +28,8 @@ pub struct WindowEvidence {
     /// How far the latency that each service sees as a client rose: spreads of its normal range; zero where it did not
     /// or is not measured.
     pub client_rises: Vec<f64>,
+    /// How far every measured call departed; `None` where none is measured.
+    pub calls: Option<CallDepartures>,
 }
 
 impl WindowEvidence {
@@ -34,6 +37,7 @@ impl WindowEvidence {
         Self {
             services: vec![[TypeEvidence::default(); METRIC_COUNT]; services],
             client_rises: vec![0.0; services],
+            calls: None,
         }
     }
 
@@ -57,7 +61,7 @@ pub struct Measured {
     pub throughput: Vec<Option<f64>>,
 }
 
-/// Measures every series of the frame in the incident and in the placebo windows, which are ranges of positions in
+/// Measures every series of the frame and every measured call in the incident and in the placebo windows, which are ranges of positions in
 /// `normal`.
 ///
 /// # Complexity
@@ -67,9 +71,9 @@ pub struct Measured {
 /// [`Stopped`] soon after `stop` was set.
 pub fn measure(
     frame: &MetricFrame,
-    normal: &[usize],
-    incident: &[usize],
+    (normal, incident): (&[usize], &[usize]),
     placebo_windows: &[Range<usize>],
+    calls: Option<&MeasuredCalls<'_>>,
     parameters: &EvidenceParameters,
     stop: &AtomicBool,
 ) -> Result<Measured, Stopped> {
@@ -87,6 +91,8 @@ pub fn measure(
         let has_own_latency = frame
             .series_of_kind(service, MetricKind::Latency)
             .any(|index| !callers_view::is_client(&frame.series()[index].name));
+        let passed_on = |kind: MetricKind| calls?.passed_on(&frame.services()[service], kind);
+        let (waiting, failing) = (passed_on(MetricKind::Latency), passed_on(MetricKind::Availability));
         for index in frame.series_of(service) {
             let key = &frame.series()[index];
             let load = throughput
@@ -94,8 +100,12 @@ pub fn measure(
                 .and_then(|calls| Load::fit(frame, index, calls, normal).map(|load| (load, calls)));
             let samples = frame.samples(index);
             let values = SeriesValues::new(normal, incident, |row| {
-                samples[row]
-                    - load.as_ref().map_or(0.0, |(load, calls)| load.part(frame.values()[[*calls, row]]))
+                let explained = match key.metric {
+                    MetricKind::Latency => waiting.as_ref().map_or(0.0, |seconds| seconds[row]),
+                    MetricKind::Availability => failing.as_ref().map_or(0.0, |share| -share[row]),
+                    _ => load.as_ref().map_or(0.0, |(load, calls)| load.part(frame.values()[[*calls, row]])),
+                };
+                samples[row] - explained
             });
             let Some(found) = values.incident() else {
                 continue;
@@ -127,6 +137,13 @@ pub fn measure(
                     note(window, &RobustRange::of_sorted(&compared.normal), &compared.window);
                 }
             }
+        }
+    }
+    if let Some(calls) = calls {
+        let (found, placebo) = calls.departures(normal, incident, placebo_windows, parameters);
+        measured.incident.calls = Some(found);
+        for (window, calls) in measured.placebo.iter_mut().zip(placebo) {
+            window.calls = Some(calls);
         }
     }
     Ok(measured)
@@ -177,7 +194,8 @@ mod tests {
     fn deviations(frame: &MetricFrame, normal: usize, parameters: &EvidenceParameters) -> ServiceDeviation {
         let samples = frame.grid().samples();
         let (normal, incident): (Vec<usize>, Vec<usize>) = (0..samples).partition(|&row| row < normal);
-        measure(frame, &normal, &incident, &[], parameters, &NEVER).unwrap().incident.deviations()[0]
+        let rows = (normal.as_slice(), incident.as_slice());
+        measure(frame, rows, &[], None, parameters, &NEVER).unwrap().incident.deviations()[0]
     }
 
     #[test]
@@ -249,9 +267,9 @@ mod tests {
                 series(MetricKind::Cpu, "cpu", &samples[12..]),
             ]);
             let rows: Vec<usize> = (0..12).collect();
-            let parameters = EvidenceParameters::default();
+            let (windows, parameters) = ([0..3, 3..6], EvidenceParameters::default());
             let found =
-                measure(&frame, &rows[..9], &rows[9..], &[0..3, 3..6], &parameters, &NEVER).unwrap();
+                measure(&frame, (&rows[..9], &rows[9..]), &windows, None, &parameters, &NEVER).unwrap();
             for window in found.placebo.iter().chain([&found.incident]) {
                 for deviation in window.deviations().as_flattened() {
                     prop_assert!(deviation.is_finite() && *deviation >= 0.0);

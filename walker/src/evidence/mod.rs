@@ -9,24 +9,29 @@
 //! | 3, onset | [`onset`] | when the incident began |
 //! | 4, deload | [`deload`] | takes off what the service's own load explains |
 //! | 5, deviation | [`deviation`], [`robust_range`], [`measure`](mod@measure) | how far each series left its normal range |
-//! | 5, callers | [`callers_view`] | what callers see of their callees |
+//! | 5, callers | [`callers_view`] | what callers see of their callees over all their calls |
+//! | 5, calls | [`measured_calls`], [`edges_view`] | what they measure call by call, and of whom it speaks |
 //! | 5, weights | [`evidence_weights`] | where confirmed incidents may teach |
-//! | 6, graph | [`throughput_graph`], [`call_graph_fit`] | what is walked along, and whether a given call graph fits |
+//! | 6, graph | [`throughput_graph`], [`call_graph_fit`], `chosen_graph` | what is walked along, and whether a given call graph fits |
 //! | 7, walk | [`walk`] | follows evidence along the graph |
 //! | 8, confidence | [`placebo`], [`confidence`] | what normal times look like, and whether this is any different |
 //! | 9, root-cause metric | [`root_cause_metric`] | which resource is at fault |
-//! | all | [`judge`](mod@judge) | in order |
+//! | all | [`judge`](mod@judge), `found` | in order, and what they find in one window |
 
 pub mod call_graph_fit;
 pub mod callers_view;
+mod chosen_graph;
 pub mod confidence;
 pub mod counterfactuals;
 pub mod deload;
 pub mod deviation;
+pub mod edges_view;
 pub mod evidence_weights;
+mod found;
 pub mod guard;
 pub mod judge;
 pub mod measure;
+pub mod measured_calls;
 pub mod onset;
 pub mod placebo;
 pub mod robust_range;

@@ -24,10 +24,15 @@ use crate::{
     transition_matrix::{TransitionMatrix, distribution},
 };
 
-/// All services that have metrics or stand in the call graph, sorted: the states of the walk.
-pub fn walked_services(measured: &[String], calls: Option<&CallGraph>) -> Vec<String> {
+/// All services that have metrics, stand in the call graph or are met in `edges`, sorted: the states of the walk.
+pub fn walked_services(
+    measured: &[String],
+    calls: Option<&CallGraph>,
+    edges: &[(String, String)],
+) -> Vec<String> {
     let mut services: BTreeSet<&str> = measured.iter().map(String::as_str).collect();
     services.extend(calls.map(CallGraph::services).unwrap_or_default());
+    services.extend(edges.iter().flat_map(|(caller, callee)| [caller.as_str(), callee.as_str()]));
     services.into_iter().map(str::to_owned).collect()
 }
 
@@ -175,8 +180,10 @@ mod tests {
     fn services_of_the_call_graph_without_metrics_are_walked_too() {
         let measured = names(2);
         let graph = CallGraph::new([("s00".to_owned(), "s07".to_owned())]).unwrap();
-        assert_eq!(walked_services(&measured, Some(&graph)), ["s00", "s01", "s07"]);
-        assert_eq!(walked_services(&measured, None), measured);
+        assert_eq!(walked_services(&measured, Some(&graph), &[]), ["s00", "s01", "s07"]);
+        assert_eq!(walked_services(&measured, None, &[]), measured);
+        let edges = [("db".to_owned(), "s01".to_owned())];
+        assert_eq!(walked_services(&measured, None, &edges), ["db", "s00", "s01"]);
     }
 
     proptest! {

@@ -34,6 +34,8 @@ pub struct EvidenceParameters {
     pub direction: bool,
     /// What a known call weighs beside the R² of its throughput; 0 to 1.
     pub edge_floor: f64,
+    /// Whether calls that are measured one by one are evidence.
+    pub edges: bool,
     /// p from which a given call graph is not believed; 0 to 1.
     pub fit_level: f64,
     /// Node permutations against which a given call graph is tested; 0 to 10,000.
@@ -71,6 +73,7 @@ impl Default for EvidenceParameters {
             deload: true,
             direction: true,
             edge_floor: 0.05,
+            edges: true,
             fit_level: 0.05,
             fit_permutations: 199,
             global_share: 0.8,

@@ -143,6 +143,12 @@ const NAMED: [Named; 34] = [
         write: |all, value| set(&mut all.evidence.edge_floor, value, is_share),
     },
     Named {
+        name: "evidence.edges",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.edges),
+        write: |all, value| set(&mut all.evidence.edges, value, |_| true),
+    },
+    Named {
         name: "evidence.fit-level",
         expected: SHARE,
         read: |all| text(&all.evidence.fit_level),

@@ -221,6 +221,9 @@ impl WalkerRpc {
                     Ok(Some(v1::DiagnoseRecordingRequest { part: Some(Part::Data(bytes)) })) => {
                         Some(v1::collect_recording_request::Part::Data(bytes))
                     }
+                    Ok(Some(v1::DiagnoseRecordingRequest { part: Some(Part::Edges(bytes)) })) => {
+                        Some(v1::collect_recording_request::Part::Edges(bytes))
+                    }
                     // A message without a part tells the collector that the upload broke: it must not take what came
                     // so far for the whole file.
                     Ok(Some(_)) | Err(_) => None,

@@ -1,0 +1,87 @@
+//! Step 6, along what the evidence is walked: calls that are believed, or throughput, or nothing.
+
+use automap_proto::assessment::{CallGraphFit, WalkedGraph};
+
+use super::{
+    found::States,
+    judge::EvidenceInput,
+    throughput_graph::ThroughputGraph,
+    walk::{WalkGraph, evidence_walk, indexed_calls},
+};
+use crate::parameters::{EvidenceGraph, EvidenceParameters};
+
+/// What the evidence is walked along.
+pub(crate) struct ChosenGraph<'a> {
+    pub(crate) walked: WalkedGraph,
+    /// Calls that are believed, between states.
+    pub(crate) calls: Option<Vec<(usize, usize)>>,
+    pub(crate) throughput: Option<ThroughputGraph<'a>>,
+    pub(crate) fit: Option<CallGraphFit>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl ChosenGraph<'_> {
+    pub(crate) fn scores(
+        &self,
+        states: &States,
+        totals: &[f64],
+        parameters: &EvidenceParameters,
+    ) -> Vec<f64> {
+        let graph = match (self.walked, &self.calls, &self.throughput) {
+            (WalkedGraph::Calls, Some(calls), throughput) => WalkGraph::Calls(calls, throughput.as_ref()),
+            (WalkedGraph::Throughput, _, Some(throughput)) => WalkGraph::Throughput(throughput),
+            _ => return totals.to_vec(),
+        };
+        debug_assert_eq!(states.names.len(), totals.len(), "one total per state");
+        evidence_walk(totals, graph, parameters)
+    }
+}
+
+pub(crate) fn choose_graph<'a>(input: &EvidenceInput<'a>, states: &States) -> ChosenGraph<'a> {
+    let parameters = input.parameters;
+    let throughput = input
+        .throughput
+        .map(|fit| ThroughputGraph::new(&states.names, fit))
+        .filter(ThroughputGraph::is_usable);
+    let given = input.context.call_graph().filter(|calls| !calls.is_empty());
+    let fit = given.zip(input.shares).and_then(|(calls, shares)| {
+        let calls = indexed_calls(input.frame.services(), calls);
+        shares.fit(&calls, parameters.fit_permutations, parameters.fit_level, input.seed)
+    });
+    let doubted = fit.is_some_and(|fit| !fit.trusted);
+    let mut warnings = Vec::new();
+    let use_calls = match parameters.graph {
+        EvidenceGraph::Auto => !doubted,
+        EvidenceGraph::Calls | EvidenceGraph::None => true,
+        EvidenceGraph::Throughput => false,
+    };
+    if let (true, Some(fit)) = (doubted, &fit) {
+        let consequence = match (parameters.graph, use_calls) {
+            (EvidenceGraph::None, _) | (EvidenceGraph::Throughput, _) => "it was not walked",
+            (_, true) => "it was walked all the same",
+            (_, false) => {
+                "it was not walked; check its names, or set evidence.graph = calls to walk it all the same"
+            }
+        };
+        warnings.push(format!(
+            "the call graph does not fit the metrics: services that call each other depend on each other no more than \
+             chance has it (p = {:.2}); {consequence}",
+            fit.p_value
+        ));
+    }
+    let mut calls = given.filter(|_| use_calls).map(|calls| indexed_calls(&states.names, calls));
+    // What was measured is there, whatever becomes of the calls that were only told.
+    if parameters.graph != EvidenceGraph::Throughput && !states.measured.is_empty() {
+        let known = calls.get_or_insert_default();
+        known.extend_from_slice(&states.measured);
+        known.sort_unstable();
+        known.dedup();
+    }
+    let walked = match (parameters.graph, &calls, &throughput) {
+        (EvidenceGraph::None, _, _) => WalkedGraph::None,
+        (_, Some(_), _) => WalkedGraph::Calls,
+        (_, None, Some(_)) => WalkedGraph::Throughput,
+        (_, None, None) => WalkedGraph::None,
+    };
+    ChosenGraph { walked, calls, throughput, fit, warnings }
+}

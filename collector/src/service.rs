@@ -107,6 +107,7 @@ async fn feed(
         let data = match part {
             Part::Data(data) => data,
             Part::Edges(data) if !begun && data.len() <= MAX_DATA_BYTES => {
+                pace.brought(data.len(), Duration::ZERO);
                 let known = edges.get_or_insert_default();
                 known.extend_from_slice(&data);
                 if known.len() > max_bytes {

@@ -72,7 +72,7 @@ pub fn shared_load_incident(
 /// A file cannot be copied.
 pub fn copy_unlabelled(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
-    for name in ["metrics.csv", "incident.json", "call_graph.csv"] {
+    for name in ["metrics.csv", "incident.json", "call_graph.csv", "edges.csv"] {
         let file = from.join(name);
         if file.exists() {
             fs::write(to.join(name), fs::read(&file)?)?;

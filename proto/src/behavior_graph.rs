@@ -126,6 +126,15 @@ impl BehaviorGraph {
         })
     }
 
+    /// Takes the edge of the ordered pair away; false where there is none.
+    pub fn remove_edge(&mut self, from: usize, to: usize) -> bool {
+        let stood = self.edges.remove(&(from, to)).is_some();
+        if !self.edges.contains_key(&(to, from)) {
+            self.confidences.remove(&(from.min(to), from.max(to)));
+        }
+        stood
+    }
+
     /// V, sorted by name.
     pub fn services(&self) -> &[String] {
         &self.services

@@ -15,6 +15,7 @@
 //! | [`stationary`] | where it spends its time |
 //! | [`walked_paths`] | on which path it reaches each service |
 //! | [`walk_trace`] | every step of it, for whoever wants to see them |
+//! | [`edge_rules`] | edges that an expert forces or forbids |
 //! | [`rank`] | the ranking |
 //! | [`explain`] | the ranking in sentences |
 //! | [`stop`] | being asked to stop |
@@ -28,6 +29,7 @@ pub mod ablations;
 pub mod automap_walk;
 pub mod baselines;
 pub mod config;
+pub mod edge_rules;
 pub mod evidence;
 pub mod explain;
 mod graph_findings;

@@ -1,5 +1,7 @@
 //! What is to be diagnosed: a request, checked.
 
+use std::collections::BTreeMap;
+
 use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method, v1};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -22,6 +24,8 @@ pub(crate) struct Order {
     pub(crate) method: Method,
     pub(crate) seed: u64,
     pub(crate) parameters: MethodParameters,
+    /// Whether the request itself names edges that are forced or forbidden.
+    pub(crate) names_edges: bool,
     pub(crate) want_graph: bool,
     pub(crate) record: bool,
     pub(crate) want_walk: bool,
@@ -40,7 +44,7 @@ impl Order {
         defaults: &MethodParameters,
     ) -> Result<Self, Invalid> {
         let settings = settings.unwrap_or_default();
-        let overrides = settings.parameters.into_iter().collect();
+        let overrides: BTreeMap<String, String> = settings.parameters.into_iter().collect();
         Ok(Self {
             diagnosis_id,
             input,
@@ -53,6 +57,7 @@ impl Order {
             parameters: defaults
                 .with_overrides(&overrides)
                 .map_err(|error| error.within("settings.parameters"))?,
+            names_edges: overrides.keys().any(|name| name.starts_with("edges.")),
             want_graph: settings.want_graph,
             record: settings.record,
             want_walk: settings.want_walk,

@@ -1,11 +1,13 @@
 //! A diagnosis from collecting to recording: which service is asked when, and what happens when one is missing.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use automap_proto::{
+    call_graph::CallGraph,
+    edge_frame::EdgeFrame,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
-    invalid::Invalid,
+    invalid::{Invalid, did_you_mean},
     method::Method,
     v1::{self, DiagnosisStage},
 };
@@ -19,6 +21,7 @@ use prost::Message as _;
 use tracing::Instrument as _;
 
 use crate::{
+    edge_rules::EdgeRules,
     evidence::evidence_weights::EvidenceWeights,
     graph_findings::{GraphFindings, GraphSource, graph_findings},
     impact_graph::impact_graph,
@@ -56,7 +59,9 @@ pub(crate) async fn diagnose(
 ) -> Result<Finished, ServiceError> {
     let mut stages = Stages::begin();
     let needs_graph = order.needs_graph();
-    let Order { diagnosis_id, input, context, method, seed, parameters, record, want_walk, .. } = order;
+    let Order {
+        diagnosis_id, input, context, method, seed, parameters, names_edges, record, want_walk, ..
+    } = order;
 
     listener.progress(DiagnosisStage::Collecting, "collecting metrics".into());
     let collected = match input {
@@ -70,6 +75,9 @@ pub(crate) async fn diagnose(
     let rows = WindowRows::divide(&frame, &context)?;
     context.check_front_end(&frame)?;
     warnings.extend(context_warnings(&frame, &context, &rows));
+    let (rules, left_out) =
+        EdgeRules::new(&parameters.edges, &known_services(&frame, &context, edges.as_ref()), names_edges)?;
+    warnings.extend(left_out);
 
     let frame = Arc::new(frame);
     let mut findings = None;
@@ -84,6 +92,9 @@ pub(crate) async fn diagnose(
         };
         warnings.extend(built.warnings.iter().cloned());
         findings = Some(built);
+    }
+    if let Some(found) = &mut findings {
+        rules.apply(&mut found.input.anomaly, &frame)?;
     }
 
     listener.progress(
@@ -108,6 +119,7 @@ pub(crate) async fn diagnose(
                 rows: &rows,
                 context: &ranked_context,
                 edges: edges.as_ref(),
+                rules: &rules,
                 graph: graph.as_ref(),
                 method,
                 seed,
@@ -195,6 +207,18 @@ fn ci_shares(graph: &GraphInput) -> Vec<f64> {
         .map_or_else(Vec::new, |shares| edges.map(|(from, to, _)| shares.between(from, to)).collect())
 }
 
+/// Services that have metrics, stand in the call graph or are met in measured calls.
+fn known_services<'a>(
+    frame: &'a MetricFrame,
+    context: &'a IncidentContext,
+    edges: Option<&'a EdgeFrame>,
+) -> BTreeSet<&'a str> {
+    let told = context.call_graph().map(CallGraph::services).unwrap_or_default();
+    let measured = edges.map_or(&[][..], EdgeFrame::edges).iter();
+    let met = measured.flat_map(|(caller, callee)| [caller.as_str(), callee.as_str()]);
+    frame.services().iter().map(String::as_str).chain(told).chain(met).collect()
+}
+
 /// What the caller knows, else what the source knows.
 fn known_context(
     from_caller: Option<IncidentContext>,
@@ -240,8 +264,10 @@ fn context_warnings(frame: &MetricFrame, context: &IncidentContext, rows: &Windo
         let silent: Vec<&str> =
             calls.services().into_iter().filter(|name| frame.service_index(name).is_none()).collect();
         if !silent.is_empty() {
+            let hint = did_you_mean(silent[0], frame.services().iter().map(String::as_str))
+                .map_or_else(String::new, |near| format!("; did you mean {near}?"));
             warnings.push(format!(
-                "{} services of the call graph have no metrics and rank without evidence, such as {}",
+                "{} services of the call graph have no metrics and rank without evidence, such as {}{hint}",
                 silent.len(),
                 silent[0]
             ));

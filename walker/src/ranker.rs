@@ -21,6 +21,7 @@ use automap_proto::{
 use crate::{
     automap_walk::{AutomapInput, automap_walk},
     baselines::{self, baro::baro, n_sigma::n_sigma},
+    edge_rules::EdgeRules,
     evidence::{
         call_graph_fit::CiShares,
         counterfactuals::Leader,
@@ -63,6 +64,8 @@ pub struct RankInput<'a> {
     pub context: &'a IncidentContext,
     /// What callers measured of their calls, over the grid of the frame.
     pub edges: Option<&'a EdgeFrame>,
+    /// Edges that are forced or forbidden.
+    pub rules: &'a EdgeRules,
     /// The behaviour graph; `automap` and `cloud-ranger` cannot do without.
     pub graph: Option<&'a GraphInput>,
     /// How services are ranked.
@@ -123,6 +126,7 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         rows: input.rows,
         context: input.context,
         edges: input.edges,
+        rules: input.rules,
         throughput: input.graph.and_then(|graph| graph.throughput.as_ref()),
         shares: input.graph.and_then(|graph| graph.shares.as_ref()),
         weights: input.evidence_weights,
@@ -258,21 +262,25 @@ fn explaining_paths(
     let Ok(front_end) = services.binary_search_by(|name| name.as_str().cmp(input.context.front_end())) else {
         return Vec::new();
     };
-    let calls = known_calls(input);
+    let calls = known_calls(input, services);
     let matrix = match (&calls, input.graph) {
-        (Some(calls), _) => along_calls(services, totals, calls, &input.parameters.evidence),
+        (Some(calls), _) => along_calls(totals, calls, services.len(), &input.parameters.evidence),
         (None, Some(graph)) => along_behavior(services, &graph.anomaly),
         (None, None) => return Vec::new(),
     };
     walk_paths(&matrix, front_end, &input.parameters.paths, input.seed, trace)
 }
 
-/// Calls that were told or measured; `None` where there is none.
-fn known_calls(input: &RankInput<'_>) -> Option<CallGraph> {
+/// Calls that were told, measured or forced, none of them forbidden, between services; `None` where there is none.
+fn known_calls(input: &RankInput<'_>, services: &[String]) -> Option<Vec<(usize, usize)>> {
+    let state = |name: &str| services.binary_search_by(|service| service.as_str().cmp(name)).ok();
     let told = input.context.call_graph().into_iter().flat_map(CallGraph::calls);
     let measured = input.edges.map_or(&[][..], EdgeFrame::edges).iter();
-    let pairs = told.map(|(caller, callee)| (caller.to_owned(), callee.to_owned())).chain(measured.cloned());
-    CallGraph::new(pairs).ok().filter(|calls| !calls.is_empty())
+    let calls: Vec<(usize, usize)> = told
+        .chain(measured.map(|(caller, callee)| (caller.as_str(), callee.as_str())))
+        .filter_map(|(caller, callee)| Some((state(caller)?, state(callee)?)))
+        .collect();
+    Some(input.rules.indexed(services).applied(&calls)).filter(|calls| !calls.is_empty())
 }
 
 /// The weights that a method gives to the metric types: learned ones for `automap`, equal ones for `evidence`, which
@@ -359,6 +367,7 @@ mod tests {
             rows: &rows(),
             context: &context(calls),
             edges: None,
+            rules: &EdgeRules::default(),
             graph,
             method,
             seed: 1,

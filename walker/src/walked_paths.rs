@@ -5,12 +5,12 @@
 //! `automap` the matrix is that of its own walk. For the others it is one of the two here: over the call graph where
 //! it is known, else over the behaviour graph.
 
-use automap_proto::{behavior_graph::BehaviorGraph, call_graph::CallGraph};
+use automap_proto::behavior_graph::BehaviorGraph;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    evidence::walk::{indexed_calls, squared},
+    evidence::walk::squared,
     parameters::{EvidenceParameters, PathParameters},
     path_tally::PathTally,
     row_sampler::RowSampler,
@@ -69,18 +69,18 @@ pub fn walk_paths(
 /// Transitions along the call graph towards evidence: on to a callee ∝ its squared evidence, back to a caller ∝ ρ
 /// times that, each with a little to spare for services that show nothing. No staying: it would only cost steps.
 ///
-/// `services` are sorted; `totals` are the evidence against each.
+/// `totals` are the evidence against each of `services`; `calls` are (caller, callee), each once.
 pub fn along_calls(
-    services: &[String],
     totals: &[f64],
-    calls: &CallGraph,
+    calls: &[(usize, usize)],
+    services: usize,
     parameters: &EvidenceParameters,
 ) -> TransitionMatrix {
-    let squares = squared(totals, services.len());
+    let squares = squared(totals, services);
     let mean = squares.iter().sum::<f64>() / squares.len().max(1) as f64;
     let spare = if mean > 0.0 { EXPLORATION * mean } else { 1.0 };
-    let mut weights = vec![Vec::new(); services.len()];
-    for (caller, callee) in indexed_calls(services, calls) {
+    let mut weights = vec![Vec::new(); services];
+    for &(caller, callee) in calls {
         weights[caller].push((callee, squares[callee] + spare));
         weights[callee].push((caller, parameters.backward * (squares[caller] + spare)));
     }
@@ -115,13 +115,8 @@ mod tests {
         (0..count).map(|index| format!("s{index}")).collect()
     }
 
-    fn calls(pairs: &[(usize, usize)]) -> CallGraph {
-        CallGraph::new(pairs.iter().map(|(from, to)| (format!("s{from}"), format!("s{to}")))).unwrap()
-    }
-
     fn walked(totals: &[f64], pairs: &[(usize, usize)], seed: u64) -> Vec<Option<WalkedPath>> {
-        let services = names(totals.len());
-        let matrix = along_calls(&services, totals, &calls(pairs), &EvidenceParameters::default());
+        let matrix = along_calls(totals, pairs, totals.len(), &EvidenceParameters::default());
         walk_paths(&matrix, 0, &PathParameters::default(), seed, &mut WalkTrace::default())
     }
 
@@ -179,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_front_end_that_is_no_state_reaches_nothing() {
-        let matrix = along_calls(&names(2), &[1.0, 1.0], &calls(&[(0, 1)]), &EvidenceParameters::default());
+        let matrix = along_calls(&[1.0, 1.0], &[(0, 1)], 2, &EvidenceParameters::default());
         let found = walk_paths(&matrix, 2, &PathParameters::default(), 1, &mut WalkTrace::default());
         assert_eq!(found, [None, None]);
     }

@@ -30,6 +30,8 @@ pub struct DiagnosisJson {
     ranking: Vec<RankedJson>,
     /// Who would be ranked first had the first shown less.
     counterfactuals: Vec<CounterfactualJson>,
+    /// Edges of the anomaly behaviour graph; empty where none was built.
+    edges: Vec<EdgeJson>,
     metric_weights: BTreeMap<&'static str, f64>,
     /// `null` where no confirmed incident taught anything.
     learned_weights: Option<LearnedJson>,
@@ -69,6 +71,16 @@ struct RankedJson {
     /// The sum of the evidence, before any walk.
     deviation: f64,
     unlearned_score: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct EdgeJson {
+    from: String,
+    to: String,
+    directed: bool,
+    /// Share of the metric types that both services have in which the pair stays dependent; absent where it was not
+    /// computed.
+    ci_share: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -131,6 +143,7 @@ impl From<&Answer> for DiagnosisJson {
                     ranked_first: one.ranked_first.clone(),
                 })
                 .collect(),
+            edges: edges(answer),
             metric_weights: metric_weights.unwrap_or_default(),
             learned_weights: answer.learned.as_ref().map(learned),
             similar_incidents: wire.similar.iter().map(similar).collect(),
@@ -140,6 +153,24 @@ impl From<&Answer> for DiagnosisJson {
             seconds: answer.stage_seconds().map(|(stage, seconds)| (stage.to_owned(), seconds)).collect(),
         }
     }
+}
+
+fn edges(answer: &Answer) -> Vec<EdgeJson> {
+    let Some(graph) = &answer.graph else {
+        return Vec::new();
+    };
+    let shares = answer.wire.behavior_graph.as_ref().map_or(&[][..], |explained| &explained.ci_shares);
+    let shares: BTreeMap<(usize, usize), f64> =
+        graph.edges().zip(shares).map(|((from, to, _), share)| ((from, to), *share)).collect();
+    graph
+        .drawn_edges()
+        .map(|(from, to, directed, _)| EdgeJson {
+            from: graph.services()[from].clone(),
+            to: graph.services()[to].clone(),
+            directed,
+            ci_share: shares.get(&(from, to)).copied(),
+        })
+        .collect()
 }
 
 fn window(wire: Option<&v1::WindowSummary>) -> WindowJson {

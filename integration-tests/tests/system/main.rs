@@ -10,6 +10,7 @@
 mod admin_port;
 mod bad_input;
 mod bench;
+mod calls;
 mod causal_learn;
 mod configuration;
 mod contract;

@@ -8,7 +8,10 @@ use super::{
     throughput_graph::ThroughputGraph,
     walk::{WalkGraph, evidence_walk, indexed_calls},
 };
-use crate::parameters::{EvidenceGraph, EvidenceParameters};
+use crate::{
+    edge_rules::IndexedRules,
+    parameters::{EvidenceGraph, EvidenceParameters},
+};
 
 /// What the evidence is walked along.
 pub(crate) struct ChosenGraph<'a> {
@@ -16,6 +19,8 @@ pub(crate) struct ChosenGraph<'a> {
     /// Calls that are believed, between states.
     pub(crate) calls: Option<Vec<(usize, usize)>>,
     pub(crate) throughput: Option<ThroughputGraph<'a>>,
+    /// Edges that are forced or forbidden, between states.
+    pub(crate) rules: IndexedRules,
     pub(crate) fit: Option<CallGraphFit>,
     pub(crate) warnings: Vec<String>,
 }
@@ -29,7 +34,7 @@ impl ChosenGraph<'_> {
     ) -> Vec<f64> {
         let graph = match (self.walked, &self.calls, &self.throughput) {
             (WalkedGraph::Calls, Some(calls), throughput) => WalkGraph::Calls(calls, throughput.as_ref()),
-            (WalkedGraph::Throughput, _, Some(throughput)) => WalkGraph::Throughput(throughput),
+            (WalkedGraph::Throughput, _, Some(throughput)) => WalkGraph::Throughput(throughput, &self.rules),
             _ => return totals.to_vec(),
         };
         debug_assert_eq!(states.names.len(), totals.len(), "one total per state");
@@ -71,11 +76,12 @@ pub(crate) fn choose_graph<'a>(input: &EvidenceInput<'a>, states: &States) -> Ch
     }
     let mut calls = given.filter(|_| use_calls).map(|calls| indexed_calls(&states.names, calls));
     // What was measured is there, whatever becomes of the calls that were only told.
-    if parameters.graph != EvidenceGraph::Throughput && !states.measured.is_empty() {
-        let known = calls.get_or_insert_default();
-        known.extend_from_slice(&states.measured);
-        known.sort_unstable();
-        known.dedup();
+    let rules = input.rules.indexed(&states.names);
+    if parameters.graph != EvidenceGraph::Throughput {
+        if !states.measured.is_empty() || throughput.is_none() && !rules.forced.is_empty() {
+            calls.get_or_insert_default().extend_from_slice(&states.measured);
+        }
+        calls = calls.map(|known| rules.applied(&known));
     }
     let walked = match (parameters.graph, &calls, &throughput) {
         (EvidenceGraph::None, _, _) => WalkedGraph::None,
@@ -83,5 +89,5 @@ pub(crate) fn choose_graph<'a>(input: &EvidenceInput<'a>, states: &States) -> Ch
         (_, None, Some(_)) => WalkedGraph::Throughput,
         (_, None, None) => WalkedGraph::None,
     };
-    ChosenGraph { walked, calls, throughput, fit, warnings }
+    ChosenGraph { walked, calls, throughput, rules, fit, warnings }
 }

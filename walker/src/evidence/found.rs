@@ -68,10 +68,11 @@ impl States {
             outside: vec![[None; METRIC_COUNT]; self.names.len()],
         };
         if let Some(departures) = &window.calls {
-            let view = |departures| EdgesView { calls: &self.measured, departures };
-            let of = |departures| view(departures).evidence(self.names.len());
-            found.take_calls(MetricKind::Latency, &of(&departures.latency));
-            found.take_calls(MetricKind::Availability, &of(&departures.availability));
+            let seen = |departures: &[f64]| {
+                EdgesView { calls: &self.measured, departures }.evidence(self.names.len())
+            };
+            found.take_calls(MetricKind::Latency, &seen(&departures.latency));
+            found.take_calls(MetricKind::Availability, &seen(&departures.availability));
         } else if let Some(calls) = calls {
             let view = CallersView {
                 calls,

@@ -28,6 +28,7 @@ use super::{
     root_cause_metric::root_cause_metrics,
 };
 use crate::{
+    edge_rules::EdgeRules,
     parameters::EvidenceParameters,
     service_evidence::ServiceEvidence,
     stop::{self, Stopped},
@@ -46,6 +47,8 @@ pub struct EvidenceInput<'a> {
     pub context: &'a IncidentContext,
     /// What callers measured of their calls, over the grid of the frame.
     pub edges: Option<&'a EdgeFrame>,
+    /// Edges that are forced or forbidden.
+    pub rules: &'a EdgeRules,
     /// R² of throughput over the normal rows of [`guarded_rows`].
     pub throughput: Option<&'a ThroughputFit>,
     /// CI shares of pairs of services, against which a call graph is tested.
@@ -109,7 +112,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         guarded.incident.clone()
     };
     let placebo_rows = placebo_windows(guarded.normal.len(), incident.len(), parameters.placebo_windows);
-    let edges = input.edges.filter(|_| parameters.edges);
+    let edges = input.edges.filter(|_| parameters.measured_calls);
     let calls = edges.map(|edges| MeasuredCalls::new(edges, &guarded.normal));
     // Single calls tell the same more exactly.
     let client_latency = if calls.is_some() { ClientLatency::Ignored } else { parameters.client_latency };

@@ -39,3 +39,6 @@ pub mod root_cause_metric;
 pub mod series_values;
 pub mod throughput_graph;
 pub mod walk;
+
+#[cfg(test)]
+mod judge_tests;

@@ -19,6 +19,7 @@ use automap_proto::call_graph::CallGraph;
 
 use super::throughput_graph::ThroughputGraph;
 use crate::{
+    edge_rules::IndexedRules,
     parameters::EvidenceParameters,
     stationary::stationary,
     transition_matrix::{TransitionMatrix, distribution},
@@ -47,8 +48,8 @@ pub(crate) fn indexed_calls(services: &[String], calls: &CallGraph) -> Vec<(usiz
 pub enum WalkGraph<'a> {
     /// Known calls as pairs of services, weighed by the throughput graph where there is one.
     Calls(&'a [(usize, usize)], Option<&'a ThroughputGraph<'a>>),
-    /// Every pair of services, weighed by the throughput graph.
-    Throughput(&'a ThroughputGraph<'a>),
+    /// Every pair of services, weighed by the throughput graph but where a rule says otherwise.
+    Throughput(&'a ThroughputGraph<'a>, &'a IndexedRules),
 }
 
 /// The scores of all services: time spent at each, times a^γ.
@@ -91,13 +92,11 @@ fn transition(squares: &[f64], graph: WalkGraph<'_>, parameters: &EvidenceParame
                 weights[callee].push((caller, parameters.backward * weight * squares[caller]));
             }
         }
-        WalkGraph::Throughput(fit) => {
+        WalkGraph::Throughput(fit, rules) => {
             for (one, moves) in weights.iter_mut().enumerate() {
-                moves.extend(
-                    (0..squares.len())
-                        .filter(|&other| other != one)
-                        .map(|other| (other, fit.between(one, other) * squares[other])),
-                );
+                moves.extend((0..squares.len()).filter(|&other| other != one).map(|other| {
+                    (other, rules.weight(one, other, fit.between(one, other)) * squares[other])
+                }));
             }
         }
     }
@@ -140,9 +139,14 @@ mod tests {
         };
         assert!(close(matrix.row(0), &[(1, 2.0 / 2.9), (2, 0.9 / 2.9)]), "{matrix:?}");
         assert!(close(matrix.row(1), &[(0, 1.0)]) && close(matrix.row(2), &[(0, 1.0)]));
-        let matrix = transition(&[1.0, 4.0, 9.0], WalkGraph::Throughput(&graph), &parameters);
+        let rules = IndexedRules::default();
+        let matrix = transition(&[1.0, 4.0, 9.0], WalkGraph::Throughput(&graph, &rules), &parameters);
         assert!(close(matrix.row(0), &[(1, 1.8 / 2.25), (2, 0.45 / 2.25)]), "{matrix:?}");
         assert!(close(matrix.row(2), &[(0, 0.05 / 1.05), (1, 1.0 / 1.05)]));
+        let rules = IndexedRules { forced: [(0, 2)].into(), forbidden: [(2, 1)].into() };
+        let matrix = transition(&[1.0, 4.0, 9.0], WalkGraph::Throughput(&graph, &rules), &parameters);
+        assert!(close(matrix.row(0), &[(1, 1.8 / 10.8), (2, 9.0 / 10.8)]), "{matrix:?}");
+        assert!(close(matrix.row(2), &[(0, 1.0)]));
     }
 
     #[test]

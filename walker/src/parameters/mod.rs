@@ -1,9 +1,11 @@
 //! Parameters of the methods, typed, with the defaults of the published and measured choices.
 //!
-//! A configuration file sets them under `[parameters.evidence]`, `[parameters.automap]` and `[parameters.paths]`; a
+//! A configuration file sets them under `[parameters.evidence]`, `[parameters.automap]`, `[parameters.edges]`
+//! and `[parameters.paths]`; a
 //! request overrides each by its dotted name, such as `automap.alpha`. All names and ranges stand in one table, in
 //! `named.rs`.
 
+mod edge_list;
 mod named;
 
 use std::{fmt, str::FromStr};
@@ -17,6 +19,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{callers_view::ClientLatency, deviation::Statistic};
+
+pub use edge_list::{EdgeList, NoEdge};
 
 /// Parameters of the method `evidence`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,8 +38,6 @@ pub struct EvidenceParameters {
     pub direction: bool,
     /// What a known call weighs beside the R² of its throughput; 0 to 1.
     pub edge_floor: f64,
-    /// Whether calls that are measured one by one are evidence.
-    pub edges: bool,
     /// p from which a given call graph is not believed; 0 to 1.
     pub fit_level: f64,
     /// Node permutations against which a given call graph is tested; 0 to 10,000.
@@ -48,6 +50,8 @@ pub struct EvidenceParameters {
     pub guard: bool,
     /// Whether weights of evidence count that the confirmed incidents of the system taught.
     pub learn: bool,
+    /// Whether calls that are measured one by one are evidence.
+    pub measured_calls: bool,
     /// Whether the incident begins where the rows tell, instead of at the alert.
     pub onset: bool,
     /// What moving the start must gain, standardised row scores; 0 to 1,000.
@@ -73,13 +77,13 @@ impl Default for EvidenceParameters {
             deload: true,
             direction: true,
             edge_floor: 0.05,
-            edges: true,
             fit_level: 0.05,
             fit_permutations: 199,
             global_share: 0.8,
             graph: EvidenceGraph::Auto,
             guard: true,
             learn: true,
+            measured_calls: true,
             onset: true,
             onset_gain: 3.0,
             own_exponent: 0.5,
@@ -241,6 +245,18 @@ impl AutomapParameters {
     }
 }
 
+/// What an expert knows of edges.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct EdgeParameters {
+    /// Calls that are walked and edges that stand, whatever call graph and metrics say: `web->cart, cart->db`.
+    #[schemars(with = "String")]
+    pub forced: EdgeList,
+    /// Calls that are not walked and edges that do not stand, in the direction in which they are named.
+    #[schemars(with = "String")]
+    pub forbidden: EdgeList,
+}
+
 /// Parameters of the simulated walks that explain a ranking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -265,6 +281,8 @@ pub struct MethodParameters {
     pub evidence: EvidenceParameters,
     /// Of the method `automap` and of behaviour graphs.
     pub automap: AutomapParameters,
+    /// Edges that are forced or forbidden.
+    pub edges: EdgeParameters,
     /// Of the walks that explain.
     pub paths: PathParameters,
 }

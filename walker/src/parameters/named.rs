@@ -20,9 +20,12 @@ const SHARE: &str = "a number from 0 to 1";
 const BOOLEAN: &str = "true or false";
 const RESTART: &str = "a number from 0.001 to 1";
 
-const ALPHA: &str = "automap.alpha";
+const EDGES: &str = "caller->callee, several separated by commas, none both forced and forbidden";
 
-const NAMED: [Named; 34] = [
+const ALPHA: &str = "automap.alpha";
+const FORCED: &str = "edges.forced";
+
+const NAMED: [Named; 37] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -107,6 +110,22 @@ const NAMED: [Named; 34] = [
         write: |all, value| set(&mut all.automap.steps, value, |steps| (1..=1_000_000).contains(steps)),
     },
     Named {
+        name: "edges.forbidden",
+        expected: EDGES,
+        read: |all| text(&all.edges.forbidden),
+        write: |all, value| set(&mut all.edges.forbidden, value, |_| true),
+    },
+    Named {
+        name: FORCED,
+        expected: EDGES,
+        read: |all| text(&all.edges.forced),
+        write: |all, value| {
+            let forbidden = all.edges.forbidden.clone();
+            let both = |edge: &(String, String)| forbidden.edges().contains(edge);
+            set(&mut all.edges.forced, value, |list| !list.edges().iter().any(both))
+        },
+    },
+    Named {
         name: "evidence.abstain-below",
         expected: SHARE,
         read: |all| text(&all.evidence.abstain_below),
@@ -143,12 +162,6 @@ const NAMED: [Named; 34] = [
         write: |all, value| set(&mut all.evidence.edge_floor, value, is_share),
     },
     Named {
-        name: "evidence.edges",
-        expected: BOOLEAN,
-        read: |all| text(&all.evidence.edges),
-        write: |all, value| set(&mut all.evidence.edges, value, |_| true),
-    },
-    Named {
         name: "evidence.fit-level",
         expected: SHARE,
         read: |all| text(&all.evidence.fit_level),
@@ -183,6 +196,12 @@ const NAMED: [Named; 34] = [
         expected: BOOLEAN,
         read: |all| text(&all.evidence.learn),
         write: |all, value| set(&mut all.evidence.learn, value, |_| true),
+    },
+    Named {
+        name: "evidence.measured-calls",
+        expected: BOOLEAN,
+        read: |all| text(&all.evidence.measured_calls),
+        write: |all, value| set(&mut all.evidence.measured_calls, value, |_| true),
     },
     Named {
         name: "evidence.onset",
@@ -351,7 +370,7 @@ mod tests {
         }
         let fields =
             |group: &str| file.find_ref(group).and_then(|found| found.as_dict()).map_or(0, |dict| dict.len());
-        assert_eq!(["evidence", "automap", "paths"].map(fields).iter().sum::<usize>(), NAMED.len());
+        assert_eq!(["evidence", "automap", "edges", "paths"].map(fields).iter().sum::<usize>(), NAMED.len());
     }
 
     #[test]
@@ -381,6 +400,7 @@ mod tests {
             ("automap.restart", "0"),
             ("automap.solver", "guess"),
             ("automap.steps", "1000001"),
+            ("edges.forced", "web"),
             ("evidence.backward", "2"),
             ("evidence.restart", "inf"),
             ("evidence.self-weight", ""),
@@ -391,6 +411,14 @@ mod tests {
             assert_eq!(error.field(), name);
             assert!(error.problem().contains("; must be "), "{error}");
         }
+    }
+
+    #[test]
+    fn an_edge_cannot_be_forced_and_forbidden() {
+        let pairs = [("edges.forced", "web->db"), ("edges.forbidden", "db->web, web->db")];
+        let error = MethodParameters::default().with_overrides(&overrides(&pairs)).unwrap_err();
+        assert_eq!(error.field(), "edges.forced");
+        assert!(error.problem().ends_with("none both forced and forbidden"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,248 @@
+//! Whole incidents: culprits that only their callers see, and input of which nothing good can come.
+
+use automap_proto::{
+    call_graph::CallGraph,
+    edge_frame::EdgeFrame,
+    frame::MetricFrame,
+    incident::{IncidentContext, WindowRows},
+    metric::MetricKind,
+    ranking::Direction,
+    time::UnixMillis,
+};
+use ndarray::{Array1, Array2};
+
+use super::{
+    evidence_weights::EvidenceWeights,
+    judge::{EvidenceInput, Judged, judge},
+};
+use crate::{
+    edge_rules::EdgeRules,
+    parameters::EvidenceParameters,
+    stop::NEVER,
+    test_frames::{TestSeries, frame_of},
+};
+
+const ROWS: usize = 60;
+const INCIDENT: usize = 50;
+/// web calls cart and pay, both call db, and cart calls mq.
+const CALLS: [(&str, &str); 5] =
+    [("cart", "db"), ("cart", "mq"), ("pay", "db"), ("web", "cart"), ("web", "pay")];
+
+/// From -1 to 1, the same in every run.
+fn noise(row: usize, salt: usize) -> f64 {
+    ((row * 7919 + salt * 104_729 + row * row * 31) % 1009) as f64 / 504.5 - 1.0
+}
+
+fn series(service: &'static str, metric: MetricKind, value: impl Fn(usize) -> f64) -> TestSeries {
+    TestSeries { service, metric, name: metric.name(), samples: Array1::from_iter((0..ROWS).map(value)) }
+}
+
+/// Latency and cpu of each service; latency rises by `rise` of the service during the incident.
+fn shop(services: &[&'static str], rise: impl Fn(&str) -> f64) -> MetricFrame {
+    let mut all = Vec::new();
+    for (salt, &service) in services.iter().enumerate() {
+        let slower = rise(service);
+        all.push(series(service, MetricKind::Latency, |row| {
+            1.0 + 0.1 * noise(row, salt) + if row >= INCIDENT { slower } else { 0.0 }
+        }));
+        all.push(series(service, MetricKind::Cpu, |row| 0.5 + 0.1 * noise(row, salt + 17)));
+    }
+    frame_of(&all)
+}
+
+/// Measured calls; `change` gives what each adds to its latency and takes from its availability.
+fn measured(change: impl Fn(&str, &str) -> (f64, f64)) -> EdgeFrame {
+    let values = Array2::from_shape_fn((3 * CALLS.len(), ROWS), |(row, column)| {
+        let (caller, callee) = CALLS[row / 3];
+        let (slower, failing) = if column >= INCIDENT { change(caller, callee) } else { (0.0, 0.0) };
+        match row % 3 {
+            0 => 0.5 + 0.05 * noise(column, row) + slower,
+            1 => 10.0,
+            _ => 1.0 - 0.001 * noise(column, row).abs() - failing,
+        }
+    });
+    let edges = CALLS.map(|(caller, callee)| (caller.to_owned(), callee.to_owned()));
+    EdgeFrame::new(edges.to_vec(), values).unwrap()
+}
+
+fn context(calls: &[(&str, &str)]) -> IncidentContext {
+    let pairs = calls.iter().map(|(caller, callee)| ((*caller).to_owned(), (*callee).to_owned()));
+    let graph = CallGraph::new(pairs).unwrap();
+    IncidentContext::new("shop", "web", UnixMillis(250_000), None, vec![], Some(graph)).unwrap()
+}
+
+fn rows(incident: usize) -> WindowRows {
+    WindowRows {
+        normal: (0..incident).collect(),
+        incident: (incident..ROWS).collect(),
+        exclusions_ignored: false,
+    }
+}
+
+struct Case<'a> {
+    frame: &'a MetricFrame,
+    calls: &'a [(&'a str, &'a str)],
+    edges: Option<&'a EdgeFrame>,
+    incident: usize,
+    parameters: EvidenceParameters,
+}
+
+impl<'a> Case<'a> {
+    fn new(frame: &'a MetricFrame, edges: Option<&'a EdgeFrame>) -> Self {
+        Self { frame, calls: &CALLS, edges, incident: INCIDENT, parameters: EvidenceParameters::default() }
+    }
+
+    fn judged(&self) -> Judged {
+        judge(&EvidenceInput {
+            frame: self.frame,
+            rows: &rows(self.incident),
+            context: &context(self.calls),
+            edges: self.edges,
+            rules: &EdgeRules::default(),
+            throughput: None,
+            shares: None,
+            weights: &EvidenceWeights::default(),
+            seed: 1,
+            parameters: &self.parameters,
+            stop: &NEVER,
+        })
+        .unwrap()
+    }
+}
+
+fn first(judged: &Judged) -> &str {
+    let best =
+        (0..judged.scores.len()).max_by(|one, other| judged.scores[*one].total_cmp(&judged.scores[*other]));
+    &judged.services[best.unwrap()]
+}
+
+fn evidence_of<'a>(judged: &'a Judged, service: &str) -> &'a [automap_proto::ranking::Evidence] {
+    let state = judged.services.iter().position(|name| name == service).unwrap();
+    &judged.evidence[state].evidence
+}
+
+const ALL: [&str; 5] = ["cart", "db", "mq", "pay", "web"];
+
+/// What waiting for a slow db adds to the latency of each.
+fn waiting(service: &str) -> f64 {
+    match service {
+        "cart" | "pay" => 2.0,
+        "web" => 4.0,
+        _ => 0.0,
+    }
+}
+
+fn slow_network_of_db(caller: &str, callee: &str) -> (f64, f64) {
+    match (caller, callee) {
+        (_, "db") | ("web", _) => (2.0, 0.0),
+        _ => (0.0, 0.0),
+    }
+}
+
+#[test]
+fn a_culprit_that_only_its_callers_see_is_found_by_them() {
+    let frame = shop(&ALL, waiting);
+    let edges = measured(slow_network_of_db);
+    let judged = Case::new(&frame, Some(&edges)).judged();
+    assert_eq!(first(&judged), "db", "{:?} {:?}", judged.services, judged.scores);
+    let seen = &evidence_of(&judged, "db")[0];
+    assert_eq!(
+        (seen.metric, seen.series.as_str(), seen.direction),
+        (MetricKind::Latency, "calls of its callers", Direction::Up)
+    );
+    let mut blind = Case::new(&frame, Some(&edges));
+    blind.parameters.measured_calls = false;
+    assert_ne!(first(&blind.judged()), "db");
+}
+
+#[test]
+fn a_culprit_without_any_metrics_is_found_by_its_callers() {
+    let frame = shop(&["cart", "mq", "pay", "web"], waiting);
+    let edges = measured(slow_network_of_db);
+    let mut case = Case::new(&frame, Some(&edges));
+    case.calls = &[];
+    let judged = case.judged();
+    assert_eq!((first(&judged), judged.services.len()), ("db", 5));
+}
+
+#[test]
+fn a_caller_whose_calls_are_all_slow_while_others_are_served_well_is_the_culprit() {
+    let frame = shop(&ALL, |service| if service == "web" { 2.0 } else { 0.0 });
+    let edges = measured(|caller, _| (if caller == "cart" { 2.0 } else { 0.0 }, 0.0));
+    let judged = Case::new(&frame, Some(&edges)).judged();
+    assert_eq!(first(&judged), "cart", "{:?} {:?}", judged.services, judged.scores);
+    assert_eq!(evidence_of(&judged, "cart")[0].series, "calls to its callees");
+}
+
+#[test]
+fn failing_calls_speak_of_the_callee_whose_callers_all_see_them() {
+    let frame = shop(&ALL, |_| 0.0);
+    let edges = measured(|caller, callee| match (caller, callee) {
+        (_, "db") | ("web", _) => (0.0, 0.4),
+        _ => (0.0, 0.0),
+    });
+    let judged = Case::new(&frame, Some(&edges)).judged();
+    assert_eq!(first(&judged), "db", "{:?} {:?}", judged.services, judged.scores);
+    let seen = &evidence_of(&judged, "db")[0];
+    assert_eq!((seen.metric, seen.direction), (MetricKind::Availability, Direction::Down));
+    assert_eq!(judged.assessment.root_cause_metrics[0].metric, MetricKind::Availability);
+}
+
+#[test]
+fn an_incident_longer_than_its_normal_window_is_judged_with_a_warning() {
+    let frame = shop(&ALL, |service| if service == "db" { 5.0 } else { 0.0 });
+    let mut case = Case::new(&frame, None);
+    case.incident = 20;
+    let judged = case.judged();
+    assert!(
+        judged.warnings.iter().any(|one| one.contains("normal behaviour only 10")),
+        "{:?}",
+        judged.warnings
+    );
+    assert!(judged.scores.iter().all(|score| score.is_finite()));
+}
+
+#[test]
+fn all_services_at_once_are_a_global_cause() {
+    let global = Case::new(&shop(&ALL, |_| 5.0), None).judged();
+    assert!(global.assessment.global_cause);
+    let local = Case::new(&shop(&ALL, |service| if service == "db" { 5.0 } else { 0.0 }), None).judged();
+    assert!(!local.assessment.global_cause);
+}
+
+#[test]
+fn a_front_end_that_never_deviated_is_told() {
+    let judged = Case::new(&shop(&ALL, |service| if service == "db" { 5.0 } else { 0.0 }), None).judged();
+    assert!(judged.warnings.iter().any(|one| one.contains("web never left its normal range")));
+    assert_eq!(first(&judged), "db");
+}
+
+#[test]
+fn cycles_strangers_constants_and_huge_values_leave_every_score_finite() {
+    let frame = frame_of(&[
+        series("web", MetricKind::Latency, |row| if row >= INCIDENT { f64::MAX } else { noise(row, 1) }),
+        series("cart", MetricKind::Latency, |_| 7.0),
+        series("db", MetricKind::Cpu, |row| if row == 0 { 1.0 } else { f64::NAN }),
+    ]);
+    let mut case = Case::new(&frame, None);
+    case.calls = &[("web", "cart"), ("cart", "web"), ("cart", "cart"), ("cart", "db"), ("db", "stranger")];
+    let judged = case.judged();
+    assert_eq!(judged.services, ["cart", "db", "stranger", "web"]);
+    assert!(judged.scores.iter().all(|score| score.is_finite() && *score >= 0.0), "{:?}", judged.scores);
+    assert_eq!(first(&judged), "web");
+    assert!((0.0..=1.0).contains(&judged.assessment.confidence));
+    assert!(judged.assessment.contrast.is_finite());
+}
+
+#[test]
+fn an_onset_cannot_lie_before_the_guard() {
+    // Everything was slow from the first row on that may belong to the incident.
+    let frame = shop(&ALL, |_| 0.0);
+    let samples = frame.values().clone();
+    let slow = Array2::from_shape_fn(samples.dim(), |(row, column)| {
+        samples[[row, column]] + if column >= 30 { 9.0 } else { 0.0 }
+    });
+    let frame = MetricFrame::new(*frame.grid(), frame.series().to_vec(), slow).unwrap();
+    let judged = Case::new(&frame, None).judged();
+    assert!(judged.assessment.onset >= frame.grid().time(INCIDENT - (ROWS - INCIDENT)));
+}

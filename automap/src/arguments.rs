@@ -299,6 +299,9 @@ pub struct EvaluateArgs {
     /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted.
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
     pub normal_window: Option<f64>,
+    /// Shuffle the names in every call graph, to see how often a wrong one is noticed.
+    #[arg(long, conflicts_with_all = ["scores", "compare"])]
+    pub shuffle_calls: bool,
     /// Also measure every variant of the default method with one of its steps changed or left out.
     #[arg(long)]
     pub ablations: bool,
@@ -416,6 +419,12 @@ Examples:
   automap bench store
   automap bench store --incidents 10000 --output json")]
     Store(BenchStoreArgs),
+    /// Read a generated incident, beside everything that a diagnosis does with it but building its graph.
+    #[command(after_help = "\
+Examples:
+  automap bench diagnose
+  automap bench diagnose --services 500 --output json")]
+    Diagnose(BenchDiagnoseArgs),
 }
 
 /// Arguments of `bench store`.
@@ -493,6 +502,23 @@ pub struct BenchGraphArgs {
     /// Also build with so many worker processes of one thread each.
     #[arg(long, value_name = "W", default_value_t = 0)]
     pub workers: usize,
+    /// Seeds the load.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How the figures are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
+/// Arguments of `bench diagnose`.
+#[derive(Debug, Args)]
+pub struct BenchDiagnoseArgs {
+    /// Services, of seven metric types each.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = parse_count)]
+    pub services: usize,
+    /// Samples of each series, of which one in twelve belongs to the incident.
+    #[arg(long, value_name = "T", default_value_t = 720, value_parser = parse_count)]
+    pub samples: usize,
     /// Seeds the load.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

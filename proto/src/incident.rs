@@ -51,6 +51,12 @@ impl IncidentContext {
         Self { late_alert, ..self }
     }
 
+    /// The same with another call graph.
+    #[must_use]
+    pub fn with_calls(&self, calls: CallGraph) -> Self {
+        Self { call_graph: Some(calls), ..self.clone() }
+    }
+
     /// The application.
     pub fn system(&self) -> &str {
         &self.system
@@ -159,7 +165,8 @@ pub const MIN_ROWS_AFTER_EXCLUSION: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "too little data: {normal} normal and {incident} incident rows hold samples, at least {MIN_NORMAL_ROWS} and \
-     {needed} are needed; widen the window, shorten the step, or check anomaly_start"
+     {needed} are needed; {}",
+    self.way_out()
 )]
 pub struct TooLittleData {
     /// Normal rows found.
@@ -168,6 +175,18 @@ pub struct TooLittleData {
     pub incident: usize,
     /// Incident rows needed.
     pub needed: usize,
+}
+
+impl TooLittleData {
+    const fn way_out(&self) -> &'static str {
+        match (self.normal, self.incident) {
+            (0, _) => {
+                "the anomaly starts with the first sample or before it: bring time before it, or check anomaly_start"
+            }
+            (_, 0) => "no sample lies in the incident: check anomaly_start and anomaly_end",
+            _ => "widen the window, shorten the step, or check anomaly_start",
+        }
+    }
 }
 
 /// The rows of a frame that hold a sample, divided by an incident. Sorted sample indices.
@@ -324,6 +343,14 @@ mod tests {
         assert!(error.to_string().starts_with("too little data: 4 normal and 3 incident rows"));
         assert!(WindowRows::divide(&frame(8, &[]), &context(6, None, &[])).is_err());
         assert!(WindowRows::divide(&frame(8, &[]), &context(5, None, &[])).is_ok());
+    }
+
+    #[test]
+    fn an_anomaly_outside_of_the_data_is_told_as_such() {
+        let sentence =
+            |start| WindowRows::divide(&frame(8, &[]), &context(start, None, &[])).unwrap_err().to_string();
+        assert!(sentence(-50).ends_with("bring time before it, or check anomaly_start"), "{}", sentence(-50));
+        assert!(sentence(900).contains("no sample lies in the incident"), "{}", sentence(900));
     }
 
     #[test]

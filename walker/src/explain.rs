@@ -4,12 +4,14 @@ use automap_proto::{
     metric::MetricKind,
     profile::ServiceClass,
     ranking::{Direction, Evidence, RankedService},
+    time::UnixMillis,
     v1,
 };
 
 const NOTHING_DEPARTED: &str = "no series left its normal range";
 
-/// Why the service is ranked where it is: its place, the evidence largest first, and the path. Never empty.
+/// Why the service is ranked where it is: its place, the evidence largest first, when it departed, and the path. Never
+/// empty.
 pub fn sentences(ranked: &RankedService) -> Vec<String> {
     let service = &ranked.service;
     let class = ranked.class.map_or_else(String::new, |class| {
@@ -23,6 +25,9 @@ pub fn sentences(ranked: &RankedService) -> Vec<String> {
     );
     if departed.is_empty() {
         sentences.push(format!("{service}: {NOTHING_DEPARTED}"));
+    }
+    if let Some(onset) = ranked.onset {
+        sentences.push(format!("{service}: left its normal behaviour at {}", moment(onset)));
     }
     sentences.push(format!("{service}: {}", path(ranked)));
     sentences
@@ -63,6 +68,11 @@ pub fn what_would_differ(service: &str, counterfactuals: &[v1::Counterfactual]) 
         })
         .into_iter()
         .collect()
+}
+
+/// A time as people write it, in UTC.
+fn moment(time: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 
 /// Every series that left its normal range, largest first: `cpu up, 34 times its normal spread`. For a table.
@@ -248,6 +258,12 @@ mod tests {
         assert_eq!(path_in_short(&cart()), "frontend → checkout → cart, 61 % of walks");
         let silent = RankedService { evidence: vec![], ..cart() };
         assert_eq!(departures_in_short(&silent, 3), "no series left its normal range");
+    }
+
+    #[test]
+    fn the_time_at_which_a_service_departed_is_told() {
+        let ranked = RankedService { onset: Some(UnixMillis(1_772_359_205_000)), ..cart() };
+        assert_eq!(sentences(&ranked)[3], "cart: left its normal behaviour at 2026-03-01T10:00:05Z");
     }
 
     #[test]

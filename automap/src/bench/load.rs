@@ -43,6 +43,19 @@ impl Load {
         &MetricKind::ALL[..self.metrics.min(MetricKind::ALL.len())]
     }
 
+    /// (caller, callee) of all calls of the frame that [`Self::generate`] makes.
+    pub fn calls(&self) -> Vec<(String, String)> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        let name = |service: usize| format!("s{service:05}");
+        let mut calls = Vec::new();
+        for service in 0..self.services {
+            calls.extend(
+                callers(service, &mut random).into_iter().map(|caller| (name(caller), name(service))),
+            );
+        }
+        calls
+    }
+
     /// Generates the frame: service `s00000` is the front end; every other has a caller among the eight before it,
     /// and one in ten has two. A series is its caller's times a strength drawn from .4 to 1, plus noise of its own that
     /// keeps a share of [`MEMORY`] from sample to sample, scaled to unit variance; plus the shared load where there is

@@ -1,7 +1,8 @@
-//! `automap bench`: what building behaviour graphs, and remembering incidents, costs on this machine.
+//! `automap bench`: what computations cost on this machine.
 
 pub mod call_graph;
 pub mod coordinator;
+pub mod diagnose;
 pub mod graph;
 pub mod incidents;
 pub mod load;

@@ -14,6 +14,7 @@ use automap_proto::{
 use super::{
     alert::{NormalCut, delayed, incident_length},
     discover::Dataset,
+    graph_doubts::shuffled,
     label::Label,
     recording_times::{copy_rows, row_times},
 };
@@ -26,11 +27,13 @@ pub struct Handicap {
     pub delay: f64,
     /// Incident lengths of normal behaviour that are known; all there is when absent.
     pub normal_window: Option<f64>,
+    /// Seed by which call graphs are shuffled, where they are.
+    pub shuffled_calls: Option<u64>,
 }
 
 impl Handicap {
     fn is_none(&self) -> bool {
-        self.delay == 0.0 && self.normal_window.is_none()
+        self.delay == 0.0 && self.normal_window.is_none() && self.shuffled_calls.is_none()
     }
 }
 
@@ -108,11 +111,18 @@ fn handicapped(
     let Some(context) = delayed(request.context(), handicap.delay).map_err(named)? else {
         return Ok(Err(Failure::TooLittleData(format!("the alert comes after the end of {id}"))));
     };
+    let context = match (handicap.shuffled_calls, context.call_graph()) {
+        (Some(seed), Some(calls)) => context.with_calls(shuffled(calls, seed).map_err(named)?),
+        _ => context,
+    };
     let times = row_times(request.metrics_file())?;
-    let length = incident_length(request.context()).map_err(named)?;
-    let cut = handicap
-        .normal_window
-        .map(|factor| NormalCut::new(&context, (factor * length as f64).round() as i64));
+    let cut = match handicap.normal_window {
+        Some(factor) => {
+            let length = incident_length(request.context()).map_err(named)?;
+            Some(NormalCut::new(&context, (factor * length as f64).round() as i64))
+        }
+        None => None,
+    };
     let kept: Vec<UnixMillis> =
         times.into_iter().filter(|&time| cut.as_ref().is_none_or(|cut| cut.keeps(time))).collect();
     if let Err(failure) = check_rows(id, &context, &kept) {
@@ -168,7 +178,7 @@ mod tests {
     fn a_handicap_moves_the_window_and_cuts_the_file() {
         let home = tempfile::tempdir().unwrap();
         let sets = [dataset("shop", vec![incident(home.path(), "shop/a")])];
-        let handicap = Handicap { delay: -0.5, normal_window: Some(1.5) };
+        let handicap = Handicap { delay: -0.5, normal_window: Some(1.5), shuffled_calls: None };
         let found = read_cases(&sets, handicap, home.path()).unwrap();
         let case = &found[0].cases[0];
         assert_eq!(case.id, "shop/a");
@@ -183,7 +193,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let sets = [dataset("shop", vec![incident(home.path(), "shop/a")])];
         for (delay, normal_window) in [(1.1, None), (-3.0, None), (0.0, Some(1.0))] {
-            let error = read_cases(&sets, Handicap { delay, normal_window }, home.path()).unwrap_err();
+            let error =
+                read_cases(&sets, Handicap { delay, normal_window, shuffled_calls: None }, home.path())
+                    .unwrap_err();
             assert!(
                 matches!(&error, Failure::Usage(text) if text.contains("shop/a") && text.contains("nearer to 0"))
             );
@@ -196,7 +208,7 @@ mod tests {
         let (early, late) = (incident(home.path(), "shop/a"), incident(home.path(), "shop/b"));
         let known = r#"{"front_end": "web", "anomaly_start": 60, "anomaly_end": 100}"#;
         std::fs::write(early.join("incident.json"), known).unwrap();
-        let handicap = Handicap { delay: -0.5, normal_window: None };
+        let handicap = Handicap { delay: -0.5, normal_window: None, shuffled_calls: None };
         let found = read_cases(&[dataset("shop", vec![early, late])], handicap, home.path()).unwrap();
         let refusal = found[0].cases[0].request.as_ref().unwrap_err();
         assert!(refusal.to_string().contains("shop/a is left 4 normal and 7 incident rows"), "{refusal}");
@@ -208,7 +220,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let one = incident(home.path(), "shop/a");
         let twice = [dataset("shop", vec![one.clone()]), dataset("shop", vec![])];
-        let none = Handicap { delay: 0.0, normal_window: None };
+        let none = Handicap { delay: 0.0, normal_window: None, shuffled_calls: None };
         assert!(read_cases(&twice, none, home.path()).unwrap_err().to_string().contains("two folders"));
         std::fs::write(one.join("label.json"), "{}").unwrap();
         assert!(read_cases(&[dataset("shop", vec![one])], none, home.path()).is_err());

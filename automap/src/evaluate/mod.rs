@@ -8,7 +8,7 @@
 //! | [`run`], [`diagnosing`], [`outcome`], [`measured`] | the diagnoses, scored |
 //! | [`learning`], [`learning_report`] | what confirmed incidents are worth |
 //! | [`precision`], [`figure`], [`bootstrap`] | PR@K, the figures of it, and their intervals |
-//! | [`confidence_curves`], [`confusion`], [`knowable`] | what else is counted |
+//! | [`confidence_curves`], [`confusion`], [`graph_doubts`], [`knowable`] | what else is counted |
 //! | [`report`], [`confidence_report`], [`fault_report`], [`metric_report`] | all of it together |
 //! | [`scores`] | what a later evaluation is held against |
 //! | [`peak_memory`] | what it cost |
@@ -24,6 +24,7 @@ pub mod diagnosing;
 pub mod discover;
 pub mod fault_report;
 pub mod figure;
+pub mod graph_doubts;
 pub mod knowable;
 pub mod label;
 pub mod learning;
@@ -71,7 +72,11 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         )));
     }
     let scratch = tempfile::tempdir()?;
-    let handicap = Handicap { delay: args.delay, normal_window: args.normal_window };
+    let handicap = Handicap {
+        delay: args.delay,
+        normal_window: args.normal_window,
+        shuffled_calls: args.shuffle_calls.then_some(args.seed),
+    };
     let sets = read_cases(&discover::datasets(&args.directories)?, handicap, scratch.path())?;
     check_excluded(&args.exclude, &sets)?;
     let old = match &args.compare {
@@ -98,6 +103,7 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         seed: args.seed,
         delay: args.delay,
         normal_window: args.normal_window,
+        shuffled_calls: args.shuffle_calls,
         bootstrap: args.bootstrap,
         exclude: args.exclude.clone(),
         learn: args.learn,

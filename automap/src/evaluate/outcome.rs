@@ -29,6 +29,8 @@ pub struct Outcome {
     pub confidence: Option<f64>,
     /// Why the method names no root cause, where it says that.
     pub abstention: Option<Abstention>,
+    /// Whether the call graph was not believed; `None` where none could be tested.
+    pub graph_doubted: Option<bool>,
     /// Whether the metric at fault is the first, or among the first two, that the answer names. `None` where the label
     /// names none.
     pub metric: Option<[f64; METRIC_K]>,
@@ -84,6 +86,7 @@ impl Outcome {
             first: leaders.iter().map(|ranked| ranked.service.clone()).collect(),
             confidence: assessment.map(|found| found.confidence),
             abstention: assessment.and_then(|found| found.abstention.as_ref()).map(|(why, _)| *why),
+            graph_doubted: assessment.and_then(|found| Some(!found.call_graph_fit.as_ref()?.trusted)),
             metric,
             service_and_metric,
             metrics: leaders.first().map(named).unwrap_or_default(),

@@ -12,6 +12,7 @@ use super::{
     contender::Contender,
     fault_report::{FaultReport, by_fault},
     figure::Figure,
+    graph_doubts::GraphDoubts,
     knowable::{self, Knowable},
     learning::Learning,
     learning_report::LearningReport,
@@ -34,6 +35,8 @@ pub struct Settings {
     pub delay: f64,
     /// Incident lengths of normal behaviour that were known; all when absent.
     pub normal_window: Option<f64>,
+    /// Whether call graphs were shuffled, to see how often that is noticed.
+    pub shuffled_calls: bool,
     /// Resamples of each interval.
     pub bootstrap: usize,
     /// Datasets that do not count in `mean_without`.
@@ -72,6 +75,8 @@ pub struct Report {
     pub confidence: Vec<ConfidenceReport>,
     /// How often the metric at fault was named, where labels name it.
     pub root_cause_metric: Vec<MetricReport>,
+    /// How often call graphs were doubted; shuffled ones are wrong, others are taken to be right.
+    pub call_graph_doubts: Vec<GraphDoubts>,
     /// Root cause by first answer, of the first contender.
     pub confusion: Vec<ConfusionReport>,
     /// Every incident.
@@ -281,6 +286,7 @@ impl Report {
             fault_types: by_fault(measured, unknowable.as_deref(), settings.bootstrap, settings.seed),
             confidence: ConfidenceReport::all(measured),
             root_cause_metric: MetricReport::all(measured),
+            call_graph_doubts: GraphDoubts::all(measured),
             confusion: confusions(measured),
             incidents: incidents(measured, unknowable.as_deref()),
             changes: None,
@@ -430,6 +436,7 @@ mod tests {
             seed: 1,
             delay: 0.0,
             normal_window: None,
+            shuffled_calls: false,
             bootstrap: 200,
             exclude: exclude.iter().map(|&name| name.to_owned()).collect(),
             learn: None,

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
     use crate::evaluate::test_measured::{measured, outcome};
 
-    const NONE: Handicap = Handicap { delay: 0.0, normal_window: None };
+    const NONE: Handicap = Handicap { delay: 0.0, normal_window: None, shuffled_calls: None };
 
     fn ten(right: usize) -> Measured {
         let outcomes = (0..10).map(|incident| outcome(if incident < right { 1.0 } else { 0.0 }));
@@ -257,9 +257,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("scores.json");
         let now = ten(3);
-        let file = ScoresFile::new(&now, Handicap { delay: -0.5, normal_window: Some(1.5) });
+        let file =
+            ScoresFile::new(&now, Handicap { delay: -0.5, normal_window: Some(1.5), shuffled_calls: None });
         std::fs::write(&path, file.to_text()).unwrap();
-        let handicap = Handicap { delay: -0.5, normal_window: Some(1.5) };
+        let handicap = Handicap { delay: -0.5, normal_window: Some(1.5), shuffled_calls: None };
         let read = ScoresFile::read(&path, handicap, &["evidence", "random"], &ids(&now)).unwrap();
         assert_eq!(read, file);
     }
@@ -275,7 +276,7 @@ mod tests {
             ScoresFile::read(&path, handicap, &[contender], incidents).unwrap_err().to_string()
         };
         let ids = ids(&now);
-        let late = Handicap { delay: 0.5, normal_window: None };
+        let late = Handicap { delay: 0.5, normal_window: None, shuffled_calls: None };
         for (problem, part) in [
             (refused("{}", NONE, "evidence", &ids), "is no evaluation"),
             (refused("no", NONE, "evidence", &ids), "is no JSON"),

@@ -46,7 +46,24 @@ pub fn render(report: &Report) -> String {
             text.extend(changes.iter().map(|change| format!("{change}\n")));
         }
     }
+    if !report.call_graph_doubts.is_empty() {
+        let graphs = if report.settings.shuffled_calls { "wrong" } else { "given" };
+        text += &format!("\nHow often a {graphs} call graph was doubted\n{}\n", doubts(report));
+    }
     text
+}
+
+fn doubts(report: &Report) -> Table {
+    let mut table = table(&["method", "dataset"], &["tested", "doubted"]);
+    for row in report.call_graph_doubts.iter().filter(|row| !row.method.contains(", ")) {
+        table.add_row([
+            row.method.clone(),
+            row.dataset.clone(),
+            row.tested.to_string(),
+            row.doubted.to_string(),
+        ]);
+    }
+    table
 }
 
 fn methods(report: &Report) -> String {

@@ -92,6 +92,19 @@ fn graphs_are_compared_with_call_graphs_for_every_removal_of_load() {
 }
 
 #[test]
+fn a_diagnosis_is_measured_beside_reading_its_metrics() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments = ["bench", "diagnose", "--services", "40", "--samples", "120", "--output", "json"];
+    let ended = command::run(home.path(), &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let found: Value = serde_json::from_str(&ended.stdout).unwrap();
+    for figure in ["read_cpu_seconds", "along_calls_to_read", "along_throughput_to_read"] {
+        assert!(found[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {found}");
+    }
+    assert_eq!(found["culprit_first"], serde_json::json!([true, true]));
+}
+
+#[test]
 fn impossible_sizes_are_wrong_usage() {
     let home = tempfile::tempdir().unwrap();
     for flags in

@@ -229,6 +229,7 @@ mod tests {
             seed: 0,
             delay: 0.5,
             normal_window: Some(1.5),
+            shuffled_calls: false,
             bootstrap: 100,
             exclude: vec!["set1".into()],
             learn: Some(Learning::Rounds),

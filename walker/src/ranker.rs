@@ -433,6 +433,8 @@ mod tests {
                 frame: &frame(),
                 rows: &rows(),
                 context: &context(&[]),
+                edges: None,
+                rules: &EdgeRules::default(),
                 graph: Some(&graph(&frame())),
                 method,
                 seed: 1,

@@ -1,6 +1,9 @@
 //! Whole incidents: culprits that only their callers see, and input of which nothing good can come.
 
+use std::ops::Range;
+
 use automap_proto::{
+    behavior_graph::{BehaviorGraph, EdgeWeights},
     call_graph::CallGraph,
     edge_frame::EdgeFrame,
     frame::MetricFrame,
@@ -12,6 +15,7 @@ use automap_proto::{
 use ndarray::{Array1, Array2};
 
 use super::{
+    call_graph_fit::CiShares,
     evidence_weights::EvidenceWeights,
     judge::{EvidenceInput, Judged, judge},
 };
@@ -245,4 +249,40 @@ fn an_onset_cannot_lie_before_the_guard() {
     let frame = MetricFrame::new(*frame.grid(), frame.series().to_vec(), slow).unwrap();
     let judged = Case::new(&frame, None).judged();
     assert!(judged.assessment.onset >= frame.grid().time(INCIDENT - (ROWS - INCIDENT)));
+}
+
+#[test]
+fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
+    const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "web"];
+    let frame = shop(&NAMES, |service| if service == "d" { 5.0 } else { 0.0 });
+    let mut chain = BehaviorGraph::new(frame.services().to_vec()).unwrap();
+    let weights = EdgeWeights::from_counts([1, 0, 0, 1, 0, 0, 0]).unwrap();
+    for from in 0..7 {
+        chain.set_edge(from, from + 1, weights).unwrap();
+    }
+    let shares = CiShares::new(&frame, &chain);
+    let wrong = [("a", "e"), ("e", "b"), ("b", "f"), ("f", "c"), ("c", "g"), ("g", "d"), ("d", "web")];
+    let judged = |normal: Range<usize>| {
+        let rows = WindowRows {
+            normal: normal.collect(),
+            incident: (INCIDENT..ROWS).collect(),
+            exclusions_ignored: false,
+        };
+        judge(&EvidenceInput {
+            frame: &frame,
+            rows: &rows,
+            context: &context(&wrong),
+            edges: None,
+            rules: &EdgeRules::default(),
+            throughput: None,
+            shares: Some(&shares),
+            weights: &EvidenceWeights::default(),
+            seed: 1,
+            parameters: &EvidenceParameters::default(),
+            stop: &NEVER,
+        })
+        .unwrap()
+    };
+    assert!(judged(0..INCIDENT).assessment.call_graph_fit.is_some_and(|fit| !fit.trusted));
+    assert_eq!(judged(40..INCIDENT).assessment.call_graph_fit, None);
 }

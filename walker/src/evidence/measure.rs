@@ -61,8 +61,8 @@ pub struct Measured {
     pub throughput: Vec<Option<f64>>,
 }
 
-/// Measures every series of the frame and every measured call in the incident and in the placebo windows, which are ranges of positions in
-/// `normal`.
+/// Measures every series of the frame and every measured call in the incident and in the placebo windows, which are
+/// ranges of positions in `normal`.
 ///
 /// # Complexity
 /// O(series · rows · (log rows + placebo windows)).

@@ -87,12 +87,13 @@ def allowed(documents):
     """All flows between pods of the chart, and between them and others: (source, target, port, protocol)."""
     policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
     own = chart_pods(documents)
-    ways = [(port, "TCP") for port in (*PORTS.values(), ADMIN, 53, 443, 4317)] + [(53, "UDP")]
+    ways = [(port, "TCP") for port in (*PORTS.values(), ADMIN, 53, 443, 4317, 9090)] + [(53, "UDP")]
     return {
         (source.name, target.name, port, protocol)
         for source in (*own, *OUTSIDERS)
         for target in (*own, *OUTSIDERS)
-        if source != target and (source in own or target in own)
+        # Only graph-builders are several that call each other; that others cannot is a flow that is not allowed.
+        if (source in own or target in own)
         for port, protocol in ways
         if allows(policies, "Egress", source, target, port, protocol) and allows(policies, "Ingress", target, source, port, protocol)
     }
@@ -101,7 +102,8 @@ def allowed(documents):
 def designed():
     """The arrows of the design, and nothing else."""
     arrows = {("walker", role, PORTS[role], "TCP") for role in ROLES if role != "walker"}
+    arrows |= {("graph-builder", "graph-builder", PORTS["graph-builder"], "TCP")}
     arrows |= {(caller, "walker", PORTS["walker"], "TCP") for caller in ("neighbour", "test")}
     arrows |= {("prometheus", role, ADMIN, "TCP") for role in ROLES}
-    arrows |= {(source, "dns", 53, protocol) for source in ("walker", "test") for protocol in ("TCP", "UDP")}
+    arrows |= {(source, "dns", 53, protocol) for source in ("walker", "graph-builder", "test") for protocol in ("TCP", "UDP")}
     return arrows

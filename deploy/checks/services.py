@@ -62,6 +62,8 @@ class Services:
             for role in sorted(ROLES, key=lambda role: role == "walker"):
                 configuration = find(documents, "ConfigMap", f"automap-{role}")["data"]["automap.toml"]
                 settings = [f"--set=profiler.path={home / 'store'}"] if role == "profiler" else []
+                if role == "graph-builder":
+                    settings = ["--set=graph-builder.peers="]
                 if role == "walker":
                     settings = [f"--set=walker.{other}=http://{service.address}" for other, service in self.by_role.items()]
                 self.by_role[role] = Service(role, configuration, home, *settings)

@@ -62,6 +62,8 @@ def test_the_services_open_the_flows_that_policies_allow_and_no_others(running, 
     opened = {(source, by_port[other]) for source, own, other in seen if own not in by_port and other in by_port}
     assert not {name for name, own, other in seen if own not in by_port and other not in by_port and name != "caller"}
     between = {(source, target) for source, target, port, _ in flows.allowed(rendered("default")) if port == flows.PORTS.get(target)}
+    # An incident this small is not spread over graph-builders.
+    between -= {("graph-builder", "graph-builder")}
     designed = {("caller" if source == "test" else source, target) for source, target in between if source != "neighbour"}
     assert opened == designed
 

@@ -17,13 +17,17 @@ server:
 collector: {{ include "automap.url" (dict "root" .root "role" "collector") }}
 graph-builder: {{ include "automap.url" (dict "root" .root "role" "graph-builder") }}
 profiler: {{ include "automap.url" (dict "root" .root "role" "profiler") }}
-{{- if .root.Values.tls.enabled }}
+{{- end }}
+{{- if eq .role "graph-builder" }}
+# One of them is the pod itself, which knows it.
+peers: {{ include "automap.url" . }}
+{{- end }}
+{{- if and .root.Values.tls.enabled (has .role (list "walker" "graph-builder")) }}
 client:
   tls:
     ca: /etc/automap/tls/ca.crt
     certificate: /etc/automap/tls/tls.crt
     key: /etc/automap/tls/tls.key
-{{- end }}
 {{- end }}
 {{- if eq .role "profiler" }}
 path: /var/lib/automap/store
@@ -52,7 +56,7 @@ schedule:
 {{/* Settings as lines of TOML with dotted keys; JSON's strings, numbers, booleans and lists are TOML's: settings, prefix. */}}
 {{- define "automap.tomlLines" -}}
 {{- range $key, $value := .settings }}
-{{- $path := printf "%s%s" $.prefix $key }}
+{{- $path := printf "%s%s" $.prefix (ternary $key (toJson $key) (regexMatch "^[A-Za-z0-9_-]+$" $key)) }}
 {{- if kindIs "map" $value }}
 {{- include "automap.tomlLines" (dict "settings" $value "prefix" (printf "%s." $path)) }}
 {{- else if not (kindIs "invalid" $value) }}

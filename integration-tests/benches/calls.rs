@@ -12,19 +12,26 @@
     reason = "a benchmark prints its figures, and ends where it cannot go on"
 )]
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{
+    net::TcpListener,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use automap_integration_tests::{
     load::{Caller, Calls},
-    processes::{FourProcesses, Service},
+    processes::FourProcesses,
     recording,
     setup::Setup,
     usage,
 };
 
-/// How long each kind of load lasts, and how often they take turns.
+/// How long each kind of load lasts.
 const SPELL: Duration = Duration::from_secs(8);
+
+/// How often a ratio is taken, and from how many pairs of calls each time.
 const TURNS: usize = 5;
+const PAIRS: usize = 100;
 
 /// How many times what the walker can answer is asked of it.
 const TIMES: f64 = 10.0;
@@ -95,47 +102,55 @@ async fn overload(home: &Path, incident: &str) {
     }
     let grown = memory(&four, |(_, peak)| peak).saturating_sub(before);
     println!("  memory of the four services: {} MiB before, at most {} MiB more", before >> 20, grown >> 20);
-    ratios.sort_by(f64::total_cmp);
-    println!("  ratio of medians, the middle of {}: {:.2}", ratios.len(), ratios[ratios.len() / 2]);
+    println!("  ratio of medians, the middle of {}: {:.2}", ratios.len(), middle(&mut ratios));
 }
 
-/// The same calls with export off and with export to a receiver that refuses or never answers.
+/// The same calls with export off and with export to a receiver that refuses or never answers, one by one in turns.
 async fn lost_receiver(home: &Path, kind: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let _silent = (kind == "silent").then_some(listener);
-    let start = |environment: &[(&str, &str)]| {
-        let store = tempfile::tempdir_in(home).unwrap();
+    let stores = [(); 2].map(|()| tempfile::tempdir_in(home).unwrap());
+    let export: &[(&str, &str)] = &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)];
+    let [off, lost] = [(&export[..0], &stores[0]), (export, &stores[1])].map(|(environment, store)| {
         let four = Setup::default().environment(environment).four(store.path(), home).unwrap();
-        (four, store)
+        let caller = Caller::new(&four.walker.address, "incident").unwrap();
+        (four, caller)
+    });
+    let cpu = |four: &FourProcesses| -> Duration {
+        four.all().into_iter().map(|service| service.cpu_time().unwrap()).sum()
     };
-    let (off, _off_store) = start(&[]);
-    let (lost, _lost_store) = start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())]);
     let mut ratios: [Vec<f64>; 2] = Default::default();
     println!("\na receiver of spans that is {kind}, export to it / export off:");
     for _ in 0..TURNS {
-        let measured = async |four: &FourProcesses| {
-            let caller = Caller::new(&four.walker.address, "incident").unwrap();
-            caller.call().await.unwrap();
-            let cpu = |four: &FourProcesses| -> Duration {
-                four.all().into_iter().map(|service: &Service| service.cpu_time().unwrap()).sum()
-            };
-            let before = cpu(four);
-            let calls = caller.keep_calling(1, SPELL).await;
-            let cpu_of_a_call = (cpu(four) - before).as_secs_f64() / calls.answered.len() as f64;
-            (calls.latency(0.5).as_secs_f64(), cpu_of_a_call)
-        };
-        let (plain, exporting) = (measured(&off).await, measured(&lost).await);
-        ratios[0].push(exporting.0 / plain.0);
-        ratios[1].push(exporting.1 / plain.1);
+        let (before_off, before_lost) = (cpu(&off.0), cpu(&lost.0));
+        let (mut with_off, mut with_lost) = (Vec::new(), Vec::new());
+        for pair in 0..PAIRS {
+            let mut both = [(&off.1, &mut with_off), (&lost.1, &mut with_lost)];
+            // Who comes second finds warmer caches, so each does as often.
+            both.rotate_left(pair % 2);
+            for (caller, times) in both {
+                let began = Instant::now();
+                caller.call().await.unwrap();
+                times.push(began.elapsed().as_secs_f64());
+            }
+        }
+        let (cpu_off, cpu_lost) = (cpu(&off.0) - before_off, cpu(&lost.0) - before_lost);
+        ratios[0].push(middle(&mut with_lost) / middle(&mut with_off));
+        ratios[1].push(cpu_lost.as_secs_f64() / cpu_off.as_secs_f64());
     }
     for (name, mut ratios) in ["median latency", "time on cores"].into_iter().zip(ratios) {
-        ratios.sort_by(f64::total_cmp);
+        let middle = middle(&mut ratios);
         println!(
-            "  {name}: {:.3} (from {:.3} to {:.3} in {TURNS} turns)",
-            ratios[TURNS / 2],
+            "  {name}: {middle:.3} (from {:.3} to {:.3} in {TURNS} turns)",
             ratios[0],
             ratios[TURNS - 1]
         );
     }
+}
+
+/// The median; sorts.
+fn middle(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -25,6 +25,7 @@ mod hostile_connections;
 mod hostile_messages;
 mod incidents;
 mod large_input;
+mod learning;
 mod lifecycle;
 mod logs;
 mod manners;

@@ -270,6 +270,7 @@ mod tests {
                 "gains",
                 "seconds",
                 "memory",
+                "learning-evidence-learned",
                 "risk-coverage",
                 "precision-recall",
                 "reliability",

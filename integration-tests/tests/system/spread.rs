@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use automap_integration_tests::processes::Service;
+use automap_integration_tests::{
+    faulty_proxy::{Fault, FaultyProxy},
+    processes::Service,
+};
 use automap_proto::{
     frame::{MetricFrame, SeriesKey},
     frame_stream,
@@ -20,6 +23,8 @@ use ndarray::Array2;
 
 const SERVICES: usize = 56;
 const SAMPLES: usize = 240;
+/// So close to 1 that hardly any set separates a pair: the load is as heavy as it can be.
+const ALPHA: f64 = 0.999;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Random moments at which a worker is killed or stopped; `AUTOMAP_FAULT_MOMENTS` asks for more.
 const MOMENTS: u64 = 4;
@@ -65,9 +70,13 @@ fn worker(home: &Path, name: &str) -> Service {
 }
 
 fn coordinator(home: &Path, name: &str, workers: &[&Service]) -> Service {
+    let peers: Vec<&str> = workers.iter().map(|worker| worker.address.as_str()).collect();
+    coordinator_of(home, name, &peers)
+}
+
+fn coordinator_of(home: &Path, name: &str, peers: &[&str]) -> Service {
     let home = home.join(name);
     std::fs::create_dir_all(&home).unwrap();
-    let peers: Vec<&str> = workers.iter().map(|worker| worker.address.as_str()).collect();
     let configuration = format!(
         "[graph-builder]\nthreads = 1\nlink-mbit = 1000000\npeers = {:?}\n\
          [graph-builder.server]\nlisten = \"127.0.0.1:0\"\n",
@@ -94,7 +103,7 @@ impl Answer {
 }
 
 async fn build(service: &Service, frame: &MetricFrame) -> Answer {
-    let settings = GraphSettings::new(CiTest::FisherZ, 0.01, 3, vec![]).unwrap();
+    let settings = GraphSettings::new(CiTest::FisherZ, ALPHA, 3, vec![]).unwrap();
     let description = v1::GraphDescription {
         frame: Some(frame_stream::header(frame)),
         settings: Some((&settings).into()),
@@ -162,4 +171,28 @@ async fn workers_that_are_killed_or_stopped_at_any_moment_change_nothing() {
             usize::from(answer.graph.warnings.iter().any(|warning| warning.contains("others did that work")));
     }
     println!("{moments} moments, {told} of them seen in the answer");
+}
+
+#[test]
+fn a_network_that_delays_cuts_and_corrupts_changes_nothing() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (home, frame) = (tempfile::tempdir().unwrap(), heavy());
+    let (near, far) = (worker(home.path(), "near"), worker(home.path(), "far"));
+    let expected = runtime.block_on(build(&coordinator(home.path(), "plain", &[&near]), &frame));
+    let bad_moments = [
+        ("delays", Fault::Delay(Duration::from_millis(40))),
+        ("cuts-early", Fault::Cut { connections: 1000, after: 300 }),
+        ("cuts-late", Fault::Cut { connections: 1000, after: 3000 }),
+        ("corrupts-early", Fault::Corrupt { connections: 1000, after: 300 }),
+        ("corrupts-late", Fault::Corrupt { connections: 1000, after: 3000 }),
+        ("is-silent", Fault::Silence),
+    ];
+    for (name, fault) in bad_moments {
+        let proxy = FaultyProxy::before(&far.address).unwrap();
+        proxy.set(fault);
+        let pod = coordinator_of(home.path(), name, &[&proxy.address, &near.address]);
+        let answer = runtime.block_on(build(&pod, &frame));
+        assert_eq!(answer.bytes(), expected.bytes(), "{name}");
+        assert!(proxy.opened() > 0, "{name}: the peer was never called");
+    }
 }

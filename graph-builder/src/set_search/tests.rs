@@ -58,6 +58,10 @@ fn by_definition(
     lists: [&[u32]; 2],
     level: usize,
 ) -> Option<Verdict> {
+    if level == 0 && !correlation.is_testable(pair.0 as usize, pair.1 as usize) {
+        // Nothing speaks for an edge between two series that cannot be compared.
+        return Some(Verdict { separating_set: Some(Vec::new()), tests: 0, is_cut: false });
+    }
     let without_ends = |list: &[u32]| -> Vec<u32> {
         list.iter().copied().filter(|&candidate| candidate != pair.0 && candidate != pair.1).collect()
     };

@@ -78,7 +78,7 @@ impl ConfigFile {
     ) {
         for (name, item) in table.iter() {
             let key = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
-            if settings.iter().any(|setting| setting.key == key) {
+            if settings.iter().any(|setting| setting.is(&key)) {
                 continue;
             }
             let is_table = settings.iter().any(|setting| setting.is_within(&key));

@@ -91,7 +91,7 @@ fn known(
     problems: &mut Vec<String>,
     spelled: impl Fn(&str) -> String,
 ) -> Option<(String, Value)> {
-    match settings.iter().find(|setting| setting.key == key) {
+    match settings.iter().find(|setting| setting.is(&key)) {
         Some(setting) => Some((key, typed(setting, text))),
         None => {
             problems.push(format!("{place}: {}", unknown(&key, settings, spelled)));

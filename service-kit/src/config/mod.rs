@@ -147,14 +147,19 @@ impl<T> Loaded<T> {
             within
                 .is_none_or(|table| setting.key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')))
         };
-        self.settings.iter().filter(wanted).map(|setting| self.entry(setting)).collect()
+        let entries = self.settings.iter().filter(wanted).flat_map(|setting| {
+            setting.keys_in(&self.merged).into_iter().map(|key| self.entry(setting, key))
+        });
+        let mut entries: Vec<Entry> = entries.collect();
+        entries.sort_by(|one, other| one.key.cmp(&other.key));
+        entries
     }
 
-    fn entry(&self, setting: &Setting) -> Entry {
-        let pointer = format!("/{}", setting.key.replace('.', "/"));
-        let value = self.merged.pointer(&pointer).cloned().unwrap_or_default();
+    fn entry(&self, setting: &Setting, key: String) -> Entry {
+        let value = key.split('.').try_fold(&self.merged, |table, name| table.get(name));
+        let value = value.cloned().unwrap_or_default();
         let value = if setting.secret && !value.is_null() { HIDDEN.into() } else { value };
-        Entry { key: setting.key.clone(), value, origin: self.origin(&setting.key) }
+        Entry { value, origin: self.origin(&key), key }
     }
 }
 

@@ -5,10 +5,13 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Stands in a key for a name of the user's choosing: `collector.sources.*.url`.
+const ANY_NAME: &str = "*";
+
 /// A setting, as its type describes it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setting {
-    /// The dotted key.
+    /// The dotted key; a name that the user chooses is a star.
     pub key: String,
     /// What it may be: a type, or the values separated by `|`.
     pub kind: String,
@@ -25,9 +28,50 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether `key` names this setting.
+    pub(super) fn is(&self, key: &str) -> bool {
+        self.below(key) == Some("")
+    }
+
     /// Whether this setting lies below the table `key`.
     pub(super) fn is_within(&self, key: &str) -> bool {
-        self.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'))
+        self.below(key).is_some_and(|rest| !rest.is_empty())
+    }
+
+    /// What is left of this key below the table `table`; all of it below the empty one.
+    fn below(&self, table: &str) -> Option<&str> {
+        let mut rest = self.key.as_str();
+        for name in table.split('.').filter(|_| !table.is_empty()) {
+            let (own, after) = rest.split_once('.').unwrap_or((rest, ""));
+            if own.is_empty() || (own != name && own != ANY_NAME) {
+                return None;
+            }
+            rest = after;
+        }
+        Some(rest)
+    }
+
+    /// The keys that `values` has of this setting: one, or one for each name that the user chose.
+    pub(super) fn keys_in(&self, values: &Value) -> Vec<String> {
+        let names: Vec<&str> = self.key.split('.').collect();
+        let mut found = Vec::new();
+        expand(&names, String::new(), Some(values), &mut found);
+        found
+    }
+}
+
+fn expand(names: &[&str], key: String, table: Option<&Value>, found: &mut Vec<String>) {
+    let Some((name, rest)) = names.split_first() else {
+        found.push(key);
+        return;
+    };
+    let under = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    if *name != ANY_NAME {
+        expand(rest, under(name), table.and_then(|table| table.get(name)), found);
+        return;
+    }
+    for (chosen, value) in table.and_then(Value::as_object).into_iter().flatten() {
+        expand(rest, under(chosen), Some(value), found);
     }
 }
 
@@ -52,9 +96,22 @@ fn collect(schema: &Value, defaults: &Value, parent: &str, found: &mut Vec<Setti
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (name, property) in properties {
         let key = if parent.is_empty() { name.clone() } else { format!("{parent}.{name}") };
-        let default = defaults.get(name).unwrap_or(&Value::Null);
+        let default = defaults.get(name).or_else(|| property.get("default")).unwrap_or(&Value::Null);
+        let of_any_name = property.get("additionalProperties").filter(|values| values.is_object());
         if property.get("properties").is_some() {
             collect(property, default, &key, found);
+        } else if let Some(values) = of_any_name {
+            let key = format!("{key}.{ANY_NAME}");
+            if values.get("properties").is_some() {
+                collect(values, &Value::Null, &key, found);
+            } else {
+                let map = setting(key, property, &Value::Null);
+                found.push(Setting {
+                    description: map.description,
+                    secret: map.secret,
+                    ..setting(map.key, values, &Value::Null)
+                });
+            }
         } else {
             found.push(setting(key, property, default));
         }
@@ -117,10 +174,10 @@ fn nearest(key: &str, settings: &[Setting]) -> Option<String> {
         let (name, below) = rest.split_once('.').unwrap_or((rest, ""));
         let known: Vec<&str> = settings
             .iter()
-            .filter_map(|setting| setting.key.strip_prefix(parent.as_str()))
+            .filter_map(|setting| setting.below(parent.trim_end_matches('.')))
             .map(|left| left.split_once('.').map_or(left, |(first, _)| first))
             .collect();
-        if !known.contains(&name) {
+        if !known.contains(&name) && !known.contains(&ANY_NAME) {
             let Some(near) = did_you_mean(name, known) else { break };
             let whole = [parent.as_str(), near, if below.is_empty() { "" } else { "." }, below].concat();
             return Some(whole);

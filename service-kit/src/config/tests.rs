@@ -1,6 +1,6 @@
 //! Layers, origins, and what is said of wrong settings.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 
@@ -46,6 +46,19 @@ struct Role {
 struct Sample {
     walker: Role,
     graph_builder: Role,
+    /// Tables of any name.
+    sources: BTreeMap<String, Source>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct Source {
+    /// Where it is.
+    url: String,
+    tries: u64,
+    /// Headers.
+    #[schemars(extend("writeOnly" = true))]
+    headers: BTreeMap<String, String>,
 }
 
 struct Given {
@@ -176,4 +189,33 @@ fn settings_carry_what_their_types_say() {
     assert_eq!(find("walker.pace").kind, "slow|fast");
     assert!(find("walker.token").secret && find("walker.token").optional);
     assert_eq!(find("walker.server.drain-seconds").kind, "integer");
+}
+
+#[test]
+fn tables_of_any_name_take_settings_from_every_layer() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(
+        &mut file,
+        b"[sources.prod]\nurl = \"http://a\"\n[sources.prod.headers]\nX-Org = \"7\"\n",
+    )
+    .unwrap();
+    let flags = pairs(&[("sources.test.url", "42"), ("sources.prod.tries", "3")]);
+    let sources = Sources {
+        file: Some(file.path()),
+        prefix: "T_",
+        environment: pairs(&[("T_SOURCES__PROD__URL", "http://b")]),
+        flags: &flags,
+    };
+    let loaded = load::<Sample>(&sources).unwrap();
+    let prod = &loaded.config.sources["prod"];
+    assert_eq!((prod.url.as_str(), prod.tries), ("http://b", 3));
+    assert_eq!(prod.headers["X-Org"], "7");
+    assert_eq!(loaded.config.sources["test"].url, "42");
+    let entries = loaded.entries(Some("sources"));
+    let shown = |key: &str| entries.iter().find(|entry| entry.key == key).unwrap();
+    assert_eq!(shown("sources.prod.tries").origin, Origin::Flag);
+    assert_eq!(shown("sources.prod.headers.X-Org").value, HIDDEN);
+    let wrong = pairs(&[("sources.prod.ulr", "x")]);
+    let error = load::<Sample>(&Sources { flags: &wrong, ..Sources::default() }).unwrap_err().to_string();
+    assert!(error.contains("did you mean sources.prod.url?"), "{error}");
 }

@@ -79,6 +79,18 @@ impl ClientTlsConfig {
     /// # Errors
     /// A file cannot be used, or no authority is named and the system has none.
     pub fn start(&self, table: &str) -> Result<Arc<Reloading<rustls::ClientConfig>>, Invalid> {
+        self.start_speaking(table, HTTP2)
+    }
+
+    /// The same for connections that speak `protocol`, as TLS negotiates it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_speaking(
+        &self,
+        table: &str,
+        protocol: &'static [u8],
+    ) -> Result<Arc<Reloading<rustls::ClientConfig>>, Invalid> {
         let (ca, certificate, key) = (self.ca.clone(), self.certificate.clone(), self.key.clone());
         let files = [&ca, &certificate, &key].into_iter().flatten().cloned().collect();
         let table = table.to_owned();
@@ -101,11 +113,22 @@ impl ClientTlsConfig {
                 }
                 _ => builder.with_no_client_auth(),
             };
-            config.alpn_protocols = vec![HTTP2.into()];
+            config.alpn_protocols = vec![protocol.into()];
             Ok(config)
         };
         Reloading::start(files, Duration::from_secs(self.reload_seconds), build)
     }
+}
+
+/// What a client that only speaks in clear has in place of TLS: it trusts nobody.
+///
+/// # Errors
+/// The cryptography of this build offers no version of TLS.
+pub fn trusting_nobody() -> Result<rustls::ClientConfig, Invalid> {
+    let builder = rustls::ClientConfig::builder_with_provider(material::provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Invalid::new("tls", error.to_string()))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 fn system_authorities(field: &str) -> Result<RootCertStore, Invalid> {

@@ -83,7 +83,7 @@ fn were(number: usize, noun: &str) -> String {
     format!("{} {}", count(number, noun), if number == 1 { "was" } else { "were" })
 }
 
-type Series = (SeriesKey, Vec<f64>);
+pub(crate) type Series = (SeriesKey, Vec<f64>);
 
 fn build_frame(
     file: &str,
@@ -115,6 +115,23 @@ fn build_frame(
         return Err(too_large(file, max_bytes));
     }
     stack(alignment.grid(), series)
+}
+
+/// A frame of series over `grid` with congestion derived; `source` is named in errors.
+///
+/// # Errors
+/// The series hold more than `max_bytes`, or there is none.
+pub(crate) fn frame_of(
+    source: &str,
+    grid: TimeGrid,
+    mut series: Vec<Series>,
+    max_bytes: usize,
+) -> Result<MetricFrame, CollectError> {
+    series.extend(derive(&series, &[]));
+    if series.len().saturating_mul(grid.samples()) > max_bytes / size_of::<f64>() {
+        return Err(too_large(source, max_bytes));
+    }
+    stack(grid, series)
 }
 
 /// Availability of every service with failures, congestion of every service with throughput and latency; under

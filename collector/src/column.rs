@@ -106,6 +106,14 @@ pub(crate) fn read_column(layout: RecordingLayout, column: &str) -> Result<Colum
     }
 }
 
+/// The metric type that a series of this name belongs to; `None` for names that no recording may have, and for congestion,
+/// which is derived.
+pub(crate) fn metric_of(name: &str) -> Option<MetricKind> {
+    let (_, metric) = AUTOMAP.iter().find(|(pattern, _)| matches(pattern, name))?;
+    let fits = *metric != MetricKind::Congestion && !name.contains('_') && check_name("metric", name).is_ok();
+    fits.then_some(*metric)
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.strip_prefix(prefix).is_some_and(|suffix| !suffix.is_empty()),

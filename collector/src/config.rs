@@ -1,11 +1,13 @@
 //! Configuration of the collector.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use automap_proto::invalid::Invalid;
 use automap_service_kit::server::ServerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::query::config::QuerySourceConfig;
 
 /// Port of the collector unless configured.
 pub const DEFAULT_PORT: u16 = 4311;
@@ -20,11 +22,18 @@ pub struct CollectorConfig {
     pub recordings_root: Option<PathBuf>,
     /// How long an upload may stand still, and how long it may go on more slowly than 4 KiB/s, seconds.
     pub patience_seconds: u64,
+    /// Servers that may be queried, by the name that callers use: no caller can have another one queried.
+    pub sources: BTreeMap<String, QuerySourceConfig>,
 }
 
 impl Default for CollectorConfig {
     fn default() -> Self {
-        Self { server: ServerConfig::on_port(DEFAULT_PORT), recordings_root: None, patience_seconds: 60 }
+        Self {
+            server: ServerConfig::on_port(DEFAULT_PORT),
+            recordings_root: None,
+            patience_seconds: 60,
+            sources: BTreeMap::new(),
+        }
     }
 }
 
@@ -38,7 +47,8 @@ impl CollectorConfig {
                 "is 0, with which no upload is taken; set at least 1",
             ));
         }
-        self.server.check("collector.server")
+        self.server.check("collector.server")?;
+        self.sources.iter().try_for_each(|(name, source)| source.check(&format!("collector.sources.{name}")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads recorded metrics and aligns them into one frame of named series.
+//! Reads metrics, recorded or queried, and aligns them into one frame of named series.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | `congestion`, `availability` | the series that are derived |
 //! | [`call_graph`] | who calls whom, from a file |
 //! | [`coverage`] | which metric types a frame holds |
+//! | [`query`] | metrics by queries to Prometheus and its kin, by presets of expressions |
 //! | [`source`] | the trait behind which metrics are kept, in files or elsewhere |
 //! | [`error`] | why a recording cannot be collected, as a sentence |
 //! | `service`, `upload`, `upload_pace`, `frame_answer`, `stop` | the RPCs around it |
@@ -26,6 +27,7 @@ pub mod coverage;
 pub mod error;
 pub mod layout;
 pub mod limits;
+pub mod query;
 pub mod recording;
 pub mod source;
 
@@ -68,7 +70,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let server = config.server.clone();
-    let routes = Routes::new(CollectorServiceServer::new(Collector::new(config)));
+    let collector = Collector::new(config).map_err(ServeError::Configuration)?;
+    let routes = Routes::new(CollectorServiceServer::new(collector));
     let served = server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await;
     served.map_err(|error| error.within("collector"))
 }

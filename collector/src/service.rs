@@ -1,13 +1,15 @@
 //! The RPCs of the collector.
 
 use std::{
+    collections::BTreeMap,
     pin::Pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use automap_proto::{
-    invalid::Invalid,
-    time::UnixMillis,
+    invalid::{Invalid, did_you_mean},
+    time::{TimeGrid, UnixMillis},
     v1::{self, collect_recording_request::Part, collector_service_server::CollectorService},
 };
 use automap_service_kit::{error::ServiceError, work};
@@ -22,8 +24,12 @@ use crate::{
     frame_answer,
     layout::RecordingDescription,
     limits::{FrameLimits, SampleBounds},
+    query::{
+        config::{QuerySourceConfig, Step},
+        source::{QueryServer, QuerySource},
+    },
     recording::RecordingSource,
-    source::{MetricSource as _, SourceFrame},
+    source::{MetricSource, SourceFrame},
     upload::{self, UploadSender},
     upload_pace::Pace,
 };
@@ -37,18 +43,49 @@ type ResponseStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Collector {
     config: CollectorConfig,
+    servers: Arc<BTreeMap<String, QueryServer>>,
+}
+
+/// A source that a request names.
+enum NamedSource {
+    Recording(RecordingSource),
+    Query(QuerySource),
+}
+
+impl MetricSource for NamedSource {
+    async fn frame(&self, bounds: SampleBounds) -> Result<SourceFrame, ServiceError> {
+        match self {
+            Self::Recording(source) => source.frame(bounds).await,
+            Self::Query(source) => source.frame(bounds).await,
+        }
+    }
+
+    async fn services(&self) -> Result<Vec<String>, ServiceError> {
+        match self {
+            Self::Recording(source) => source.services().await,
+            Self::Query(source) => source.services().await,
+        }
+    }
 }
 
 impl Collector {
-    pub(crate) const fn new(config: CollectorConfig) -> Self {
-        Self { config }
+    /// # Errors
+    /// A source cannot be used as it is configured.
+    pub(crate) fn new(config: CollectorConfig) -> Result<Self, Invalid> {
+        let max_bytes = config.server.max_frame_bytes();
+        let server = |(name, source): (&String, &QuerySourceConfig)| {
+            let table = format!("collector.sources.{name}");
+            Ok((name.clone(), QueryServer::new(&table, source.clone(), max_bytes)?))
+        };
+        let servers = config.sources.iter().map(server).collect::<Result<_, Invalid>>()?;
+        Ok(Self { config, servers: Arc::new(servers) })
     }
 
     fn max_bytes(&self) -> usize {
         self.config.server.max_frame_bytes()
     }
 
-    fn source(&self, wire: Option<v1::MetricSource>) -> Result<RecordingSource, ServiceError> {
+    fn source(&self, wire: Option<v1::MetricSource>) -> Result<NamedSource, ServiceError> {
         match wire.and_then(|source| source.source) {
             None => Err(Invalid::missing("source").into()),
             Some(v1::metric_source::Source::Recording(name)) => {
@@ -59,9 +96,43 @@ impl Collector {
                          holds recorded incidents, or upload the recording",
                     )
                 })?;
-                Ok(RecordingSource::new(root, name, self.max_bytes()))
+                Ok(NamedSource::Recording(RecordingSource::new(root, name, self.max_bytes())))
+            }
+            Some(v1::metric_source::Source::Query(query)) => {
+                Ok(NamedSource::Query(self.query_source(&query)?))
             }
         }
+    }
+
+    fn query_source(&self, query: &v1::QuerySource) -> Result<QuerySource, Invalid> {
+        let known = || self.servers.keys().map(String::as_str);
+        let server = self.servers.get(&query.name).ok_or_else(|| {
+            let way_out = match did_you_mean(&query.name, known()) {
+                Some(near) => format!("did you mean {near}?"),
+                None if self.servers.is_empty() => {
+                    "the collector's configuration has none: set collector.sources.NAME.url".into()
+                }
+                None => {
+                    format!("the collector's configuration has {}", known().collect::<Vec<_>>().join(", "))
+                }
+            };
+            Invalid::new("source.query.name", format!("{:?} is no source; {way_out}", query.name))
+        })?;
+        let step = query
+            .step
+            .as_ref()
+            .map(|step| {
+                let milliseconds = step.seconds.checked_mul(1000).and_then(|found| {
+                    u64::try_from(found.checked_add(i64::from(step.nanos / 1_000_000))?).ok()
+                });
+                match milliseconds {
+                    Some(found @ 1..=TimeGrid::MAX_STEP_MS) => Ok(Step::Fixed(found)),
+                    _ => Err(Invalid::new("step", "must lie between one millisecond and 366 days")),
+                }
+            })
+            .transpose();
+        step.and_then(|step| server.source(&query.preset, step))
+            .map_err(|invalid| invalid.within("source.query"))
     }
 
     async fn collect_upload(
@@ -82,12 +153,12 @@ impl Collector {
         let collected = parsed?;
         let (frame, mut warnings) = (collected.frame, collected.warnings);
         let Some(edges_file) = edges_file else {
-            return Ok(SourceFrame { frame, edges: None, warnings, context: None });
+            return Ok(SourceFrame::new(frame, warnings, None));
         };
         work::run(move |_| {
             let found = read_edges(edges_file.as_slice(), EDGES_FILE, &frame, &limits)?;
             warnings.extend(found.warnings);
-            Ok(SourceFrame { frame, edges: found.edges, warnings, context: None })
+            Ok(SourceFrame { edges: found.edges, ..SourceFrame::new(frame, warnings, None) })
         })
         .await
     }
@@ -208,8 +279,10 @@ impl CollectorService for Collector {
         &self,
         request: Request<v1::CheckSourceRequest>,
     ) -> Result<Response<v1::CheckSourceResponse>, Status> {
-        let source = self.source(request.into_inner().source)?;
-        let collected = source.frame(SampleBounds::ALL).await?;
+        let collected = match self.source(request.into_inner().source)? {
+            NamedSource::Recording(source) => source.frame(SampleBounds::ALL).await?,
+            NamedSource::Query(source) => source.recent_frame().await?,
+        };
         Ok(Response::new(v1::CheckSourceResponse {
             grid: Some((*collected.frame.grid()).into()),
             coverage: coverage(&collected.frame).iter().map(Into::into).collect(),

@@ -2,7 +2,9 @@
 
 use std::future::Future;
 
-use automap_proto::{edge_frame::EdgeFrame, frame::MetricFrame, incident::IncidentContext};
+use automap_proto::{
+    call_graph::CallGraph, edge_frame::EdgeFrame, frame::MetricFrame, incident::IncidentContext,
+};
 use automap_service_kit::error::ServiceError;
 
 use crate::limits::SampleBounds;
@@ -18,6 +20,15 @@ pub struct SourceFrame {
     pub warnings: Vec<String>,
     /// The incident that the source describes, when it describes all of it.
     pub context: Option<IncidentContext>,
+    /// Who calls whom, where the source measures it.
+    pub call_graph: Option<CallGraph>,
+}
+
+impl SourceFrame {
+    /// A frame of a source that knows nothing of calls.
+    pub const fn new(frame: MetricFrame, warnings: Vec<String>, context: Option<IncidentContext>) -> Self {
+        Self { frame, edges: None, warnings, context, call_graph: None }
+    }
 }
 
 /// A source of metrics. Dropping a returned future stops its work.

@@ -12,6 +12,9 @@
 //! | [`pki`] | authorities and certificates |
 //! | [`otlp_receiver`] | a receiver of spans |
 //! | [`foreign`] | clients that others wrote |
+//! | [`metrics_server`], [`samples`] | Prometheus and VictoriaMetrics, and what they hold |
+//! | [`preset_world`], [`table`] | an application as exporters tell of it, and files of the command |
+//! | [`scripted_server`] | faults of servers that no real one can be brought to |
 //! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
 //! | [`usage`] | what a process takes |
@@ -29,13 +32,18 @@ pub mod foreign;
 pub mod hosts;
 pub mod http;
 pub mod load;
+pub mod metrics_server;
 pub mod otlp_receiver;
 pub mod pki;
+pub mod preset_world;
 pub mod processes;
 pub mod python;
 pub mod recording;
+pub mod samples;
+pub mod scripted_server;
 pub mod setup;
 pub mod skeletons;
 pub mod store_faults;
+pub mod table;
 pub mod tls_front;
 pub mod usage;

@@ -57,6 +57,12 @@ impl IncidentContext {
         Self { call_graph: Some(calls), ..self.clone() }
     }
 
+    /// The same incident with a call graph.
+    #[must_use]
+    pub fn calling(self, call_graph: CallGraph) -> Self {
+        Self { call_graph: Some(call_graph), ..self }
+    }
+
     /// The application.
     pub fn system(&self) -> &str {
         &self.system

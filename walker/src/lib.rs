@@ -21,6 +21,7 @@
 //! | [`stop`] | being asked to stop |
 //! | [`window_summary`] | how much data a window had |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
+//! | `queried_window` | which samples are asked of a server that is queried |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | `service` | the RPCs |
 //! | [`config`] | configuration |
@@ -43,6 +44,7 @@ mod path_tally;
 mod peers;
 pub mod percentile;
 mod pipeline;
+mod queried_window;
 pub mod rank;
 pub mod ranker;
 mod row_sampler;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method, v1};
+use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method, time::TimeWindow, v1};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::parameters::MethodParameters;
 
 /// Where the metrics come from.
 pub(crate) enum Input {
-    /// A source that the collector reaches itself.
-    Source(v1::MetricSource),
+    /// A source that the collector reaches itself, and which of its samples are wanted.
+    Source(v1::MetricSource, Option<TimeWindow>),
     /// A recording that the caller uploads through this walker.
     Upload(ReceiverStream<v1::CollectRecordingRequest>),
 }

@@ -12,6 +12,7 @@ use automap_proto::{
     invalid::Invalid,
     settings::GraphSettings,
     throughput::ThroughputFit,
+    time::TimeWindow,
     v1::{
         self, collector_service_client::CollectorServiceClient,
         graph_builder_service_client::GraphBuilderServiceClient,
@@ -46,6 +47,8 @@ pub(crate) struct Collected {
     pub(crate) edges: Option<EdgeFrame>,
     pub(crate) warnings: Vec<String>,
     pub(crate) context: Option<v1::IncidentContext>,
+    /// Who calls whom, where the source measures it.
+    pub(crate) call_graph: Option<v1::CallGraph>,
 }
 
 /// Graphs by name, and the throughput fit where it was asked for.
@@ -115,9 +118,14 @@ impl Peers {
     pub(crate) async fn collect(
         &self,
         source: v1::MetricSource,
+        window: Option<TimeWindow>,
         max_frame_bytes: usize,
     ) -> Result<Collected, ServiceError> {
-        let request = v1::CollectFrameRequest { source: Some(source), start: None, end: None };
+        let request = v1::CollectFrameRequest {
+            source: Some(source),
+            start: window.map(|window| window.start().to_wire()),
+            end: window.map(|window| window.end().to_wire()),
+        };
         retry::idempotent(self.attempts, || async {
             let answer = self.collector.clone().collect_frame(request.clone()).await;
             let parts = answer.map_err(|status| failed("collector", status))?.into_inner();
@@ -218,5 +226,6 @@ async fn assemble(
         assembler.push(part.map_err(|status| failed("collector", status))?)?;
     }
     let FrameAnswer { frame, edges, summary } = assembler.finish()?;
-    Ok(Collected { frame, edges, warnings: summary.warnings, context: summary.context })
+    let v1::FrameSummary { warnings, context, call_graph } = summary;
+    Ok(Collected { frame, edges, warnings, context, call_graph })
 }

@@ -65,7 +65,7 @@ pub(crate) async fn diagnose(
 
     listener.progress(DiagnosisStage::Collecting, "collecting metrics".into());
     let collected = match input {
-        Input::Source(source) => peers.collect(source, max_frame_bytes).await?,
+        Input::Source(source, window) => peers.collect(source, window, max_frame_bytes).await?,
         Input::Upload(upload) => peers.collect_recording(upload, max_frame_bytes).await?,
     };
     stages.end("collect");
@@ -224,13 +224,19 @@ fn known_context(
     from_caller: Option<IncidentContext>,
     collected: &Collected,
 ) -> Result<IncidentContext, Invalid> {
-    match (from_caller, &collected.context) {
-        (Some(context), _) => Ok(context),
-        (None, Some(context)) => IncidentContext::try_from(context),
-        (None, None) => Err(Invalid::new(
-            "context",
-            "is missing and the source does not say; name the front end and the start of the anomaly",
-        )),
+    let context = match (from_caller, &collected.context) {
+        (Some(context), _) => context,
+        (None, Some(context)) => IncidentContext::try_from(context)?,
+        (None, None) => {
+            return Err(Invalid::new(
+                "context",
+                "is missing and the source does not say; name the front end and the start of the anomaly",
+            ));
+        }
+    };
+    match (context.call_graph(), &collected.call_graph) {
+        (None, Some(measured)) => Ok(context.calling(CallGraph::try_from(measured)?)),
+        _ => Ok(context),
     }
 }
 

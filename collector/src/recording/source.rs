@@ -47,7 +47,7 @@ impl MetricSource for RecordingSource {
                 warnings.extend(found.warnings);
                 edges = found.edges;
             }
-            Ok(SourceFrame { frame, edges, warnings, context: files.context.complete()? })
+            Ok(SourceFrame { edges, ..SourceFrame::new(frame, warnings, files.context.complete()?) })
         })
         .await
     }

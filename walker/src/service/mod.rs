@@ -9,6 +9,7 @@ use std::{pin::Pin, sync::Arc};
 
 use automap_proto::{
     invalid::Invalid,
+    time::TimeWindow,
     v1::{
         self, diagnose_recording_request, diagnose_recording_response, diagnose_response,
         walker_service_server,
@@ -28,8 +29,10 @@ use uuid::Uuid;
 
 use crate::{
     config::WalkerConfig,
+    memory::now,
     order::{Input, Order},
     peers::Peers,
+    queried_window::queried_window,
 };
 use admission::Admission;
 use registry::Registry;
@@ -188,7 +191,20 @@ impl WalkerRpc {
     fn order(&self, diagnosis_id: String, request: v1::DiagnoseRequest) -> Result<Order, ServiceError> {
         let source = request.source.ok_or_else(|| Invalid::missing("source"))?;
         let (context, settings) = (request.context.as_ref(), request.settings);
-        Ok(Order::new(diagnosis_id, Input::Source(source), context, settings, &self.config.parameters)?)
+        let window = match &request.window {
+            Some(window) => Some(TimeWindow::from_wire("window", window)?),
+            None if matches!(source.source, Some(v1::metric_source::Source::Query(_))) => {
+                context.map(|known| queried_window(known, now())).transpose()?
+            }
+            None => None,
+        };
+        Ok(Order::new(
+            diagnosis_id,
+            Input::Source(source, window),
+            context,
+            settings,
+            &self.config.parameters,
+        )?)
     }
 
     /// Reads the first message of an upload; the rest is passed on as it comes.

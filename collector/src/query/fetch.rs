@@ -1,0 +1,210 @@
+//! Expressions asked over a grid: in parts that the server allows, several at once, merged into rows.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use automap_proto::time::{TimeGrid, UnixMillis};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::{
+    answer_stream::Envelope,
+    api::{Api, Notes},
+    fault::{FaultKind, QueryFault},
+    parts::{MAX_POINTS, Part},
+    rows::{Naming, PartRows, Rows, merge},
+    series_answer::{self, Labels},
+};
+
+/// An expression to ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Query<'a> {
+    /// What it is for, in messages.
+    pub(crate) purpose: String,
+    /// PromQL with nothing left to fill in.
+    pub(crate) expression: String,
+    pub(crate) naming: Naming<'a>,
+    /// What values are multiplied with.
+    pub(crate) factor: f64,
+}
+
+/// What an expression answered over the grid.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fetched {
+    pub(crate) rows: Rows,
+    /// Series without a name.
+    pub(crate) unnamed: usize,
+}
+
+/// Asks every query over the whole grid, at most `concurrent-queries` at once. The answers stand in the order of the
+/// queries, whatever came first; notes of the server go to `notes`.
+///
+/// # Errors
+/// A query failed, or all answers together hold more than `max_samples`.
+pub(crate) async fn fetch(
+    api: &Api,
+    grid: &TimeGrid,
+    queries: &[Query<'_>],
+    max_samples: usize,
+    notes: &mut Notes,
+) -> Result<Vec<Fetched>, QueryFault> {
+    let parts = Part::of(grid, MAX_POINTS);
+    let jobs: Vec<(usize, Part)> =
+        (0..queries.len()).flat_map(|index| parts.iter().map(move |part| (index, *part))).collect();
+    let taken = AtomicUsize::new(0);
+    let taken = &taken;
+    let mut answers: Vec<(usize, Answered)> = futures::stream::iter(jobs)
+        .map(|(index, part)| async move {
+            let answered = fetch_part(api, grid, &queries[index], part, max_samples).await?;
+            let samples: usize =
+                answered.parts.iter().flat_map(|(part, rows)| rows.values().map(|_| part.points)).sum();
+            if taken.fetch_add(samples, Ordering::Relaxed) + samples > max_samples {
+                return Err(too_large(max_samples));
+            }
+            Ok((index, answered))
+        })
+        .buffer_unordered(api.config().concurrent_queries)
+        .try_collect()
+        .await?;
+    answers.sort_by_key(|(index, answered)| (*index, answered.parts.first().map(|(part, _)| part.first)));
+    let mut parts: Vec<Vec<(Part, Rows)>> = vec![Vec::new(); queries.len()];
+    let mut fetched = vec![Fetched::default(); queries.len()];
+    for (index, answered) in answers {
+        parts[index].extend(answered.parts);
+        fetched[index].unnamed = fetched[index].unnamed.max(answered.unnamed);
+        for note in answered.notes {
+            notes.insert(format!("{}: {note}", queries[index].purpose));
+        }
+    }
+    for ((whole, parts), query) in fetched.iter_mut().zip(parts).zip(queries) {
+        whole.rows = merge(grid, parts, query.factor);
+    }
+    Ok(fetched)
+}
+
+fn too_large(max_samples: usize) -> QueryFault {
+    QueryFault::new(
+        FaultKind::TooLarge,
+        format!(
+            "the answers hold more samples than a frame may ({} MiB); ask for a shorter window or a larger step, or raise \
+             collector.server.max-frame-mib",
+            (max_samples * size_of::<f64>()) >> 20
+        ),
+    )
+}
+
+struct Answered {
+    parts: Vec<(Part, Rows)>,
+    unnamed: usize,
+    notes: Notes,
+}
+
+/// Asks one part, and where the server refuses it as too much, its halves.
+async fn fetch_part(
+    api: &Api,
+    grid: &TimeGrid,
+    query: &Query<'_>,
+    part: Part,
+    max_samples: usize,
+) -> Result<Answered, QueryFault> {
+    let mut answered = Answered { parts: Vec::new(), unnamed: 0, notes: Notes::new() };
+    let mut waiting = vec![part];
+    while let Some(part) = waiting.pop() {
+        let asked = ask_range(api, grid, query, part, max_samples).await;
+        let (rows, envelope) = match (asked, part.halves()) {
+            (Err(fault), Some([one, other])) if fault.kind == FaultKind::TooManySamples => {
+                tracing::debug!(points = part.points, "the server finds this too much; asking in halves");
+                waiting.extend([other, one]);
+                continue;
+            }
+            (Err(fault), _) => {
+                let quoted = brief(&query.expression);
+                return Err(fault.context(&format!("{} ({quoted})", query.purpose)));
+            }
+            (Ok(asked), _) => asked,
+        };
+        let (rows, unnamed) =
+            rows.finish(&query.naming).map_err(|fault| QueryFault::from(fault).context(&query.purpose))?;
+        answered.parts.push((part, rows));
+        answered.unnamed = answered.unnamed.max(unnamed);
+        answered.notes.extend(notes_of(envelope));
+    }
+    Ok(answered)
+}
+
+async fn ask_range(
+    api: &Api,
+    grid: &TimeGrid,
+    query: &Query<'_>,
+    part: Part,
+    max_samples: usize,
+) -> Result<(PartRows, Envelope), QueryFault> {
+    let seconds = |time: UnixMillis| format!("{}.{:03}", time.0.div_euclid(1000), time.0.rem_euclid(1000));
+    let (start, end) = (seconds(part.start(grid)), seconds(part.end(grid)));
+    let step = format!("{}", grid.step_ms() as f64 / 1000.0);
+    let parameters =
+        [("query", query.expression.as_str()), ("start", &start), ("end", &end), ("step", &step)];
+    let (rows, envelope) = api
+        .ask(
+            "query_range",
+            &parameters,
+            || PartRows::new(*grid, part, max_samples),
+            |rows, element| Ok(rows.take(element, &query.naming)?),
+        )
+        .await?;
+    match envelope.data.get("resultType").and_then(serde_json::Value::as_str) {
+        Some("matrix") => Ok((rows, envelope)),
+        Some(other) => Err(QueryFault::new(
+            FaultKind::BadQuery,
+            format!("answered a {other} where samples over time were asked for"),
+        )),
+        None => Err(QueryFault::new(
+            FaultKind::Refused,
+            "answered without a result; is this the HTTP API of Prometheus?",
+        )),
+    }
+}
+
+/// What an instant query answered: labels and samples of each series.
+pub(crate) type Instant = Vec<(Labels, Vec<(f64, f64)>)>;
+
+/// Asks an expression at one time; a range selector answers raw samples. At most `most` series are kept.
+///
+/// # Errors
+/// The query failed.
+pub(crate) async fn ask_instant(
+    api: &Api,
+    expression: &str,
+    time: UnixMillis,
+    most: usize,
+) -> Result<(Instant, Notes), QueryFault> {
+    let time = format!("{}.{:03}", time.0.div_euclid(1000), time.0.rem_euclid(1000));
+    let parameters = [("query", expression), ("time", &time)];
+    let take = |found: &mut Instant, element: &[u8]| {
+        if found.len() < most {
+            let mut samples = Vec::new();
+            let (labels, _) = series_answer::parse(element, |time, value| samples.push((time, value)))
+                .map_err(|error| {
+                    QueryFault::new(FaultKind::BadQuery, format!("answered what is no series: {error}"))
+                })?;
+            found.push((labels, samples));
+        }
+        Ok::<(), QueryFault>(())
+    };
+    let (found, envelope) = api.ask("query", &parameters, Instant::new, take).await?;
+    Ok((found, notes_of(envelope).into_iter().collect()))
+}
+
+fn notes_of(envelope: Envelope) -> Vec<String> {
+    let partial = envelope
+        .is_partial
+        .then(|| "the server answered in part only: some of its stores do not answer".to_owned());
+    let warnings = envelope.warnings.into_iter().map(|text| format!("the server warns: {text}"));
+    let infos = envelope.infos.into_iter().map(|text| format!("the server notes: {text}"));
+    partial.into_iter().chain(warnings).chain(infos).collect()
+}
+
+/// An expression in one line, shortened.
+pub(crate) fn brief(expression: &str) -> String {
+    const SHOWN: usize = 160;
+    let line = expression.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > SHOWN { line.chars().take(SHOWN).chain(['…']).collect() } else { line }
+}

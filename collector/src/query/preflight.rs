@@ -1,0 +1,223 @@
+//! Preflight: can a server be asked, and what of a preset does it hold.
+
+use automap_proto::{metric::MetricKind, time::UnixMillis};
+use automap_service_kit::error::ServiceError;
+use serde::Serialize;
+
+use super::{
+    api::Notes,
+    fetch::{ask_instant, brief},
+    metric_names::metric_names,
+    source::{QuerySource, RECENT_MS},
+    variables,
+};
+
+/// What a server holds of a preset.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preflight {
+    /// Its address.
+    pub source: String,
+    /// What it is.
+    pub server: &'static str,
+    /// The preset.
+    pub preset: String,
+    /// Its clock minus that of this machine, seconds; 0 when it does not tell.
+    pub clock_ahead_seconds: f64,
+    /// The newest time that is asked for, unix seconds.
+    pub newest: f64,
+    /// How often samples are taken, seconds, where that can be seen.
+    pub scrape_interval_seconds: Option<f64>,
+    /// The distance of samples that a diagnosis would have, seconds.
+    pub step_seconds: f64,
+    /// Over how long rates look back, seconds.
+    pub rate_window_seconds: f64,
+    /// How far back was looked for samples, seconds.
+    pub history_seconds: f64,
+    /// Whether there are samples that old.
+    pub holds_history: bool,
+    /// Every series of the preset.
+    pub series: Vec<SeriesFinding>,
+    /// Pairs of services that call each other, where the preset knows a way to tell.
+    pub calls: Option<usize>,
+    /// What the server said, and what a person should know.
+    pub warnings: Vec<String>,
+    /// What to change.
+    pub advice: Vec<String>,
+}
+
+/// What was found of one series.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeriesFinding {
+    /// Its name.
+    pub series: String,
+    /// The metric type it belongs to.
+    pub metric: MetricKind,
+    /// Services that have it now.
+    pub services: usize,
+    /// All services that any series of the preset names.
+    pub services_total: usize,
+    /// What is asked.
+    pub expression: String,
+    /// Metrics that the expression reads and the server does not have.
+    pub missing_metrics: Vec<String>,
+    /// Why the expression fails, where it does.
+    pub failure: Option<String>,
+}
+
+impl Preflight {
+    /// Whether a diagnosis can be tried: some series has services.
+    pub fn usable(&self) -> bool {
+        self.series.iter().any(|found| found.services > 0)
+    }
+}
+
+/// Asks the server what a diagnosis would ask, at its newest time, and whether it has samples `history_ms` older.
+///
+/// # Errors
+/// The server cannot be reached, or refuses to be asked at all.
+pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, ServiceError> {
+    let mut notes = Notes::new();
+    source.greet(&mut notes).await?;
+    let newest = source.newest()?;
+    let seen = source.seen_interval(newest).await?;
+    let terms = source.terms(UnixMillis(newest.0 - RECENT_MS), newest, &mut notes).await?;
+    let answers = source.services_by_series(newest, terms.window_ms).await;
+    let all: std::collections::BTreeSet<&String> = answers.iter().flatten().flatten().collect();
+    let services_total = all.len();
+    let mut series = Vec::new();
+    for (query, answer) in source.preset.series.iter().zip(&answers) {
+        let services = answer.as_ref().map_or(0, std::collections::BTreeSet::len);
+        let missing_metrics = if services == 0 {
+            let known = source.known_metrics([query.expression.as_str()].into_iter(), newest).await?;
+            metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
+        } else {
+            Vec::new()
+        };
+        series.push(SeriesFinding {
+            series: query.name.clone(),
+            metric: query.metric,
+            services,
+            services_total,
+            expression: brief(&variables::with_window(&query.expression, terms.window_ms)),
+            missing_metrics,
+            failure: answer.as_ref().err().map(ToString::to_string),
+        });
+    }
+    let calls = match &source.preset.edges {
+        None => None,
+        Some(edges) => match edges.queries.iter().find(|(metric, ..)| *metric == MetricKind::Throughput) {
+            None => None,
+            Some((_, expression, _)) => {
+                let expression = variables::with_window(expression, terms.window_ms);
+                Some(ask_instant(&source.api, &expression, newest, usize::MAX).await?.0.len())
+            }
+        },
+    };
+    let history = i64::try_from(history_ms).unwrap_or(i64::MAX);
+    let past = UnixMillis(newest.0.saturating_sub(history));
+    let probe = format!(
+        "count(last_over_time({}[{}]))",
+        source.preset.probe,
+        variables::duration(RECENT_MS.unsigned_abs())
+    );
+    let holds_history = !ask_instant(&source.api, &probe, past, 1).await?.0.is_empty();
+    let facts = source.api.facts();
+    let mut found = Preflight {
+        source: source.api.shown().to_owned(),
+        server: if facts.victoria_metrics { "VictoriaMetrics" } else { "Prometheus or alike" },
+        preset: source.preset.name.clone(),
+        clock_ahead_seconds: facts.ahead_ms.unwrap_or(0) as f64 / 1000.0,
+        newest: newest.seconds(),
+        scrape_interval_seconds: seen.map(|interval| interval as f64 / 1000.0),
+        step_seconds: terms.grid.step_ms() as f64 / 1000.0,
+        rate_window_seconds: terms.window_ms as f64 / 1000.0,
+        history_seconds: history_ms as f64 / 1000.0,
+        holds_history,
+        series,
+        calls,
+        warnings: notes.into_iter().collect(),
+        advice: Vec::new(),
+    };
+    found.advice = advice(&found);
+    Ok(found)
+}
+
+/// What to change, in sentences.
+fn advice(found: &Preflight) -> Vec<String> {
+    let mut advice: Vec<String> =
+        found.series.iter().filter_map(|series| advice_on(series, &found.preset)).collect();
+    if !found.holds_history && found.usable() {
+        advice.push(format!(
+            "no samples of {} s ago: a diagnosis needs normal behaviour before the incident; keep samples longer, or ask for \
+             a shorter history",
+            found.history_seconds
+        ));
+    }
+    if found.calls == Some(0) {
+        advice.push(
+            "no calls between services were seen: without them services are compared by their throughput"
+                .into(),
+        );
+    }
+    if !found.usable() {
+        advice.push(format!(
+            "nothing of preset {} is there: choose another preset, and if the server has tenants, set X-Scope-OrgID",
+            found.preset
+        ));
+    }
+    advice
+}
+
+fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
+    let name = &series.series;
+    if let Some(failure) = &series.failure {
+        return Some(format!(
+            "{name}: its expression fails ({failure}); set another one with expressions.{name}"
+        ));
+    }
+    if series.services == 0 && !series.missing_metrics.is_empty() {
+        return Some(format!(
+            "{name}: the server has no {}; scrape what exports it, or set another expression with expressions.{name}",
+            series.missing_metrics.join(", no ")
+        ));
+    }
+    if series.services == 0 {
+        return Some(format!(
+            "{name}: its metrics are there, and their labels fit nothing; set variables of preset {preset}, or another \
+             expression with expressions.{name}"
+        ));
+    }
+    (series.services < series.services_total).then(|| {
+        format!(
+            "{name}: {} of {} services have it; where the others name theirs otherwise, set labels.{name} or rename",
+            series.services, series.services_total
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(name: &str, services: usize, missing: &[&str], failure: Option<&str>) -> SeriesFinding {
+        SeriesFinding {
+            series: name.into(),
+            metric: MetricKind::Cpu,
+            services,
+            services_total: 3,
+            expression: String::new(),
+            missing_metrics: missing.iter().map(|name| (*name).to_owned()).collect(),
+            failure: failure.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn advice_names_the_series_and_the_setting() {
+        let on = |finding: SeriesFinding| advice_on(&finding, "kubernetes");
+        assert_eq!(on(series("cpu", 3, &[], None)), None);
+        assert!(on(series("cpu", 2, &[], None)).unwrap().starts_with("cpu: 2 of 3 services have it"));
+        assert!(on(series("cpu", 0, &["a_total"], None)).unwrap().contains("the server has no a_total"));
+        assert!(on(series("cpu", 0, &[], None)).unwrap().contains("set variables of preset kubernetes"));
+        assert!(on(series("cpu", 0, &[], Some("parse error"))).unwrap().contains("expressions.cpu"));
+    }
+}

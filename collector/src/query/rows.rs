@@ -1,0 +1,254 @@
+//! The samples that one expression answered, a row per service (or per pair of services) over the whole grid.
+
+use std::collections::BTreeMap;
+
+use automap_proto::{frame::check_name, time::TimeGrid};
+
+use super::{
+    parts::Part,
+    series_answer::{self, Labels, Shape},
+};
+
+/// How far a sample may lie from its grid point, seconds: what is lost where times are written with milliseconds.
+const TIME_TOLERANCE: f64 = 1e-3;
+
+/// Why the answer to an expression does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RowFault {
+    #[error("answered what is no series: {0}")]
+    Malformed(String),
+    #[error("answered a {0} where samples over time were asked for")]
+    Shape(&'static str),
+    #[error("answered a sample at {0}, which is no point of the grid that was asked for")]
+    OffGrid(String),
+    #[error(
+        "answered more samples than a frame may hold ({0} MiB); ask for a shorter window or a larger step"
+    )]
+    TooLarge(usize),
+    #[error(
+        "answered series without the label {label}: name one of {known} as the label, or aggregate: sum by ({label}) (…)"
+    )]
+    NoLabel { label: String, known: String },
+    #[error("answered two series of {name}, {one} and {other}; aggregate them: sum by ({label}) (…)")]
+    Twice { name: String, one: String, other: String, label: String },
+    #[error("answered a name that no service may have: {0}")]
+    BadName(String),
+}
+
+/// Which labels name a row, and what their values are called.
+#[derive(Debug, Clone)]
+pub(crate) struct Naming<'a> {
+    /// One label for services, two for pairs.
+    pub(crate) labels: &'a [String],
+    pub(crate) rename: &'a BTreeMap<String, String>,
+}
+
+/// Name of a row: the values of its labels.
+pub(crate) type RowName = Vec<String>;
+
+/// Samples by the name of their row.
+pub(crate) type Rows = BTreeMap<RowName, Vec<f64>>;
+
+/// What one answer to a part of the grid brought. Kept apart until the answer is known to be whole.
+#[derive(Debug, Clone)]
+pub(crate) struct PartRows {
+    grid: TimeGrid,
+    part: Part,
+    max_samples: usize,
+    rows: BTreeMap<RowName, (Labels, Vec<f64>)>,
+    /// Series whose label is empty or absent.
+    unnamed: usize,
+    unnamed_labels: Option<Labels>,
+}
+
+impl PartRows {
+    pub(crate) fn new(grid: TimeGrid, part: Part, max_samples: usize) -> Self {
+        Self { grid, part, max_samples, rows: BTreeMap::new(), unnamed: 0, unnamed_labels: None }
+    }
+
+    /// Takes one series of the answer.
+    ///
+    /// # Errors
+    /// It does not fit the grid, or the naming.
+    pub(crate) fn take(&mut self, element: &[u8], naming: &Naming<'_>) -> Result<(), RowFault> {
+        if (self.rows.len() + 1).saturating_mul(self.part.points) > self.max_samples {
+            return Err(RowFault::TooLarge((self.max_samples * size_of::<f64>()) >> 20));
+        }
+        let start = self.part.start(&self.grid).seconds();
+        let step = self.grid.step_ms() as f64 / 1000.0;
+        let mut samples = vec![f64::NAN; self.part.points];
+        let mut off = None;
+        let (labels, shape) = series_answer::parse(element, |time, value| {
+            let index = ((time - start) / step).round();
+            let fits = (time - start - index * step).abs() <= TIME_TOLERANCE;
+            match samples.get_mut(if index >= 0.0 { index as usize } else { usize::MAX }) {
+                Some(place) if fits => *place = value,
+                _ => off = off.or(Some(time)),
+            }
+        })
+        .map_err(|error| RowFault::Malformed(error.to_string()))?;
+        match shape {
+            Shape::Matrix => {}
+            Shape::Vector => return Err(RowFault::Shape("vector")),
+            Shape::Other => return Err(RowFault::Shape("native histogram")),
+        }
+        if let Some(time) = off {
+            return Err(RowFault::OffGrid(time.to_string()));
+        }
+        let values: Option<RowName> = naming
+            .labels
+            .iter()
+            .map(|label| {
+                let value = labels.get(label).filter(|value| !value.is_empty())?;
+                Some(naming.rename.get(value).unwrap_or(value).clone())
+            })
+            .collect();
+        let Some(name) = values else {
+            self.unnamed += 1;
+            self.unnamed_labels.get_or_insert(labels);
+            return Ok(());
+        };
+        for value in &name {
+            check_name("service", value)
+                .map_err(|invalid| RowFault::BadName(invalid.problem().to_owned()))?;
+        }
+        if let Some((earlier, _)) = self.rows.get(&name) {
+            return Err(RowFault::Twice {
+                name: name.join(" to "),
+                one: shown(earlier),
+                other: shown(&labels),
+                label: naming.labels.join(", "),
+            });
+        }
+        self.rows.insert(name, (labels, samples));
+        Ok(())
+    }
+
+    /// The rows, and how many series had no name.
+    ///
+    /// # Errors
+    /// No series has the label.
+    pub(crate) fn finish(self, naming: &Naming<'_>) -> Result<(Rows, usize), RowFault> {
+        if let (true, Some(labels)) = (self.rows.is_empty(), &self.unnamed_labels) {
+            let known: Vec<&str> =
+                labels.keys().filter(|label| *label != "__name__").map(String::as_str).collect();
+            return Err(RowFault::NoLabel {
+                label: naming.labels.join(", "),
+                known: if known.is_empty() { "none, as they have none,".into() } else { known.join(", ") },
+            });
+        }
+        Ok((self.rows.into_iter().map(|(name, (_, samples))| (name, samples)).collect(), self.unnamed))
+    }
+}
+
+/// Labels as PromQL writes them, in short.
+fn shown(labels: &Labels) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value:?}")).collect();
+    let text = format!("{{{}}}", pairs.join(","));
+    if text.chars().count() > 120 { text.chars().take(120).chain(['…']).collect() } else { text }
+}
+
+/// Puts the rows of parts, in any order, into rows over the whole grid and converts their unit. Points of a row that no
+/// part brought are missing; so are infinite ones.
+///
+/// A single part is moved, not copied.
+pub(crate) fn merge(grid: &TimeGrid, parts: Vec<(Part, Rows)>, factor: f64) -> Rows {
+    let mut whole: Rows = BTreeMap::new();
+    for (part, rows) in parts {
+        for (name, samples) in rows {
+            if samples.len() == grid.samples() {
+                whole.insert(name, samples);
+                continue;
+            }
+            let row = whole.entry(name).or_insert_with(|| vec![f64::NAN; grid.samples()]);
+            row[part.first..part.first + part.points].copy_from_slice(&samples);
+        }
+    }
+    for value in whole.values_mut().flatten() {
+        let converted = *value * factor;
+        *value = if converted.is_finite() { converted } else { f64::NAN };
+    }
+    // A service of which nothing but missing samples is known is not known.
+    whole.retain(|_, samples| samples.iter().any(|value| !value.is_nan()));
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::time::UnixMillis;
+
+    use super::*;
+
+    fn grid() -> TimeGrid {
+        TimeGrid::new(UnixMillis(10_000), 5000, 4).unwrap()
+    }
+
+    const ALL: Part = Part { first: 0, points: 4 };
+
+    fn take(elements: &[&str], labels: &[&str]) -> Result<(Rows, usize), RowFault> {
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let rename = BTreeMap::from([("cart-v2".to_owned(), "cart".to_owned())]);
+        let naming = Naming { labels: &labels, rename: &rename };
+        let mut rows = PartRows::new(grid(), ALL, 16);
+        for element in elements {
+            rows.take(element.as_bytes(), &naming)?;
+        }
+        rows.finish(&naming)
+    }
+
+    #[test]
+    fn samples_go_to_their_points_and_gaps_stay_missing() {
+        let (rows, unnamed) = take(
+            &[
+                r#"{"metric":{"s":"cart-v2"},"values":[[15,"7"],[25.0004,"9"]]}"#,
+                r#"{"metric":{"s":""},"values":[[15,"7"]]}"#,
+            ],
+            &["s"],
+        )
+        .unwrap();
+        assert_eq!(unnamed, 1);
+        let row = &rows[&vec!["cart".to_owned()]];
+        assert!(row[0].is_nan() && row[2].is_nan());
+        assert_eq!((row[1], row[3]), (7.0, 9.0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_the_way_out() {
+        let one = r#"{"metric":{"s":"a","pod":"1"},"values":[[10,"7"]]}"#;
+        let other = r#"{"metric":{"s":"a","pod":"2"},"values":[[10,"7"]]}"#;
+        let said = |elements: &[&str], label: &str| take(elements, &[label]).unwrap_err().to_string();
+        assert_eq!(
+            said(&[one, other], "s"),
+            "answered two series of a, {pod=\"1\",s=\"a\"} and {pod=\"2\",s=\"a\"}; aggregate them: sum by (s) (…)"
+        );
+        assert_eq!(
+            said(&[one], "service"),
+            "answered series without the label service: name one of pod, s as the label, or aggregate: \
+             sum by (service) (…)"
+        );
+        assert!(
+            said(&[r#"{"metric":{"s":"a"},"values":[[11,"7"]]}"#], "s").contains("at 11, which is no point")
+        );
+        assert!(said(&[r#"{"metric":{"s":"a"},"values":[[30,"7"]]}"#], "s").contains("no point"));
+        assert!(said(&[r#"{"metric":{"s":"a"},"value":[10,"7"]}"#], "s").contains("a vector"));
+        let many: Vec<String> =
+            (0..5).map(|index| format!(r#"{{"metric":{{"s":"{index}"}},"values":[]}}"#)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(said(&many, "s").contains("more samples than a frame"));
+    }
+
+    #[test]
+    fn parts_are_merged_whatever_their_order_and_units_converted() {
+        let name = vec!["a".to_owned()];
+        let part = |first, samples: &[f64]| {
+            let rows = BTreeMap::from([(name.clone(), samples.to_vec())]);
+            (Part { first, points: samples.len() }, rows)
+        };
+        let merged = merge(&grid(), vec![part(2, &[3.0, f64::INFINITY]), part(0, &[1.0, f64::NAN])], 1e-3);
+        let row = &merged[&name];
+        assert_eq!((row[0], row[2]), (0.001, 0.003));
+        assert!(row[1].is_nan() && row[3].is_nan());
+        let nothing = merge(&grid(), vec![part(0, &[f64::NAN; 4])], 1.0);
+        assert!(nothing.is_empty());
+    }
+}

@@ -1,0 +1,279 @@
+//! A server that is queried, as a source of metrics.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use automap_proto::{frame::SeriesKey, invalid::Invalid, time::UnixMillis};
+use automap_service_kit::error::ServiceError;
+
+use super::{
+    api::{Api, Notes},
+    config::{QuerySourceConfig, Step},
+    edges::{call_graph, edge_frame},
+    fault::QueryFault,
+    fetch::{Fetched, Query, ask_instant, brief, fetch},
+    metric_names::metric_names,
+    presence::presence_warnings,
+    preset::Preset,
+    rows::Naming,
+    terms::Terms,
+    variables,
+};
+use crate::{
+    collect::frame_of,
+    error::{CollectError, CollectErrorKind},
+    limits::SampleBounds,
+    source::{MetricSource, SourceFrame},
+};
+
+/// How far back services are listed and metrics are checked.
+pub(crate) const RECENT_MS: i64 = 300_000;
+
+/// A server with the HTTP API of Prometheus.
+#[derive(Debug, Clone)]
+pub struct QuerySource {
+    pub(crate) api: Arc<Api>,
+    pub(crate) preset: Arc<Preset>,
+    pub(super) step: Step,
+    max_bytes: usize,
+}
+
+/// The servers that a collector may ask; each keeps its connections.
+#[derive(Debug, Clone)]
+pub struct QueryServer {
+    api: Arc<Api>,
+    max_bytes: usize,
+}
+
+impl QueryServer {
+    /// The server that `config` names, which the configuration holds at `table`; frames beyond `max_bytes` of samples are
+    /// refused. Nothing is asked yet. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A setting cannot be used, or a file of certificates.
+    pub fn new(table: &str, config: QuerySourceConfig, max_bytes: usize) -> Result<Self, Invalid> {
+        Ok(Self { api: Arc::new(Api::new(table, config)?), max_bytes })
+    }
+
+    /// This server asked with a preset (the configured one when empty) and a step (the configured one when `None`).
+    ///
+    /// # Errors
+    /// There is no such preset, or it does not have what is configured of it.
+    pub fn source(&self, preset: &str, step: Option<Step>) -> Result<QuerySource, Invalid> {
+        let config = self.api.config();
+        Ok(QuerySource {
+            preset: Arc::new(config.preset(preset)?),
+            step: step.map_or_else(|| config.step(), Ok)?,
+            api: Arc::clone(&self.api),
+            max_bytes: self.max_bytes,
+        })
+    }
+}
+
+impl QuerySource {
+    /// The frame of the last minutes, for a look at what is there.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or holds nothing that the preset asks for.
+    pub(crate) async fn recent_frame(&self) -> Result<SourceFrame, ServiceError> {
+        self.greet(&mut Notes::new()).await?;
+        let newest = self.newest()?;
+        self.collect(UnixMillis(newest.0 - RECENT_MS), newest).await
+    }
+
+    pub(super) fn max_samples(&self) -> usize {
+        self.max_bytes / size_of::<f64>()
+    }
+
+    /// Asks every expression of the preset.
+    async fn collect(&self, start: UnixMillis, end: UnixMillis) -> Result<SourceFrame, ServiceError> {
+        let mut notes = Notes::new();
+        self.greet(&mut notes).await?;
+        let newest = self.newest()?;
+        if newest < start {
+            return Err(CollectError::new(
+                CollectErrorKind::TooLittleData,
+                format!(
+                    "{} shows samples up to {} (unix seconds) only, and the window starts at {}; wait, or move it back",
+                    self.api.shown(),
+                    newest.seconds(),
+                    start.seconds()
+                ),
+            )
+            .into());
+        }
+        let terms = self.terms(start, end.min(newest), &mut notes).await?;
+        let rename = &self.api.config().rename;
+        let labels: Vec<[String; 1]> = self.preset.series.iter().map(|query| [query.label.clone()]).collect();
+        let pair = self.preset.edges.as_ref().map(|edges| [edges.caller.clone(), edges.callee.clone()]);
+        let mut queries: Vec<Query<'_>> = self
+            .preset
+            .series
+            .iter()
+            .zip(&labels)
+            .map(|(query, labels)| Query {
+                purpose: query.name.clone(),
+                expression: variables::with_window(&query.expression, terms.window_ms),
+                naming: Naming { labels, rename },
+                factor: query.unit.factor(),
+            })
+            .collect();
+        if let (Some(edges), Some(pair)) = (&self.preset.edges, &pair) {
+            queries.extend(edges.queries.iter().map(|(metric, expression, unit)| Query {
+                purpose: format!("{metric} between services"),
+                expression: variables::with_window(expression, terms.window_ms),
+                naming: Naming { labels: pair, rename },
+                factor: unit.factor(),
+            }));
+        }
+        let mut answers = fetch(&self.api, &terms.grid, &queries, self.max_samples(), &mut notes).await?;
+        let of_edges = answers.split_off(self.preset.series.len());
+        let metrics =
+            self.preset.edges.iter().flat_map(|edges| edges.queries.iter().map(|(metric, ..)| *metric));
+        let edges = edge_frame(terms.grid.samples(), metrics.zip(of_edges))?;
+        let calls = edges.as_ref().map(call_graph).transpose()?.flatten();
+        self.tell_absent(&answers, &terms, &mut notes).await?;
+        for (query, fetched) in self.preset.series.iter().zip(&answers) {
+            if fetched.unnamed > 0 {
+                notes.insert(format!(
+                    "{}: {} series without the label {} were left out",
+                    query.name, fetched.unnamed, query.label
+                ));
+            }
+        }
+        let mut series = Vec::new();
+        for (query, fetched) in self.preset.series.iter().zip(answers) {
+            for (name, samples) in fetched.rows {
+                let service = name.concat();
+                series.push((SeriesKey { service, metric: query.metric, name: query.name.clone() }, samples));
+            }
+        }
+        let frame = frame_of(self.api.shown(), terms.grid, series, self.max_bytes)?;
+        let slack = terms.window_ms.div_ceil(terms.grid.step_ms()) as usize + 1;
+        let mut warnings: Vec<String> = notes.into_iter().collect();
+        warnings.extend(presence_warnings(&frame, slack));
+        Ok(SourceFrame { edges, call_graph: calls, ..SourceFrame::new(frame, warnings, None) })
+    }
+
+    /// Notes which series matched nothing, by which expression, and which of its metrics the server does not have.
+    ///
+    /// # Errors
+    /// Nothing matched at all.
+    async fn tell_absent(
+        &self,
+        answers: &[Fetched],
+        terms: &Terms,
+        notes: &mut Notes,
+    ) -> Result<(), ServiceError> {
+        let empty: Vec<_> = self
+            .preset
+            .series
+            .iter()
+            .zip(answers)
+            .filter(|(_, fetched)| fetched.rows.is_empty())
+            .map(|(query, _)| query)
+            .collect();
+        if empty.is_empty() {
+            return Ok(());
+        }
+        let known = self
+            .known_metrics(empty.iter().map(|query| query.expression.as_str()), terms.grid.last())
+            .await?;
+        let sentences: Vec<String> = empty
+            .iter()
+            .map(|query| {
+                let missing: Vec<String> = metric_names(&query.expression)
+                    .into_iter()
+                    .filter(|name| !known.contains(name))
+                    .collect();
+                let why = if missing.is_empty() {
+                    "its metrics are there, so its labels match nothing".to_owned()
+                } else {
+                    format!("the source has no {}", missing.join(", no "))
+                };
+                let asked = brief(&variables::with_window(&query.expression, terms.window_ms));
+                format!("{}: nothing matched {asked}; {why}", query.name)
+            })
+            .collect();
+        if empty.len() < answers.len() {
+            notes.extend(sentences);
+            return Ok(());
+        }
+        Err(CollectError::new(
+            CollectErrorKind::TooLittleData,
+            format!(
+                "{} holds nothing of preset {} from {} to {} (unix seconds): {}; choose another preset or time, or set \
+                 expressions",
+                self.api.shown(),
+                self.preset.name,
+                terms.grid.start().seconds(),
+                terms.grid.last().seconds(),
+                sentences.join("; ")
+            ),
+        )
+        .into())
+    }
+
+    /// Which of the metrics that the expressions read exist at `time`.
+    pub(crate) async fn known_metrics<'e>(
+        &self,
+        expressions: impl Iterator<Item = &'e str>,
+        time: UnixMillis,
+    ) -> Result<BTreeSet<String>, QueryFault> {
+        let names: BTreeSet<String> = expressions.flat_map(metric_names).collect();
+        if names.is_empty() {
+            return Ok(names);
+        }
+        let any = names.iter().map(String::as_str).collect::<Vec<_>>().join("|");
+        let counted = format!("count by (__name__) ({{__name__=~\"{any}\"}})");
+        let (found, _) = ask_instant(&self.api, &counted, time, names.len()).await?;
+        Ok(found.into_iter().filter_map(|(mut labels, _)| labels.remove("__name__")).collect())
+    }
+
+    /// Services by the series of the preset that name them now, and how many each series has.
+    pub(crate) async fn services_by_series(
+        &self,
+        time: UnixMillis,
+        window_ms: u64,
+    ) -> Vec<Result<BTreeSet<String>, QueryFault>> {
+        let mut found = Vec::new();
+        for query in &self.preset.series {
+            let expression = variables::with_window(&query.expression, window_ms);
+            let answer = ask_instant(&self.api, &expression, time, self.max_samples()).await;
+            found.push(answer.map(|(series, _)| {
+                let rename: &BTreeMap<String, String> = &self.api.config().rename;
+                let names = series.into_iter().filter_map(|(mut labels, _)| labels.remove(&query.label));
+                names
+                    .filter(|name| !name.is_empty())
+                    .map(|name| rename.get(&name).cloned().unwrap_or(name))
+                    .collect()
+            }));
+        }
+        found
+    }
+}
+
+impl MetricSource for QuerySource {
+    async fn frame(&self, bounds: SampleBounds) -> Result<SourceFrame, ServiceError> {
+        let needed = |field: &str| {
+            Invalid::new(field, "is missing: a source that is queried needs the window that is wanted")
+        };
+        let start = bounds.start().ok_or_else(|| needed("start"))?;
+        let end = bounds.end().ok_or_else(|| needed("end"))?;
+        self.collect(start, end).await
+    }
+
+    async fn services(&self) -> Result<Vec<String>, ServiceError> {
+        let mut notes = Notes::new();
+        self.greet(&mut notes).await?;
+        let newest = self.newest()?;
+        let terms = self.terms(UnixMillis(newest.0 - RECENT_MS), newest, &mut notes).await?;
+        let mut services = BTreeSet::new();
+        for names in self.services_by_series(newest, terms.window_ms).await {
+            services.extend(names?);
+        }
+        Ok(services.into_iter().collect())
+    }
+}

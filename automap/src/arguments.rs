@@ -18,6 +18,7 @@ use crate::{
     evaluate::learning::Learning,
     incidents::arguments::IncidentsCommand,
     named_value::NamedValue,
+    source_arguments::{CHECK_EXAMPLES, COLLECT_EXAMPLES, CheckArgs, CollectArgs, SourceArgs, WindowArgs},
     store::arguments::StoreCommand,
 };
 
@@ -62,9 +63,15 @@ Examples:
   automap demo
   automap demo --export incident   # write the incident as files, to try `automap diagnose incident`")]
     Demo(DemoArgs),
-    /// Diagnose a recorded incident and rank the services that may have caused it.
+    /// Diagnose an incident, recorded or live, and rank the services that may have caused it.
     #[command(after_help = DIAGNOSE_EXAMPLES)]
-    Diagnose(DiagnoseArgs),
+    Diagnose(Box<DiagnoseArgs>),
+    /// Collect the metrics of a window from Prometheus or VictoriaMetrics into a directory.
+    #[command(after_help = COLLECT_EXAMPLES)]
+    Collect(Box<CollectArgs>),
+    /// Check what a Prometheus or VictoriaMetrics holds for a diagnosis, and what to change.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Box<CheckArgs>),
     /// Diagnose labelled incidents and report how often the root cause was ranked first.
     #[command(after_help = "\
 Examples:
@@ -128,6 +135,8 @@ impl Command {
         match self {
             Self::Demo(_) => "demo",
             Self::Diagnose(_) => "diagnose",
+            Self::Collect(_) => "collect",
+            Self::Check(_) => "check",
             Self::Evaluate(_) => "evaluate",
             Self::Graph(_) => "graph",
             Self::Bench(_) => "bench",
@@ -146,6 +155,8 @@ Examples:
   automap diagnose incident
   automap diagnose incident --output json --graph graph.svg
   automap diagnose incident --graph answer.html --trace walk.jsonl
+  automap diagnose --source http://prometheus:9090 --preset istio --front-end web
+  automap diagnose --source http://prometheus:9090 --preset istio --front-end web --at 2026-03-01T10:30:00Z
   automap diagnose metrics.csv --front-end web --anomaly-start 2026-03-01T10:20:00Z
   automap diagnose incident --method automap --set automap.alpha=0.01
   automap diagnose incident --server http://walker.automap:4310
@@ -175,11 +186,18 @@ pub struct DemoArgs {
 /// Arguments of `diagnose`.
 #[derive(Debug, Args)]
 pub struct DiagnoseArgs {
-    /// Directory of a recorded incident, or a lone metrics file.
-    pub path: PathBuf,
+    /// Directory of a recorded incident, or a lone metrics file; none with --source.
+    #[arg(required_unless_present = "source", conflicts_with = "source")]
+    pub path: Option<PathBuf>,
     /// What is known of the incident.
     #[command(flatten)]
     pub incident: IncidentArgs,
+    /// The server whose metrics are asked, in place of a recording.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Which of its samples.
+    #[command(flatten)]
+    pub window: WindowArgs,
     /// How services are ranked: evidence, automap, or a baseline.
     #[arg(long, default_value = "evidence", value_parser = NamedValue::<Method>::of(Method::ALL.map(Method::name)))]
     pub method: Method,
@@ -669,7 +687,7 @@ pub enum GraphWindow {
     All,
 }
 
-fn parse_setting(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.trim().into(), value.trim().into())),
         _ => Err("write KEY=VALUE, such as automap.alpha=0.01".into()),

@@ -1,4 +1,4 @@
-//! `automap diagnose`: a recorded incident in, ranked and explained root causes out.
+//! `automap diagnose`: an incident in, recorded or queried; ranked and explained root causes out.
 
 use std::{
     fs,
@@ -15,9 +15,11 @@ use crate::{
     embedded::Embedded,
     failure::Failure,
     incident_request::IncidentRequest,
+    named_source::NamedSource,
     output::{diagnosis_json::DiagnosisJson, diagnosis_page, diagnosis_text, paragraph::Screen},
     output_file::OutputFile,
     progress::Spinner,
+    queried_incident::QueriedIncident,
     stdout, store_place, walk_file,
     walker_client::WalkerClient,
 };
@@ -31,7 +33,10 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         Drawing::named(file)?;
     }
     let trace = args.trace.as_deref().map(|path| OutputFile::prepare("--trace", path)).transpose()?;
-    let request = IncidentRequest::new(&args.path, &args.incident)?;
+    let incident = match &args.path {
+        Some(path) => Incident::Recorded(Box::new(IncidentRequest::new(path, &args.incident)?)),
+        None => Incident::Queried(Box::new(QueriedIncident::new(&args)?)),
+    };
     let bootstrap = args.bootstrap_edges.map(|count| ("automap.bootstrap".to_owned(), count.to_string()));
     let settings = v1::DiagnosisSettings {
         method: args.method.to_wire().into(),
@@ -42,12 +47,12 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         want_walk: trace.is_some(),
     };
     let answer = match &args.remote.server {
-        Some(url) => ask(&WalkerClient::remote(url, &args.remote)?, request, settings).await,
+        Some(url) => ask(&WalkerClient::remote(url, &args.remote)?, incident, settings).await,
         None => {
             let memory = Memory::open(&args.memory)?;
-            let services = Embedded::start(memory.path()).await?;
+            let services = Embedded::start_asking(memory.path(), incident.source()).await?;
             let walker = WalkerClient::new(&services.addresses().walker)?;
-            let answer = ask(&walker, request, settings).await;
+            let answer = ask(&walker, incident, settings).await;
             // The answer stands without the memory; who is on call must not go without it.
             if let Err(error) = services.stop().await {
                 stdout::warning(&format!("{error:#}"));
@@ -65,14 +70,38 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
     args.graph.map_or(Ok(()), |file| draw(&answer, &file))
 }
 
+/// What is diagnosed.
+enum Incident {
+    Recorded(Box<IncidentRequest>),
+    Queried(Box<QueriedIncident>),
+}
+
+impl Incident {
+    /// The server that an embedded collector asks.
+    fn source(&self) -> Option<&NamedSource> {
+        match self {
+            Self::Recorded(_) => None,
+            Self::Queried(incident) => incident.source.as_ref(),
+        }
+    }
+}
+
 async fn ask(
     walker: &WalkerClient,
-    request: IncidentRequest,
+    incident: Incident,
     settings: v1::DiagnosisSettings,
 ) -> Result<Answer, Failure> {
     let spinner = Spinner::new("asking the walker");
-    let upload = request.into_upload(settings);
-    walker.diagnose(upload, &|progress| spinner.show(progress)).await
+    match incident {
+        Incident::Recorded(request) => {
+            let upload = request.into_upload(settings);
+            walker.diagnose(upload, &|progress| spinner.show(progress)).await
+        }
+        Incident::Queried(incident) => {
+            let request = v1::DiagnoseRequest { settings: Some(settings), ..incident.request };
+            walker.diagnose_source(request, &|progress| spinner.show(progress)).await
+        }
+    }
 }
 
 /// Where the embedded profiler keeps its memory during one command.

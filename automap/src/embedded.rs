@@ -7,7 +7,10 @@ use automap_service_kit::server::{self, ServerConfig};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::services_config::{ServicesConfig, scheme};
+use crate::{
+    named_source::NamedSource,
+    services_config::{ServicesConfig, scheme},
+};
 
 /// The running services; [`Embedded::stop`] ends them.
 #[derive(Debug)]
@@ -38,6 +41,14 @@ impl Embedded {
     /// # Errors
     /// The store cannot be opened, or a port cannot be bound.
     pub async fn start(store: &Path) -> anyhow::Result<Self> {
+        Self::start_asking(store, None).await
+    }
+
+    /// The same with a collector that may ask `source`.
+    ///
+    /// # Errors
+    /// A port cannot be bound, or the source cannot be used as it is configured.
+    pub async fn start_asking(store: &Path, source: Option<&NamedSource>) -> anyhow::Result<Self> {
         let free = || "127.0.0.1:0".parse();
         let mut config = ServicesConfig::default();
         config.collector.server.listen = free()?;
@@ -47,6 +58,8 @@ impl Embedded {
         config.profiler.path = store.into();
         // Its only caller is this command, which decides itself how much it asks at once.
         config.walker.waiting_callers = Some(usize::MAX);
+        let sources = source.map(|source| (source.name.clone(), source.config.clone()));
+        config.collector.sources = sources.into_iter().collect();
         Self::start_configured(config).await
     }
 

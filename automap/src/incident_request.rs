@@ -125,7 +125,7 @@ fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Fa
 }
 
 /// Unix seconds, or a time with its offset such as 2026-03-01T10:20:00Z.
-fn parse_time(flag: &str, text: &str) -> Result<UnixMillis, Failure> {
+pub(crate) fn parse_time(flag: &str, text: &str) -> Result<UnixMillis, Failure> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Ok(UnixMillis::from_seconds(flag, seconds)?);
     }

@@ -3,23 +3,26 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`arguments`] | the command line and its help |
-//! | [`demo`], [`diagnose`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
+//! | [`demo`], [`diagnose`], [`collect`], [`check`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
 //! | [`store`], [`incidents`] | the profiler's memory as a whole, and incident by incident |
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
 //! | [`bench`] | generated loads and what they cost |
+//! | [`source_arguments`], [`named_source`], [`queried_incident`] | servers that are queried, and incidents whose metrics are |
 //! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
 //! | [`embedded`] | the four services in this process |
 //! | [`walker_client`] | upload, progress, answer |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
 //! | [`answer`], [`walk_file`] | a diagnosis, checked; and the steps of its walks as a file |
 //! | [`output`], [`drawing`] | how answers and graphs look |
-//! | [`simulated_incident`], [`recording_writer`] | what the demo replays, and its files |
+//! | [`simulated_incident`], [`recording_writer`], [`npy_writer`] | what the demo replays, and metrics in files |
 //! | [`shell`] | completions and manual pages |
-//! | [`progress`], [`stdout`], [`output_file`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
+//! | [`progress`], [`stdout`], [`output_file`], [`output_directory`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
 
 pub mod answer;
 pub mod arguments;
 pub mod bench;
+pub mod check;
+pub mod collect;
 pub mod config;
 pub mod demo;
 pub mod diagnose;
@@ -30,16 +33,21 @@ pub mod failure;
 pub mod graph;
 pub mod incident_request;
 pub mod incidents;
+pub mod named_source;
 mod named_value;
+pub mod npy_writer;
 pub mod output;
+pub mod output_directory;
 pub mod output_file;
 pub mod profiler_client;
 pub mod progress;
+pub mod queried_incident;
 pub mod recording_writer;
 pub mod services;
 pub mod services_config;
 pub mod shell;
 pub mod simulated_incident;
+pub mod source_arguments;
 pub mod stdout;
 pub mod store;
 pub mod store_place;
@@ -97,7 +105,9 @@ async fn traced(command: Command) -> Result<(), Failure> {
 async fn answer(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Diagnose(args) => diagnose::run(args).await,
+        Command::Diagnose(args) => diagnose::run(*args).await,
+        Command::Collect(args) => collect::run(*args).await,
+        Command::Check(args) => check::run(*args).await,
         Command::Evaluate(args) => evaluate::run(args).await,
         Command::Graph(args) => graph::run(args).await,
         Command::Bench(BenchCommand::Store(args)) => bench::store::run(&args),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use automap_proto::{
     frame_stream::CHUNK_BYTES,
     v1::{
-        self, diagnose_recording_request, diagnose_recording_response,
+        self, diagnose_recording_request, diagnose_recording_response, diagnose_response,
         walker_service_client::WalkerServiceClient,
     },
 };
@@ -24,6 +24,13 @@ use crate::{answer::Answer, arguments::RemoteArgs, failure::Failure, incident_re
 
 /// Tries of a walker that is full.
 const ATTEMPTS: usize = 3;
+
+/// What a walker tells while it diagnoses.
+enum News {
+    Progress(v1::DiagnosisProgress),
+    Walk(v1::WalkSteps),
+    Diagnosis(Box<v1::Diagnosis>),
+}
 
 /// A walker, local or remote.
 #[derive(Debug, Clone)]
@@ -83,17 +90,71 @@ impl WalkerClient {
             .chain(ReceiverStream::new(data).map(|chunk| chunk.map(|bytes| Part::Data(bytes.into()))))
             .map(|part| v1::DiagnoseRecordingRequest { part });
         let mut client = self.client.clone();
-        let mut answer =
+        let answer =
             client.diagnose_recording(requests).await.map_err(|status| self.failed(status))?.into_inner();
+        self.listen(answer, on_progress, |message| {
+            use diagnose_recording_response::Part;
+            Some(match message.part? {
+                Part::Progress(progress) => News::Progress(progress),
+                Part::Walk(steps) => News::Walk(steps),
+                Part::Diagnosis(diagnosis) => News::Diagnosis(Box::new(diagnosis)),
+            })
+        })
+        .await
+    }
+
+    /// Has an incident diagnosed whose metrics the walker's collector asks for, and waits for the answer. A walker that is
+    /// full is asked again when it says so.
+    ///
+    /// # Errors
+    /// The walker cannot be reached, or it refused.
+    pub async fn diagnose_source(
+        &self,
+        request: v1::DiagnoseRequest,
+        on_progress: &dyn Fn(&v1::DiagnosisProgress),
+    ) -> Result<Answer, Failure> {
+        let asked = retry::idempotent(ATTEMPTS, || async {
+            match self.ask_of_source(request.clone(), on_progress).await {
+                Err(failure) => failure.overload().map_or(Ok(Err(failure)), Err),
+                answer => Ok(answer),
+            }
+        });
+        asked.await?
+    }
+
+    async fn ask_of_source(
+        &self,
+        request: v1::DiagnoseRequest,
+        on_progress: &dyn Fn(&v1::DiagnosisProgress),
+    ) -> Result<Answer, Failure> {
+        let mut client = self.client.clone();
+        let answer = client.diagnose(request).await.map_err(|status| self.failed(status))?.into_inner();
+        self.listen(answer, on_progress, |message| {
+            use diagnose_response::Part;
+            Some(match message.part? {
+                Part::Progress(progress) => News::Progress(progress),
+                Part::Walk(steps) => News::Walk(steps),
+                Part::Diagnosis(diagnosis) => News::Diagnosis(Box::new(diagnosis)),
+            })
+        })
+        .await
+    }
+
+    async fn listen<M>(
+        &self,
+        mut answer: tonic::Streaming<M>,
+        on_progress: &dyn Fn(&v1::DiagnosisProgress),
+        news: impl Fn(M) -> Option<News>,
+    ) -> Result<Answer, Failure> {
         let mut walk = Vec::new();
         while let Some(message) = answer.message().await.map_err(|status| self.failed(status))? {
-            match message.part {
-                Some(diagnose_recording_response::Part::Progress(progress)) => on_progress(&progress),
-                Some(diagnose_recording_response::Part::Walk(steps)) => walk.push(steps),
-                Some(diagnose_recording_response::Part::Diagnosis(diagnosis)) => {
+            match news(message) {
+                Some(News::Progress(progress)) => on_progress(&progress),
+                Some(News::Walk(steps)) => walk.push(steps),
+                Some(News::Diagnosis(diagnosis)) => {
                     // Nothing follows but the end of the call, without which it would count as cut off by its caller.
                     answer.trailers().await.ok();
-                    let found = Answer::try_from(diagnosis).context("the walker's answer is not valid")?;
+                    let found = Answer::try_from(*diagnosis).context("the walker's answer is not valid")?;
                     return Ok(Answer { walk, ..found });
                 }
                 None => {}

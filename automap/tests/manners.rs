@@ -22,14 +22,27 @@ fn text(bytes: &[u8]) -> String {
 fn help_names_every_subcommand_and_the_exit_codes() {
     let help = automap(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for part in ["demo", "diagnose", "evaluate", "graph", "serve", "completions", "man", "Exit codes:"] {
+    for part in [
+        "demo",
+        "diagnose",
+        "collect",
+        "check",
+        "evaluate",
+        "graph",
+        "serve",
+        "completions",
+        "man",
+        "Exit codes:",
+    ] {
         assert!(text(&help.stdout).contains(part), "{part}");
     }
 }
 
 #[test]
 fn every_subcommand_has_examples() {
-    for subcommand in ["demo", "diagnose", "evaluate", "graph", "serve", "completions", "man"] {
+    for subcommand in
+        ["demo", "diagnose", "collect", "check", "evaluate", "graph", "serve", "completions", "man"]
+    {
         let help = text(&automap(&[subcommand, "--help"]).stdout);
         assert!(help.contains(&format!("Examples:\n  automap {subcommand}")), "{help}");
     }
@@ -83,6 +96,7 @@ fn bash_completes_subcommands_flags_and_values() {
     assert_eq!(bash_offers(&["automap", "dia"]), ["diagnose"]);
     assert_eq!(bash_offers(&["automap", "diagnose", "--front"]), ["--front-end"]);
     assert_eq!(bash_offers(&["automap", "diagnose", "--method", "ev"]), ["evidence"]);
+    assert_eq!(bash_offers(&["automap", "check", "--preset", "kub"]), ["kubernetes"]);
     assert_eq!(bash_offers(&["automap", "serve", "w"]), ["walker"]);
     assert_eq!(bash_offers(&["automap", "graph", "--ci-test", ""]), ["fisher-z", "chi2", "g2"]);
     assert_eq!(bash_offers(&["automap", "graph", "--bins", ""]), ["2", "3", "5"]);
@@ -113,7 +127,9 @@ fn the_manual_has_a_page_for_the_command_and_one_for_each_subcommand() {
     let ended = automap(&["man", "--directory", directory.path().to_str().unwrap()]);
     assert_eq!(ended.status.code(), Some(0));
     assert!(ended.stdout.is_empty());
-    for subcommand in ["demo", "diagnose", "evaluate", "graph", "serve", "completions", "man"] {
+    for subcommand in
+        ["demo", "diagnose", "collect", "check", "evaluate", "graph", "serve", "completions", "man"]
+    {
         assert!(page.contains(&format!("automap\\-{subcommand}(1)")), "{subcommand}: {page}");
         let file = directory.path().join(format!("automap-{subcommand}.1"));
         let page = std::fs::read_to_string(file).unwrap();

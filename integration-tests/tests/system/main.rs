@@ -27,10 +27,13 @@ mod incidents;
 mod large_input;
 mod learning;
 mod lifecycle;
+mod live_diagnosis;
 mod logs;
 mod manners;
 mod memory;
 mod overload;
+mod presets;
+mod query_faults;
 #[cfg(feature = "recorded-incidents")]
 mod recorded_incidents;
 mod rotation;
@@ -41,3 +44,4 @@ mod store_disk;
 mod store_faults;
 mod tls;
 mod traces;
+mod two_servers;

@@ -56,6 +56,8 @@ pub(crate) struct AnswerStream {
     in_element: bool,
     /// The list was entered.
     in_list: bool,
+    /// The last element ended, and no comma followed yet.
+    after_element: bool,
     ended: bool,
     envelope: Vec<u8>,
     element: Vec<u8>,
@@ -72,6 +74,7 @@ impl AnswerStream {
             escaped: false,
             in_element: false,
             in_list: false,
+            after_element: false,
             ended: false,
             envelope: Vec::new(),
             element: Vec::new(),
@@ -135,6 +138,7 @@ impl AnswerStream {
                         self.keep(&piece[from..=index])?;
                         from = index + 1;
                         self.in_element = false;
+                        self.after_element = true;
                         each(&self.element)?;
                         self.element.clear();
                     } else if depth < LIST {
@@ -142,10 +146,11 @@ impl AnswerStream {
                         self.ended |= depth == 0;
                     }
                 }
-                // Between elements; the envelope keeps an empty list.
-                b',' if self.in_list && self.depth == LIST && !self.in_element => {
+                // Between elements; the envelope keeps an empty list, and a list of scalars whole.
+                b',' if self.after_element && self.depth == LIST => {
                     self.keep(&piece[from..index])?;
                     from = index + 1;
+                    self.after_element = false;
                 }
                 _ => {}
             }

@@ -34,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Most bytes of an answer that is no success.
 const REFUSAL_BYTES: usize = 64 << 10;
+/// What stands for a credential in a message.
+const HIDDEN: &str = "***";
 
 /// What a server told about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -262,7 +264,14 @@ impl Api {
             Ok(envelope) if !envelope.error.is_empty() => envelope.error,
             _ => beginning(&body),
         };
+        let said = without_credentials(&said, self.credentials());
         refusal(status, self.shown(), &said, location.as_deref()).after(retry_after)
+    }
+
+    /// What files hold that no message may.
+    fn credentials(&self) -> impl Iterator<Item = String> {
+        let files = [&self.config.bearer_token_file, &self.config.password_file];
+        files.into_iter().flatten().filter_map(|file| secret("credentials", file).ok())
     }
 }
 
@@ -294,6 +303,24 @@ fn build(
     Ok((client, used))
 }
 
+/// What a server said, without the credentials that it may repeat: those given, and what stands after a scheme's name.
+fn without_credentials(said: &str, credentials: impl Iterator<Item = String>) -> String {
+    let mut said = said.to_owned();
+    for credential in credentials.filter(|credential| !credential.is_empty()) {
+        said = said.replace(&credential, HIDDEN);
+    }
+    for scheme in ["Bearer ", "Basic "] {
+        let mut from = 0;
+        while let Some(found) = said[from..].find(scheme) {
+            let start = from + found + scheme.len();
+            let end = said[start..].find(|c: char| c.is_whitespace() || "\"',;)".contains(c));
+            said.replace_range(start..end.map_or(said.len(), |end| start + end), HIDDEN);
+            from = start + HIDDEN.len();
+        }
+    }
+    said
+}
+
 /// A secret in a file, without the line's end; read for every query, as mounted secrets change.
 fn secret(field: &str, file: &Path) -> Result<String, QueryFault> {
     let text = std::fs::read_to_string(file).map_err(|error| {
@@ -316,6 +343,17 @@ fn http_date(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_that_a_server_repeats_are_hidden() {
+        let hidden = |said: &str| without_credentials(said, ["secret".to_owned(), String::new()].into_iter());
+        assert_eq!(hidden("no user secret here"), "no user *** here");
+        assert_eq!(
+            hidden("unknown token \"Bearer old\", or Basic bTpzZWNyZXQ="),
+            "unknown token \"Bearer ***\", or Basic ***"
+        );
+        assert_eq!(hidden("Bearer "), "Bearer ***");
+    }
 
     #[test]
     fn dates_of_http_are_read() {

@@ -109,7 +109,8 @@ pub(crate) fn refusal(status: u16, url: &str, said: &str, location: Option<&str>
                 None => format!("{answered}: it points elsewhere; set url to where it moved"),
             },
         ),
-        401 => QueryFault::new(
+        // A proxy of VictoriaMetrics answers 400 to a token that it does not know.
+        _ if status == 401 || (status == 400 && said.contains("auth token")) => QueryFault::new(
             FaultKind::Refused,
             format!(
                 "{answered}: it does not know who asks; set bearer-token-file, or username and password-file, and for a \
@@ -153,6 +154,8 @@ mod tests {
         let said = |status| refusal(status, "http://p:9090", "no", Some("http://q/")).to_string();
         assert!(said(302).contains("http://q/"));
         assert!(said(401).contains("bearer-token-file"));
+        let unknown = refusal(400, "http://p:9090", "cannot find the provided auth token", None);
+        assert!(unknown.to_string().contains("bearer-token-file"));
         assert!(said(404).contains("path prefix"));
     }
 

@@ -110,7 +110,9 @@ impl<'de> Deserialize<'de> for Sample {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(Labels, Shape, Vec<(f64, f64)>), serde_json::Error> {
+    type Samples = Vec<(f64, f64)>;
+
+    fn read(text: &str) -> Result<(Labels, Shape, Samples), serde_json::Error> {
         let mut samples = Vec::new();
         let (labels, shape) = parse(text.as_bytes(), |time, value| samples.push((time, value)))?;
         Ok((labels, shape, samples))

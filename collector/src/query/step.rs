@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_scrape_interval_is_the_median_distance_of_the_slowest_series() {
         let jitter = vec![0.0, 15.01, 29.99, 45.0, 60.02];
-        assert_eq!(scrape_interval(&[jitter.clone()]), Some(15_000));
+        assert_eq!(scrape_interval(std::slice::from_ref(&jitter)), Some(15_000));
         let with_gap = vec![0.0, 30.0, 60.0, 150.0, 180.0];
         assert_eq!(scrape_interval(&[jitter, with_gap]), Some(30_000));
         assert_eq!(scrape_interval(&[vec![0.0, 0.5, 1.0]]), Some(500));

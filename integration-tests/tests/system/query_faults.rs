@@ -78,7 +78,7 @@ fn a_token_is_read_anew_and_a_tenant_is_told_by_a_header() {
     let auth = MetricsServer::vmauth(home.path(), &users).unwrap();
     std::fs::write(home.path().join("token"), "old").unwrap();
     let token = ["--token-file", "token", "--header", "X-Scope-OrgID=shop"];
-    assert_fails(home.path(), &auth.url(), &token, 1, &["answered 401"]);
+    assert_fails(home.path(), &auth.url(), &token, 1, &["Bearer ***", "does not know who asks"]);
     std::fs::write(home.path().join("token"), "secret\n").unwrap();
     let ended = collect(home.path(), &auth.url(), &token);
     assert_eq!(ended.code, 0, "{}", ended.stderr);

@@ -1,5 +1,6 @@
 """Containers of the image without a runtime: a read-only root, a tmpfs, user 65532, a network namespace each, and a DNS."""
 
+import json
 import os
 import pathlib
 import re
@@ -31,6 +32,7 @@ class Root:
     """The files of an image, on disk."""
 
     def __init__(self, image):
+        (self.entry_point,) = json.loads(buildah("inspect", "--type", "image", image))["OCIv1"]["config"]["Entrypoint"]
         self.container = buildah("from", image)
         self.path = pathlib.Path(buildah("mount", self.container))
         # What a runtime adds.
@@ -44,14 +46,15 @@ class Root:
         buildah("rm", self.container)
 
 
-def entered(root, arguments, binds=(), namespace=None):
+def entered(root, arguments, binds=(), namespace=None, environment=None):
     """The command line that runs the image's entry point in a container; binds are pairs of a file or directory and its place."""
     mounts = [f"mount --bind {root.path} {root.path}"]
     mounts += [f"mount --bind {source} {root.path}/{place}" for source, place in binds]
     mounts += [f"mount -o remount,bind,ro {root.path}", f"mount -t proc proc {root.path}/proc"]
     mounts += [f"mount -t tmpfs -o mode=1777,size=256m tmpfs {root.path}/tmp"]
-    enter = f'cd {root.path}/tmp && exec chroot --userspec=65532:65532 {root.path} /automap "$@"'
-    shell = ["unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "bash", "-euc", " && ".join([*mounts, enter]), "-", *arguments]
+    enter = f'cd {root.path}/tmp && exec chroot --userspec=65532:65532 {root.path} {root.entry_point} "$@"'
+    given = [f"{name}={value}" for name, value in (environment or {}).items()]
+    shell = ["env", *given, "unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "bash", "-euc", " && ".join([*mounts, enter]), "-", *arguments]
     return ["ip", "netns", "exec", namespace, *shell] if namespace else shell
 
 

@@ -10,15 +10,15 @@ import tomllib
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
-def crates():
-    """Crates that end up in the binary, without those that only build or test it."""
-    command = ["cargo", "tree", "--locked", "--package", "automap", "--edges", "normal", "--prefix", "none", "--format", "{p}|{l}"]
+def crates(package):
+    """Crates that end up in the binary of a package, without those that only build or test it."""
+    command = ["cargo", "tree", "--locked", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}|{l}"]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     checksums = {(p["name"], p["version"]): p.get("checksum") for p in tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]}
     found = {}
     for line in lines:
-        package, licence = line.removesuffix(" (*)").split("|")
-        name, version = package.split(" ")[:2]
+        crate, licence = line.removesuffix(" (*)").split("|")
+        name, version = crate.split(" ")[:2]
         version = version.removeprefix("v")
         entry = {"type": "library", "name": name, "version": version, "purl": f"pkg:cargo/{name}@{version}"}
         licence = licence.removesuffix(" (*)").replace("/", " OR ")
@@ -40,13 +40,13 @@ def packages(names):
 
 def main():
     """The document."""
-    version, *names = sys.argv[1:]
+    package, version, *names = sys.argv[1:]
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "application", "name": "automap", "version": version, "purl": f"pkg:cargo/automap@{version}"}},
-        "components": [*crates(), *packages(names)],
+        "metadata": {"component": {"type": "application", "name": package, "version": version, "purl": f"pkg:cargo/{package}@{version}"}},
+        "components": [*crates(package), *packages(names)],
     }
     json.dump(document, sys.stdout, indent=1)
 

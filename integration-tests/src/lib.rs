@@ -14,6 +14,7 @@
 //! | [`foreign`] | clients that others wrote |
 //! | [`metrics_server`], [`samples`] | Prometheus and VictoriaMetrics, and what they hold |
 //! | [`preset_world`], [`table`] | an application as exporters tell of it, and files of the command |
+//! | [`testbed`] | Pymicro with its ZooKeeper and its Prometheus |
 //! | [`scripted_server`] | faults of servers that no real one can be brought to |
 //! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
@@ -45,5 +46,6 @@ pub mod setup;
 pub mod skeletons;
 pub mod store_faults;
 pub mod table;
+pub mod testbed;
 pub mod tls_front;
 pub mod usage;

@@ -57,6 +57,14 @@ fn pymicro(samples: &mut Samples) {
     requests("service=\"cart\",pod=\"cart-3\"", 1.0, 0.6, 0.25, RESTART + INTERVAL, LENGTH, None);
     requests("service=\"idle\",pod=\"idle-1\"", 0.0, 0.0, 0.0, 0, LENGTH, None);
     requests("service=\"calm\",pod=\"calm-1\"", 2.0, 0.05, 0.0, 0, LENGTH, None);
+    for (status, rate) in [("200", 3.5), ("503", 0.25), ("0", 0.25)] {
+        let calls =
+            format!("pymicro_client_requests_total{{service=\"web\",callee=\"cart\",status=\"{status}\"}}");
+        samples.counter(&calls, times(), rate, None);
+    }
+    let call = "{service=\"web\",callee=\"cart\"}";
+    samples.counter(&format!("pymicro_client_request_duration_seconds_sum{call}"), times(), 0.5, None);
+    samples.counter(&format!("pymicro_client_request_duration_seconds_count{call}"), times(), 4.0, None);
     samples.counter("process_cpu_seconds_total{service=\"web\",pod=\"web-1\"}", times(), 0.5, Some(RESTART));
     samples.counter("process_cpu_seconds_total{service=\"cart\",pod=\"cart-1\"}", times(), 0.25, None);
     samples.counter("process_cpu_seconds_total{service=\"cart\",pod=\"cart-2\"}", times(), 0.125, None);

@@ -33,6 +33,7 @@ mod manners;
 mod memory;
 mod overload;
 mod presets;
+mod pymicro;
 mod query_faults;
 #[cfg(feature = "recorded-incidents")]
 mod recorded_incidents;

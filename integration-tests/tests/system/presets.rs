@@ -69,7 +69,7 @@ fn calls(home: &Path) -> String {
 
 #[test]
 fn pymicro_is_read_with_two_pods_idle_services_and_services_without_failures() {
-    let (_home, table, _) = collect("pymicro", &[]);
+    let (home, table, _) = collect("pymicro", &[]);
     let steady = [
         ("web_latency", 0.2),
         ("web_throughput", 10.0),
@@ -94,6 +94,8 @@ fn pymicro_is_read_with_two_pods_idle_services_and_services_without_failures() {
     // The second pod of the cart was replaced, and web restarted.
     assert_values(&table, LATER, &steady);
     assert!(!table.columns.keys().any(|column| column.starts_with('_')), "series of no service stay out");
+    assert_eq!(calls(home.path()), "caller,callee\nweb,cart\n");
+    assert_edge(&edges(home.path()), ["web", "cart"], [0.125, 4.0, 0.875]);
 }
 
 #[test]

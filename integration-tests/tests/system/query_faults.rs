@@ -82,6 +82,7 @@ fn a_token_is_read_anew_and_a_tenant_is_told_by_a_header() {
     std::fs::write(home.path().join("token"), "secret\n").unwrap();
     let ended = collect(home.path(), &auth.url(), &token);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
+    std::fs::remove_dir_all(home.path().join("incident")).unwrap();
     let missing = ["--token-file", "no-token"];
     assert_fails(home.path(), &auth.url(), &missing, 1, &["bearer-token-file: no-token cannot be read"]);
 }
@@ -196,7 +197,8 @@ fn greeting(target: &str) -> Option<&'static str> {
     )
 }
 
-const MATRIX: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"service":"a"},"values":[[1700000400,"5"]]}]}}"#;
+/// Samples of a service and of a call, whatever was asked.
+const MATRIX: &str = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"service":"a","callee":"b"},"values":[[1700000400,"5"]]}]}}"#;
 
 #[test]
 fn passing_faults_are_borne_and_a_hint_is_believed() {

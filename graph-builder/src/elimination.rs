@@ -97,6 +97,7 @@ impl Elimination {
     }
 
     /// The candidates, ascending.
+    #[inline]
     pub(crate) fn candidates(&self) -> &[u32] {
         &self.candidates
     }
@@ -108,6 +109,7 @@ impl Elimination {
 
     /// Chooses the candidate at `position` as the pivot of `depth`, and answers it with the moments of the pair
     /// given it too. `None` when it leaves an end of the pair without residual variance.
+    #[inline]
     pub(crate) fn choose(
         &mut self,
         moments: PairMoments,
@@ -136,6 +138,7 @@ impl Elimination {
 
     /// Computes the row of the pivot of `depth` for the candidates `from..to`: their residual covariances with it,
     /// given the pivots before it.
+    #[inline(always)]
     pub(crate) fn fill_pivot_row(&mut self, correlation: &Correlation, depth: usize, from: usize, to: usize) {
         let width = self.candidates.len();
         let pivot = self.pivots[depth];
@@ -188,6 +191,7 @@ impl Elimination {
 
     /// Residuals of the candidates `from..to` at `depth`: covariances with the first and the second end, variances,
     /// and the row of the pivot of that depth.
+    #[inline]
     pub(crate) fn residuals(&self, depth: usize, from: usize, to: usize) -> [&[f64]; 4] {
         let base = depth * self.candidates.len();
         [&self.to_first, &self.to_second, &self.variance, &self.pivot_rows]
@@ -196,6 +200,7 @@ impl Elimination {
 
     /// Fewest common rows of the candidates `from..to` with the pair and the services chosen before `depth`; `None`
     /// when nothing is missing.
+    #[inline]
     pub(crate) fn fewest_rows(&self, depth: usize, from: usize, to: usize) -> Option<&[u32]> {
         let base = depth * self.candidates.len();
         self.fewest_rows.get(base + from..base + to)

@@ -26,6 +26,7 @@ impl Tail<'_> {
     ///
     /// A candidate without residual variance adds nothing, and one that leaves an end of the pair without residual
     /// variance does not separate.
+    #[inline(always)]
     pub(crate) fn first_separating(&self, moments: PairMoments, pivot: Pivot) -> Option<usize> {
         let (to_first, _) = self.to_first.as_chunks::<LANES>();
         let (to_second, _) = self.to_second.as_chunks::<LANES>();

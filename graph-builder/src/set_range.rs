@@ -32,11 +32,13 @@ impl Default for SetCursor {
 }
 
 impl SetCursor {
+    #[inline]
     pub(crate) const fn start(range: SetRange) -> Self {
         Self { skip: range.skip, left: range.most, is_cut: false }
     }
 
     /// Passes over `count` sets when none of them is to be looked at because they all were before.
+    #[inline]
     pub(crate) fn skips(&mut self, count: usize) -> bool {
         let count = count as u64;
         let skips = self.skip >= count;
@@ -47,6 +49,7 @@ impl SetCursor {
     }
 
     /// The part of the next `count` sets that is to be looked at.
+    #[inline]
     pub(crate) fn take(&mut self, count: usize) -> Range<usize> {
         // Both are at most `count`.
         let skipped = self.skip.min(count as u64);
@@ -58,12 +61,14 @@ impl SetCursor {
     }
 
     /// Whether no set may be looked at any more; the search that asks had a further one.
+    #[inline]
     pub(crate) fn ends(&mut self) -> bool {
         self.is_cut |= self.left == 0;
         self.left == 0
     }
 
     /// Whether there may be sets beyond the part that was looked at.
+    #[inline]
     pub(crate) const fn is_cut(&self) -> bool {
         self.is_cut
     }

@@ -1,5 +1,7 @@
 //! The search for a set of services that separates one pair: sets of one size, depth first, in lexicographic order.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use crate::{
     correlation::Correlation,
     elimination::{Elimination, PairMoments, Pivot},
@@ -45,6 +47,8 @@ pub struct SetSearch {
     untried_limits: Vec<f64>,
     cursor: SetCursor,
     tests: u64,
+    /// The processor that this runs on.
+    processor: Arch,
 }
 
 impl SetSearch {
@@ -97,7 +101,7 @@ impl SetSearch {
             }
             let found = if test.level == 1 {
                 let (from, to) = (self.untried.next_from(0), self.untried.end());
-                self.scan(test, moments, None, from, to, true)
+                self.last_members(test, moments, None, from, to, true)
             } else {
                 self.descend(test, moments, 0, 0, true, halt)?
             };
@@ -168,8 +172,7 @@ impl SetSearch {
                 if self.cursor.skips(to - from) {
                     continue;
                 }
-                self.elimination.fill_pivot_row(test.correlation, depth, from, to);
-                self.scan(test, rest, Some(pivot), from, to, only_tried)
+                self.last_members(test, rest, Some(pivot), from, to, only_tried)
             } else {
                 self.elimination.fill_pivot_row(test.correlation, depth, position + 1, width);
                 self.elimination.eliminate(test.correlation, depth);
@@ -183,10 +186,9 @@ impl SetSearch {
     }
 
     /// Tests the chosen services together with each candidate of `from..to` as the last member, as far as they are part of
-    /// what is to be looked at, and returns the
-    /// position of the first that separates. `moments` are those of the pair given the chosen services, `pivot` the
-    /// last of these.
-    fn scan(
+    /// what is to be looked at, and returns the position of the first that separates. `moments` are those of the pair given
+    /// the chosen services, `pivot` the last of these.
+    fn last_members(
         &mut self,
         test: &LevelTest<'_>,
         moments: PairMoments,
@@ -197,29 +199,56 @@ impl SetSearch {
     ) -> Option<usize> {
         let part = self.cursor.take(to - from);
         let (from, to) = (from + part.start, from + part.end);
+        self.processor.dispatch(LastMembers { search: self, test, moments, pivot, from, to, only_tried })
+    }
+}
+
+/// What nearly all time goes into, compiled for each kind of processor. Only whole vectors of candidates make a difference:
+/// each is computed as without them, to the last bit.
+struct LastMembers<'s, 'c> {
+    search: &'s mut SetSearch,
+    test: &'s LevelTest<'c>,
+    moments: PairMoments,
+    pivot: Option<Pivot>,
+    from: usize,
+    to: usize,
+    only_tried: bool,
+}
+
+impl NullaryFnOnce for LastMembers<'_, '_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn call(self) -> Option<usize> {
+        let Self { search, test, moments, pivot, from, to, only_tried } = self;
         let depth = test.level.saturating_sub(2);
+        if pivot.is_some() {
+            search.elimination.fill_pivot_row(test.correlation, depth, from, to);
+        }
         let mut is_masked = only_tried;
-        if let Some(fewest_rows) = self.elimination.fewest_rows(depth, from, to) {
+        if let Some(fewest_rows) = search.elimination.fewest_rows(depth, from, to) {
             is_masked = false;
-            let candidates = self.elimination.candidates();
+            let candidates = search.elimination.candidates();
             let counts =
                 pivot.and_then(|pivot| test.correlation.count_row(candidates[pivot.position] as usize));
             for (position, &known) in (from..to).zip(fewest_rows) {
                 let with_pivot =
                     counts.map_or(known, |counts| known.min(counts[candidates[position] as usize]));
-                self.limits[position] = if only_tried && self.untried.tried()[position] {
+                search.limits[position] = if only_tried && search.untried.tried()[position] {
                     NOT_MADE
                 } else {
                     test.limit(moments.fewest_rows.min(with_pivot))
                 };
             }
         }
-        let limits = if is_masked { &self.untried_limits[from..to] } else { &self.limits[from..to] };
-        let [to_first, to_second, variance, pivot_row] = self.elimination.residuals(depth, from, to);
+        let limits = if is_masked { &search.untried_limits[from..to] } else { &search.limits[from..to] };
+        let [to_first, to_second, variance, pivot_row] = search.elimination.residuals(depth, from, to);
         let tail = Tail { to_first, to_second, variance, pivot_row, limits };
         let found = tail.first_separating(moments, pivot.unwrap_or_default());
         let looked_at = &limits[..found.map_or(limits.len(), |hit| hit + 1)];
-        self.tests += looked_at.iter().filter(|limit| **limit != NOT_MADE).count() as u64;
+        // A checked sum would be computed one by one; this one cannot overflow.
+        let made = |sum: u64, limit: &f64| sum.wrapping_add(u64::from(*limit != NOT_MADE));
+        search.tests += looked_at.iter().fold(0, made);
         found.map(|hit| from + hit)
     }
 }

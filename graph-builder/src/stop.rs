@@ -27,11 +27,13 @@ impl<'a> Halt<'a> {
     }
 
     /// Whether nobody wants the answer any more.
+    #[inline]
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Whether the time is up.
+    #[inline]
     pub fn is_time_up(&self) -> bool {
         self.time_up.is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
@@ -45,6 +47,7 @@ impl<'a> Halt<'a> {
     }
 
     /// Goes on unless either is so.
+    #[inline]
     pub(crate) fn poll(&self) -> Result<(), Stopped> {
         if self.is_stopped() || self.is_time_up() { Err(Stopped) } else { Ok(()) }
     }

@@ -1,15 +1,19 @@
 //! How sure an edge is: the share of resamples in which it stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use automap_proto::{frame::MetricFrame, settings::GraphSettings};
+use automap_proto::{frame::MetricFrame, metric::MetricKind, settings::GraphSettings};
+use ndarray::Array2;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::{
-    build::Limits, load_removal::Load, prepared::Prepared, skeleton::learn_within, standardise::select,
-    stop::Stopped,
+    load_removal::Load,
+    prepared::Prepared,
+    skeleton::learn_within,
+    standardise::select,
+    stop::{Halt, Stopped},
 };
 
 /// Rows of a block: the cube root of all, rounded up, the order that is best for variances (P. Hall, J. L. Horowitz and
@@ -36,8 +40,126 @@ pub fn resample(rows: &[usize], seed: u64, index: u32) -> Vec<usize> {
     drawn
 }
 
-/// For each pair of services (first < second) that is connected in any of `resamples` resamples, in any metric type, the
-/// share in which it is, 0 to 1. Directions do not count: one edge more or less turns others around.
+/// The series of a selection of rows, from which resamples are taken.
+pub trait Resampled: Sync {
+    /// Rows of the selection.
+    fn rows(&self) -> usize;
+
+    /// services × positions: the series of one metric type at these positions among the rows, as
+    /// [`select`](crate::standardise::select) has them.
+    fn series(&self, metric: MetricKind, positions: &[usize]) -> Array2<f64>;
+
+    /// The load that `settings` remove from these positions; see [`Load::of`].
+    fn load(&self, settings: &GraphSettings, positions: &[usize]) -> Load;
+}
+
+/// Rows of a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameRows<'a> {
+    /// The frame.
+    pub frame: &'a MetricFrame,
+    /// Sample indices of it.
+    pub rows: &'a [usize],
+}
+
+impl FrameRows<'_> {
+    fn at(&self, positions: &[usize]) -> Vec<usize> {
+        positions.iter().map(|&position| self.rows[position]).collect()
+    }
+}
+
+impl Resampled for FrameRows<'_> {
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn series(&self, metric: MetricKind, positions: &[usize]) -> Array2<f64> {
+        select(self.frame, &self.at(positions), metric)
+    }
+
+    fn load(&self, settings: &GraphSettings, positions: &[usize]) -> Load {
+        Load::of(self.frame, &self.at(positions), settings)
+    }
+}
+
+/// How resamples are drawn and tested.
+#[derive(Debug, Clone, Copy)]
+pub struct Resampling<'a> {
+    /// How each is tested.
+    pub settings: &'a GraphSettings,
+    /// Seeds all of them.
+    pub seed: u64,
+    /// Most tests of each metric type of a resample; `None` for as many as it takes.
+    pub most_tests: Option<u64>,
+    /// What ends it early.
+    pub halt: Halt<'a>,
+}
+
+impl Resampling<'_> {
+    /// The pairs (first < second, ascending) that are connected in resample `index`, in any of `metrics`, which are some of
+    /// those of the settings; `None` when the time was up before it was done. Runs on the current rayon pool.
+    ///
+    /// # Errors
+    /// [`Stopped`] when nobody wants them any more.
+    ///
+    /// # Complexity
+    /// That of a build of these metric types.
+    pub fn connected(
+        &self,
+        source: &dyn Resampled,
+        index: u32,
+        metrics: &[MetricKind],
+    ) -> Result<Option<Vec<(u32, u32)>>, Stopped> {
+        let all: Vec<usize> = (0..source.rows()).collect();
+        let positions = resample(&all, self.seed, index);
+        let load = source.load(self.settings, &positions);
+        let mut pairs = Vec::new();
+        for &metric in metrics {
+            self.halt.check()?;
+            if self.halt.is_time_up() {
+                return Ok(None);
+            }
+            let prepared = Prepared::new(source.series(metric, &positions), &load, self.settings);
+            let test = prepared.at(self.settings.alpha());
+            let depth = self.settings.max_condition();
+            pairs.extend(learn_within(&test, depth, self.most_tests, self.halt, &mut |_, _| {})?.pairs());
+        }
+        pairs.sort_unstable();
+        pairs.dedup();
+        Ok((!self.halt.is_time_up()).then_some(pairs))
+    }
+}
+
+/// In how many resamples each pair is connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    counts: BTreeMap<(u32, u32), u32>,
+    resamples: u32,
+}
+
+impl Tally {
+    /// One more resample, in which these pairs are connected, each named once.
+    pub fn add(&mut self, connected: impl IntoIterator<Item = (u32, u32)>) {
+        self.resamples += 1;
+        for pair in connected {
+            *self.counts.entry(pair).or_default() += 1;
+        }
+    }
+
+    /// Resamples that were added.
+    pub const fn resamples(&self) -> u32 {
+        self.resamples
+    }
+
+    /// For each pair that is connected in any resample the share in which it is, above 0 to 1.
+    pub fn shares(&self) -> BTreeMap<(u32, u32), f64> {
+        let share = |&count| f64::from(count) / f64::from(self.resamples);
+        self.counts.iter().map(|(pair, count)| (*pair, share(count))).collect()
+    }
+}
+
+/// Counts in how many of `resamples` resamples each pair of services is connected, in any metric type. Directions do not
+/// count: one edge more or less turns others around. A resample that was not done when the time was up is not counted.
 ///
 /// A resample holds about two thirds of the rows, some of them several times, and its tests count all: a pair that is close
 /// to the critical value stands more often than in new data.
@@ -46,42 +168,24 @@ pub fn resample(rows: &[usize], seed: u64, index: u32) -> Vec<usize> {
 /// [`Stopped`] when nobody wants the shares any more.
 ///
 /// # Complexity
-/// That of as many builds, on the current rayon pool.
-pub fn edge_shares(
-    frame: &MetricFrame,
-    rows: &[usize],
-    settings: &GraphSettings,
+/// That of as many builds, on the current rayon pool; memory that of as many as it has threads.
+pub fn count_edges(
+    source: &dyn Resampled,
+    resampling: &Resampling<'_>,
     resamples: u32,
-    seed: u64,
-    limits: Limits<'_>,
-) -> Result<BTreeMap<(u32, u32), f64>, Stopped> {
-    let connected = |index| connected_pairs(frame, &resample(rows, seed, index), settings, limits);
-    let found: Vec<BTreeSet<(u32, u32)>> =
-        (0..resamples).into_par_iter().map(connected).collect::<Result<_, Stopped>>()?;
-    let mut counts: BTreeMap<(u32, u32), u32> = BTreeMap::new();
-    for pair in found.into_iter().flatten() {
-        *counts.entry(pair).or_default() += 1;
+) -> Result<Tally, Stopped> {
+    let all: Vec<u32> = (0..resamples).collect();
+    let metrics = resampling.settings.metrics();
+    let mut tally = Tally::default();
+    // A thread that waits within one resample may begin another one: not too many at once.
+    for some in all.chunks(rayon::current_num_threads()) {
+        let found: Vec<Option<Vec<(u32, u32)>>> = some
+            .par_iter()
+            .map(|&index| resampling.connected(source, index, metrics))
+            .collect::<Result<_, Stopped>>()?;
+        found.into_iter().flatten().for_each(|connected| tally.add(connected));
     }
-    Ok(counts.into_iter().map(|(pair, count)| (pair, f64::from(count) / f64::from(resamples))).collect())
-}
-
-fn connected_pairs(
-    frame: &MetricFrame,
-    rows: &[usize],
-    settings: &GraphSettings,
-    limits: Limits<'_>,
-) -> Result<BTreeSet<(u32, u32)>, Stopped> {
-    let load = Load::of(frame, rows, settings);
-    let max_tests = limits.max_tests.map(|most| most / settings.metrics().len() as u64);
-    let mut pairs = BTreeSet::new();
-    for &metric in settings.metrics() {
-        limits.halt.check()?;
-        let prepared = Prepared::new(select(frame, rows, metric), &load, settings);
-        let test = prepared.at(settings.alpha());
-        let skeleton = learn_within(&test, settings.max_condition(), max_tests, limits.halt, &mut |_, _| {})?;
-        pairs.extend(skeleton.pairs());
-    }
-    Ok(pairs)
+    Ok(tally)
 }
 
 #[cfg(test)]

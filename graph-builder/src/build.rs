@@ -1,7 +1,6 @@
 //! A behaviour graph from a frame, in one call.
 
 use std::{
-    collections::BTreeMap,
     panic::resume_unwind,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     thread,
@@ -13,6 +12,7 @@ use automap_proto::{
 };
 
 use crate::{
+    bootstrap::Tally,
     correlation::Correlation,
     front_end::{FrontEndCorrelations, with_front_end},
     graph::behavior_graph,
@@ -51,11 +51,24 @@ pub struct BuiltGraph {
 }
 
 impl BuiltGraph {
-    /// Tells each edge the share of resamples in which its pair is connected: none where `shares` has none.
+    /// Tells each edge the share of resamples in which its pair is connected: none where no resample connects it. Where the
+    /// time was up before any of `resamples` resamples was done, edges are told nothing; where it was up before all were,
+    /// the graph says so.
     ///
     /// # Errors
     /// A share is none.
-    pub fn set_confidences(&mut self, shares: &BTreeMap<(u32, u32), f64>) -> Result<(), Invalid> {
+    pub fn set_confidences(&mut self, tally: &Tally, resamples: u32) -> Result<(), Invalid> {
+        if tally.resamples() < resamples {
+            self.warnings.push(format!(
+                "the time was up when {} of {resamples} resamples were tested: the confidence of edges is told from \
+                 these; draw fewer, or raise the budget",
+                tally.resamples()
+            ));
+        }
+        if tally.resamples() == 0 {
+            return Ok(());
+        }
+        let shares = tally.shares();
         let pairs: Vec<(usize, usize)> = self.graph.edges().map(|(from, to, _)| (from, to)).collect();
         for (from, to) in pairs {
             let share = shares.get(&(from.min(to) as u32, from.max(to) as u32)).copied().unwrap_or(0.0);
@@ -87,6 +100,11 @@ impl<'a> Limits<'a> {
     /// As many tests as it takes.
     pub const fn only(halt: Halt<'a>) -> Self {
         Self { max_tests: None, halt }
+    }
+
+    /// Most tests of each metric type.
+    pub fn most_tests_of_a_metric(&self, settings: &GraphSettings) -> Option<u64> {
+        self.max_tests.map(|most| most / settings.metrics().len() as u64)
     }
 }
 
@@ -170,7 +188,7 @@ pub fn build_spread(
         settings,
         front_end,
         load: Load::of(frame, rows, settings),
-        max_tests: limits.max_tests.map(|most| most / settings.metrics().len() as u64),
+        max_tests: limits.most_tests_of_a_metric(settings),
         halt: limits.halt,
     };
     let made = Mutex::new((0, progress));

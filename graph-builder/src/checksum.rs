@@ -4,16 +4,46 @@ use automap_proto::v1;
 use prost::Message;
 use sha2::{Digest as _, Sha256};
 
-/// The checksum of an answer to a request: both as they were encoded, the answer without its checksum.
-pub fn checksum(request: &v1::TestEdgesRequest, answer: &v1::TestEdgesResponse) -> u64 {
-    let mut bare = answer.clone();
-    bare.checksum = 0;
-    of(request, &bare)
+/// An answer between peers that carries a checksum.
+pub trait Checked: Message {
+    /// What it answers.
+    type Request: Message;
+
+    /// The checksum that it carries.
+    fn checksum(&self) -> u64;
+
+    /// The same answer without its checksum.
+    fn bare(&self) -> Self;
 }
 
-fn of(request: &impl Message, answer: &impl Message) -> u64 {
+impl Checked for v1::TestEdgesResponse {
+    type Request = v1::TestEdgesRequest;
+
+    fn checksum(&self) -> u64 {
+        self.checksum
+    }
+
+    fn bare(&self) -> Self {
+        Self { checksum: 0, ..self.clone() }
+    }
+}
+
+impl Checked for v1::TestResamplesResponse {
+    type Request = v1::TestResamplesRequest;
+
+    fn checksum(&self) -> u64 {
+        self.checksum
+    }
+
+    fn bare(&self) -> Self {
+        Self { checksum: 0, ..self.clone() }
+    }
+}
+
+/// The checksum of an answer to a request: both as they were encoded, the answer without its checksum.
+pub fn checksum<A: Checked>(request: &A::Request, answer: &A) -> u64 {
     let mut digest = Sha256::new();
-    for bytes in [request.encode_to_vec(), answer.encode_to_vec()] {
+    for bytes in [request.encode_to_vec(), answer.bare().encode_to_vec()] {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(&bytes);
     }

@@ -13,6 +13,10 @@ use serde::{Deserialize, Serialize};
 /// Port of the graph-builder unless configured.
 pub const DEFAULT_PORT: u16 = 4312;
 
+/// How often the names of peers are looked up again: what is added has work within 10 s, of which a name server that keeps
+/// its answers takes 5.
+const RESOLVE_SECONDS: u64 = 3;
+
 /// Configuration of the graph-builder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -23,7 +27,7 @@ pub struct GraphBuilderConfig {
     pub concurrent_builds: usize,
     /// Calls that may wait or upload beyond these; more are refused with a hint when to come back.
     pub queued_builds: usize,
-    /// Threads that all computations share; 0 means the number of cores.
+    /// Threads of each computation; 0 means the number of cores. Those that run at once share the cores alike.
     pub threads: usize,
     /// Most services of a frame. Memory and time grow with the square of their number.
     pub max_services: usize,
@@ -105,7 +109,7 @@ impl Default for GraphBuilderConfig {
             max_tests: 20_000_000_000,
             input_cache_mib: 1024,
             peers: String::new(),
-            client: ClientConfig { resolve_seconds: 5, ..ClientConfig::default() },
+            client: ClientConfig { resolve_seconds: RESOLVE_SECONDS, ..ClientConfig::default() },
             coordinator_tests: true,
             link_mbit: 1000,
             patience_seconds: 60,

@@ -10,12 +10,12 @@ use automap_proto::{
     settings::{Bins, CiTest, GraphSettings},
     time::{TimeGrid, UnixMillis},
 };
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1, Axis};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    correlation::Correlation, discretise::Discretised, load_removal::Load, prepared::Prepared,
-    standardise::select,
+    bootstrap::Resampled, correlation::Correlation, discretise::Discretised, load_removal::Load,
+    prepared::Prepared, standardise::select,
 };
 
 /// The selected series of all metric types over the selected rows, and what the tests take of them once it was needed.
@@ -95,19 +95,34 @@ impl PeerInput {
         {
             return Arc::clone(prepared);
         }
-        let load = self.load(settings);
+        let load = self.load_of(settings, |series| series.to_vec());
         let selected = &self.selected[kind.index()];
         let prepared = Arc::new(run(&|| Prepared::new(selected.clone(), &load, settings)));
         *kept = Some((wish, Arc::clone(&prepared)));
         prepared
     }
 
-    fn load(&self, settings: &GraphSettings) -> Load {
+    /// The load, where `take` takes the wanted rows of its series.
+    fn load_of(&self, settings: &GraphSettings, take: impl FnOnce(ArrayView1<'_, f64>) -> Vec<f64>) -> Load {
         Load::new(settings.load_removal(), || {
             let service =
                 self.services.binary_search_by(|name| name.as_str().cmp(settings.load_service())).ok()?;
-            Some(self.selected[MetricKind::Throughput.index()].row(service).to_vec())
+            Some(take(self.selected[MetricKind::Throughput.index()].row(service)))
         })
+    }
+}
+
+impl Resampled for PeerInput {
+    fn rows(&self) -> usize {
+        self.selected[0].ncols()
+    }
+
+    fn series(&self, metric: MetricKind, positions: &[usize]) -> Array2<f64> {
+        self.selected[metric.index()].select(Axis(1), positions)
+    }
+
+    fn load(&self, settings: &GraphSettings, positions: &[usize]) -> Load {
+        self.load_of(settings, |series| positions.iter().map(|&position| series[position]).collect())
     }
 }
 

@@ -6,14 +6,21 @@ mod clock;
 mod description;
 mod exchange;
 mod input_cache;
+mod job;
 mod level_job;
+mod pair_code;
 mod peers;
+mod resample_job;
+mod resample_shard;
 mod shard;
 mod spread;
 mod upload;
 mod workers;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use automap_proto::{
     incident::rows_from_wire,
@@ -33,8 +40,15 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use self::{
-    admission::Admission, answer::Answer, description::GraphTask, input_cache::InputCache, peers::Peers,
-    shard::Shard, upload::Upload, workers::Workers,
+    admission::Admission,
+    answer::Answer,
+    description::GraphTask,
+    input_cache::InputCache,
+    peers::Peers,
+    resample_shard::AskedResamples,
+    shard::Shard,
+    upload::Upload,
+    workers::{Team, Workers},
 };
 use crate::{build_id::build_id, checksum::checksum, config::GraphBuilderConfig, peer_input::PeerInput};
 
@@ -143,26 +157,49 @@ impl GraphBuilderService {
     }
 
     async fn test(&self, request: v1::TestEdgesRequest) -> Result<v1::TestEdgesResponse, ServiceError> {
+        self.help(request.build.clone(), request.input_hash.clone(), move |input, team, stop| {
+            let mut answer = Shard::new(&request, input.services())?.test(input, team, stop)?;
+            answer.checksum = checksum(&request, &answer);
+            Ok(answer)
+        })
+        .await
+    }
+
+    async fn resample(
+        &self,
+        request: v1::TestResamplesRequest,
+    ) -> Result<v1::TestResamplesResponse, ServiceError> {
+        self.help(request.build.clone(), request.input_hash.clone(), move |input, team, stop| {
+            let mut answer = AskedResamples::new(&request, input.services())?.test(input, team, stop)?;
+            answer.checksum = checksum(&request, &answer);
+            Ok(answer)
+        })
+        .await
+    }
+
+    /// Computes on an input that a peer left here.
+    async fn help<T: Send + 'static>(
+        &self,
+        build: String,
+        input_hash: String,
+        compute: impl FnOnce(&PeerInput, &Team, &AtomicBool) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let place = self.admission.enter()?;
-        if !request.build.is_empty() && request.build != build_id() {
+        if !build.is_empty() && build != build_id() {
             return Err(ServiceError::new(
                 ErrorCode::Conflict,
                 format!(
-                    "this pod runs build {} and its caller {}: verdicts may differ; run one build everywhere",
+                    "this pod runs build {} and its caller {build}: verdicts may differ; run one build everywhere",
                     build_id(),
-                    request.build
                 ),
             ));
         }
-        let input = self.inputs.get(&request.input_hash)?;
+        let input = self.inputs.get(&input_hash)?;
         let turn = place.turn().await?;
-        let workers = self.workers.clone();
+        let team = self.workers.team();
         work::run(move |stop| {
             let _turn = turn;
-            let shard = Shard::new(&request, input.services())?;
-            let mut answer = shard.test(&input, &workers, stop)?;
-            answer.checksum = checksum(&request, &answer);
-            Ok(answer)
+            compute(&input, &team, stop)
         })
         .await
     }
@@ -201,6 +238,13 @@ impl Rpc for GraphBuilderService {
         request: Request<v1::TestEdgesRequest>,
     ) -> Result<Response<v1::TestEdgesResponse>, Status> {
         Ok(Response::new(self.test(request.into_inner()).await?))
+    }
+
+    async fn test_resamples(
+        &self,
+        request: Request<v1::TestResamplesRequest>,
+    ) -> Result<Response<v1::TestResamplesResponse>, Status> {
+        Ok(Response::new(self.resample(request.into_inner()).await?))
     }
 
     async fn check_peer(

@@ -10,7 +10,7 @@ use std::{
 };
 
 use automap_graph_builder::{
-    bootstrap::edge_shares,
+    bootstrap::{FrameRows, Resampling, Tally, count_edges},
     build::{BuildError, BuiltGraph, LevelDone, Limits, build, build_within},
     stop::{Halt, Stopped},
 };
@@ -366,19 +366,22 @@ fn strong_edges_stand_in_all_resamples_and_chance_in_few() {
     }
     let (frame, rows, never) = (columns.frame(), (0..300).collect::<Vec<_>>(), AtomicBool::new(false));
     let cpu = settings(0.01, 2, vec![MetricKind::Cpu]);
-    let shares = |seed, threads| {
+    let count = |seed, threads, halt| -> Result<Tally, Stopped> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let limits = Limits::only(Halt::on(&never));
-        pool.install(|| edge_shares(&frame, &rows, &cpu, 100, seed, limits)).unwrap()
+        let resampling = Resampling { settings: &cpu, seed, most_tests: None, halt };
+        pool.install(|| count_edges(&FrameRows { frame: &frame, rows: &rows }, &resampling, 100))
     };
+    let shares = |seed, threads| count(seed, threads, Halt::on(&never)).unwrap().shares();
     let found = shares(1, 1);
     assert_eq!(found[&(0, 1)], 1.0);
     assert!(found.iter().all(|(pair, share)| *pair == (0, 1) || *share < 0.5), "{found:?}");
     assert_eq!(found, shares(1, 3));
     assert_ne!(found, shares(2, 1));
+    // What was not done in time does not count.
+    let up = AtomicBool::new(true);
+    assert_eq!(count(1, 1, Halt::on(&never).or_at(&up)), Ok(Tally::default()));
     never.store(true, Ordering::Relaxed);
-    let stopped = edge_shares(&frame, &rows, &cpu, 100, 1, Limits::only(Halt::on(&never)));
-    assert_eq!(stopped, Err(Stopped));
+    assert_eq!(count(1, 1, Halt::on(&never)), Err(Stopped));
 }
 
 #[test]

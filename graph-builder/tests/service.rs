@@ -434,6 +434,28 @@ async fn a_build_ends_when_its_caller_is_gone() {
     wait_for_a_place(&service.client).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_graph_does_not_wait_for_a_large_one() {
+    let config = GraphBuilderConfig {
+        concurrent_builds: 2,
+        queued_builds: 0,
+        threads: 1,
+        ..GraphBuilderConfig::default()
+    };
+    let service = start(config).await;
+    let frame = shared_load(60, 400, 3.0, 6).frame();
+    let mut asked = description(&frame);
+    // Left alone, this takes days.
+    (asked.settings.as_mut().unwrap().max_condition, asked.settings.as_mut().unwrap().alpha) =
+        (u32::MAX, 0.999);
+    let messages = futures::stream::iter(upload(asked, &frame));
+    let mut large = service.client.clone().build_graph(messages).await.unwrap().into_inner();
+    let first = large.message().await.unwrap().unwrap().part.unwrap();
+    assert!(matches!(first, AnswerPart::Progress(_)));
+    let small = assert_still_serves(&service.client);
+    tokio::time::timeout(Duration::from_secs(120), small).await.expect("it waits for the large one");
+}
+
 async fn put(
     client: &Client,
     frame: &MetricFrame,

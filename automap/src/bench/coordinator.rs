@@ -27,6 +27,8 @@ pub struct Summary {
     pub seeds: u64,
     /// Shards, each answered exactly once.
     pub shards: usize,
+    /// Bootstrap resamples, counted as they are without workers.
+    pub resamples: u64,
     /// Workers beside the one of the coordinator.
     pub workers: usize,
     /// Faults that workers had.
@@ -52,12 +54,13 @@ pub fn run(args: &CoordinatorArgs) -> Result<(), Failure> {
     match args.output {
         AnswerFormat::Json => stdout::print_json(&summary),
         AnswerFormat::Table => stdout::print(&format!(
-            "{} simulated clusters with {} workers that had {} faults: each of {} shards was answered once, {} were hedged, \
-             {} runs were faster than the coordinator alone; {:.0} simulated seconds\n",
+            "{} simulated clusters with {} workers that had {} faults: each of {} shards was answered once, {} resamples were \
+             counted as without workers, {} shards were hedged, {} runs were faster than the coordinator alone; {:.0} simulated seconds\n",
             summary.seeds,
             summary.workers,
             summary.faults,
             summary.shards,
+            summary.resamples,
             summary.hedges,
             summary.faster,
             summary.simulated_seconds,
@@ -69,6 +72,7 @@ impl Summary {
     fn add(&mut self, run: &Run) {
         self.seeds += 1;
         self.shards += run.shards;
+        self.resamples += u64::from(run.resamples);
         self.workers += run.workers;
         self.faults += run.faults;
         self.hedges += run.hedges;

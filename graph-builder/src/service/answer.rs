@@ -26,13 +26,14 @@ use super::{
     admission::Place,
     clock::Clock,
     description::{GraphTask, Selection},
-    exchange::{Batch, Exchange, Means},
+    exchange::{Exchange, Means},
+    job::Batch,
     peers::Peers,
+    resample_job::ResampleJob,
     spread::Spread,
-    workers::Workers,
+    workers::{Team, Workers},
 };
 use crate::{
-    bootstrap::edge_shares,
     build::{BuildError, BuiltGraph, LevelDone, Limits, MetricLevel, build_spread, build_within},
     stop::{Halt, Stopped},
     throughput::{ThroughputFit, throughput_fit},
@@ -101,10 +102,10 @@ impl Answer {
         index: usize,
     ) -> Result<(BuiltGraph, Option<v1::SpreadStatistics>), ServiceError> {
         let turn = place.turn().await?;
-        let (task, workers, sender) = (Arc::clone(&self.task), self.workers.clone(), self.sender.clone());
+        let (task, team, sender) = (Arc::clone(&self.task), self.workers.team(), self.sender.clone());
         let max_tests = self.max_tests();
         let clock = self.clock();
-        let means = self.means();
+        let means = self.means(&team);
         let (batches, exchange) = self.exchange(index, clock.flag(), means.clone());
         let time_up = clock.flag();
         let built = work::run(move |stop| {
@@ -117,20 +118,38 @@ impl Answer {
             };
             let limits = Limits { max_tests, halt: Halt::on(stop).or_at(&time_up) };
             let (frame, settings, front_end) = (&task.frame, &selection.settings, task.front_end);
-            let built = match (means, batches) {
+            let spread = match (&means, batches) {
                 (Some(means), Some(batches)) => {
                     let series = frame.services().len() * MetricKind::ALL.len();
                     let input_bytes = AtomicU64::new((series * rows.len() * size_of::<f64>()) as u64);
-                    let spread = Spread { means: &means, settings, batches, input_bytes };
-                    build_spread(frame, &rows, settings, front_end, limits, Some(&spread), &mut report)
+                    Some(Spread { means, settings, batches, input_bytes })
                 }
-                _ => workers.run(|| build_within(frame, &rows, settings, front_end, limits, &mut report)),
+                _ => None,
             };
-            let mut built = built?;
+            let mut built = match &spread {
+                Some(spread) => {
+                    build_spread(frame, &rows, settings, front_end, limits, Some(spread), &mut report)
+                }
+                None => team.run(|| build_within(frame, &rows, settings, front_end, limits, &mut report)),
+            }?;
             if selection.resamples > 0 {
-                let shares = workers
-                    .run(|| edge_shares(frame, &rows, settings, selection.resamples, task.seed, limits))?;
-                built.set_confidences(&shares)?;
+                let job = ResampleJob {
+                    frame: Arc::clone(frame),
+                    rows,
+                    settings: settings.clone(),
+                    seed: task.seed,
+                    most_tests: limits.most_tests_of_a_metric(settings),
+                };
+                let (resamples, halt) = (selection.resamples, limits.halt);
+                let spread_out = spread
+                    .as_ref()
+                    .map(|spread| spread.count_edges(&job, resamples, &built.levels, halt))
+                    .transpose()?;
+                let tally = match spread_out.flatten() {
+                    Some(tally) => tally,
+                    None => team.run(|| job.count_here(resamples, halt))?,
+                };
+                built.set_confidences(&tally, resamples)?;
             }
             Ok(built)
         });
@@ -138,10 +157,10 @@ impl Answer {
         tokio::try_join!(built, exchange)
     }
 
-    /// How tests are spread, where there are peers.
-    fn means(&self) -> Option<Means> {
-        let peers = self.peers.as_ref().filter(|peers| !peers.members().is_empty())?;
-        Some(Means { peers: Arc::clone(peers), workers: self.workers.clone() })
+    /// How tests are spread, where peers are configured: there may be some later.
+    fn means(&self, team: &Team) -> Option<Means> {
+        let peers = Arc::clone(self.peers.as_ref()?);
+        Some(Means { peers, team: team.clone() })
     }
 
     /// Where the shards of a graph are sent, and what works them off.
@@ -184,11 +203,11 @@ impl Answer {
 
     async fn compute_throughput(&self, place: &Place) -> Result<ThroughputFit, ServiceError> {
         let turn = place.turn().await?;
-        let (task, workers) = (Arc::clone(&self.task), self.workers.clone());
+        let (task, team) = (Arc::clone(&self.task), self.workers.team());
         work::run(move |_| {
             let _turn = turn;
             let rows = task.throughput_rows.as_ref().map(|ranges| ranges.rows()).unwrap_or_default();
-            Ok(workers.run(|| throughput_fit(&task.frame, &rows)))
+            Ok(team.run(|| throughput_fit(&task.frame, &rows)))
         })
         .await
     }

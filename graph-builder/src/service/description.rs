@@ -15,7 +15,7 @@ use automap_proto::{
 const MAX_SELECTIONS: usize = 256;
 
 /// Most bootstrap resamples of one graph: more tell no more.
-const MAX_RESAMPLES: u32 = 1000;
+pub(super) const MAX_RESAMPLES: u32 = 1000;
 
 /// What can be checked before the samples arrive.
 #[derive(Debug)]

@@ -3,18 +3,15 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    ops::Range,
-    sync::{Arc, atomic::AtomicBool, mpsc as blocking},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use automap_proto::{frame::MetricFrame, v1};
-use automap_service_kit::{
-    deadline,
-    error::{ErrorCode, ServiceError},
-    work,
-};
-use prost::Message as _;
+use automap_service_kit::{deadline, error::ServiceError, work};
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
@@ -22,12 +19,12 @@ use tokio::{
 };
 
 use super::{
-    level_job::LevelJob,
+    job::{Batch, Delivery, Failure},
     peers::{PeerClient, Peers, Refused, SharedInput},
-    workers::Workers,
+    workers::Team,
 };
 use crate::{
-    independence::Verdict,
+    build_id::build_id,
     sharding::{
         coordinator::{Coordinator, LeaseId, Order, ShardId, WorkerId},
         worker::{Fault, Millis},
@@ -41,27 +38,11 @@ const LOCAL: WorkerId = WorkerId(0);
 const SLOTS: usize = 2;
 /// How often the addresses of the peers are looked at, and those that could not be reached are tried again.
 const LOOK: Duration = Duration::from_millis(500);
-/// Rest of an overloaded peer that does not say how long.
-const BUSY: Duration = Duration::from_secs(1);
-
-/// Pairs of each shard, and what it is expected to cost.
-pub(super) type Shards = Vec<(Range<usize>, u64)>;
-
-/// Shards of one level, and where their verdicts go.
-pub(super) struct Batch {
-    pub(super) job: Arc<LevelJob>,
-    pub(super) shards: Shards,
-    /// Gets the position of each shard with its verdicts. When nobody listens any more, the shards are withdrawn.
-    pub(super) verdicts: blocking::Sender<(usize, Vec<Verdict>)>,
-    /// Set when nobody wants the verdicts any more.
-    pub(super) withdrawn: Arc<AtomicBool>,
-}
-
 /// What every exchange of this service uses.
 #[derive(Debug, Clone)]
 pub(super) struct Means {
     pub(super) peers: Arc<Peers>,
-    pub(super) workers: Workers,
+    pub(super) team: Team,
 }
 
 /// One build's exchange, from its first batch to its last.
@@ -78,6 +59,8 @@ pub(super) struct Exchange {
     members: BTreeMap<SocketAddr, Member>,
     bytes_shipped: u64,
     first_shard: Option<Duration>,
+    /// Shards of resamples whose answer was taken from each worker.
+    resample_shards: BTreeMap<WorkerId, u64>,
 }
 
 /// A peer as it is known here.
@@ -100,16 +83,8 @@ enum State {
     Never,
 }
 
-/// How a lease ended.
-enum Ended {
-    Verdicts {
-        verdicts: Vec<Verdict>,
-        bytes: u64,
-    },
-    Failed(Fault, String),
-    /// The peer has no such input (any more).
-    NoInput,
-}
+/// How a lease ended: with what its shard found and the bytes that were sent.
+type Ended = Result<(Delivery, u64), Failure>;
 
 impl Exchange {
     pub(super) fn new(means: Means, time_up: Arc<AtomicBool>) -> Self {
@@ -128,6 +103,7 @@ impl Exchange {
             members: BTreeMap::new(),
             bytes_shipped: 0,
             first_shard: None,
+            resample_shards: BTreeMap::new(),
         }
     }
 
@@ -178,7 +154,7 @@ impl Exchange {
 
     fn take(&mut self, batch: Batch) {
         let batch = Arc::new(batch);
-        for (position, (_, cost)) in batch.shards.iter().enumerate() {
+        for (position, cost) in batch.costs.iter().enumerate() {
             let shard = self.coordinator.submit(*cost);
             self.shards.insert(shard, (Arc::clone(&batch), position));
         }
@@ -186,8 +162,7 @@ impl Exchange {
 
     /// Drops the shards whose verdicts nobody wants any more.
     fn withdraw(&mut self) {
-        let unwanted =
-            |(batch, _): &(Arc<Batch>, usize)| batch.withdrawn.load(std::sync::atomic::Ordering::Relaxed);
+        let unwanted = |(batch, _): &(Arc<Batch>, usize)| batch.withdrawn.load(Ordering::Relaxed);
         let shards: Vec<ShardId> =
             self.shards.iter().filter(|(_, shard)| unwanted(shard)).map(|(id, _)| *id).collect();
         for shard in shards {
@@ -211,26 +186,26 @@ impl Exchange {
 
     fn start(&mut self, lease: LeaseId, worker: WorkerId, shard: ShardId) {
         let Some((batch, position)) = self.shards.get(&shard) else { return };
-        let (job, range) = (Arc::clone(&batch.job), batch.shards[*position].0.clone());
+        let (job, position) = (Arc::clone(&batch.job), *position);
         let peer =
             self.members.values().find(|member| member.id == worker).map(|member| member.client.clone());
         let handle = match (peer, &self.input) {
             (Some(peer), Some(input)) => {
                 let input = Arc::clone(input);
                 self.leases.spawn(deadline::carry(async move {
-                    (lease, ask(peer, &job, range, input.hash()).await)
+                    (lease, job.there(position, peer, input.hash()).await)
                 }))
             }
             _ => {
-                let (workers, time_up) = (self.means.workers.clone(), Arc::clone(&self.time_up));
+                let (team, time_up) = (self.means.team.clone(), Arc::clone(&self.time_up));
                 self.leases.spawn(deadline::carry(async move {
-                    let verdicts = work::run(move |stop| {
+                    let found = work::run(move |stop| {
                         let halt = Halt::on(stop).or_at(&time_up);
-                        workers.run(|| job.test(range, halt)).map_err(ServiceError::from)
+                        team.run(|| job.here(position, halt)).map_err(ServiceError::from)
                     });
-                    let ended = match verdicts.await {
-                        Ok(verdicts) => Ended::Verdicts { verdicts, bytes: 0 },
-                        Err(error) => Ended::Failed(Fault::Unreachable, error.to_string()),
+                    let ended = match found.await {
+                        Ok(delivery) => Ok((delivery, 0)),
+                        Err(error) => Err(Failure::Fault(Fault::Unreachable, error.to_string())),
                     };
                     (lease, ended)
                 }))
@@ -243,20 +218,21 @@ impl Exchange {
         let Some((_, worker, _)) = self.running.remove(&lease) else { return Ok(()) };
         let now = self.now();
         match ended {
-            Ended::Verdicts { verdicts, bytes } => {
+            Ok((delivery, bytes)) => {
                 self.bytes_shipped += bytes;
                 if worker != LOCAL && self.first_shard.is_none() {
                     self.first_shard = Some(self.began.elapsed());
                 }
                 let taken =
                     self.coordinator.answered(lease, now).and_then(|shard| self.shards.remove(&shard));
-                if let Some((batch, position)) = taken {
-                    // Whoever does not listen any more has withdrawn its batch.
-                    batch.verdicts.send((position, verdicts)).ok();
+                if let Some((batch, _)) = taken {
+                    let of_resamples = self.resample_shards.entry(worker).or_default();
+                    *of_resamples += u64::from(batch.job.is_of_resamples());
+                    delivery();
                 }
             }
-            Ended::Failed(_, reason) if worker == LOCAL => return Err(ServiceError::internal(reason)),
-            Ended::Failed(fault, reason) => {
+            Err(Failure::Fault(_, reason)) if worker == LOCAL => return Err(ServiceError::internal(reason)),
+            Err(Failure::Fault(fault, reason)) => {
                 if let Some((address, member)) =
                     self.members.iter_mut().find(|(_, member)| member.id == worker)
                 {
@@ -267,7 +243,7 @@ impl Exchange {
                 }
                 self.coordinator.failed(lease, fault, now);
             }
-            Ended::NoInput => {
+            Err(Failure::NoInput) => {
                 self.coordinator.failed(lease, Fault::Unreachable, now);
                 self.coordinator.leave(worker);
                 if let Some(member) = self.members.values_mut().find(|member| member.id == worker) {
@@ -318,7 +294,10 @@ impl Exchange {
             Err(Refused::Myself) => member.state = State::Never,
             Err(Refused::OtherBuild(build)) => {
                 member.state = State::Never;
-                member.dismissed = format!("it runs build {build}, and this pod another one");
+                member.dismissed = format!(
+                    "it runs build {build}, and this pod {}: another version, or on another kind of processor",
+                    build_id()
+                );
                 tracing::warn!(%address, build, "a peer of another build gets no work");
             }
             Err(Refused::NotNow(error)) => {
@@ -345,6 +324,7 @@ impl Exchange {
                 timeouts: report.timeouts,
                 refusals: report.refusals,
                 dismissed,
+                resample_shards: self.resample_shards.get(&id).copied().unwrap_or(0),
             })
         });
         v1::SpreadStatistics {
@@ -352,30 +332,6 @@ impl Exchange {
             bytes_shipped: self.bytes_shipped,
             hedged_shards: self.coordinator.hedges(),
             seconds_to_first_shard: self.first_shard.unwrap_or_default().as_secs_f64(),
-        }
-    }
-}
-
-/// Has a peer test a shard.
-async fn ask(mut peer: PeerClient, job: &LevelJob, range: Range<usize>, input_hash: &str) -> Ended {
-    let request = job.request(&range, input_hash);
-    let bytes = request.encoded_len() as u64;
-    match peer.test_edges(request.clone()).await.map_err(ServiceError::from) {
-        Ok(answer) => match job.read(range, &request, answer.get_ref()) {
-            Ok(verdicts) => Ended::Verdicts { verdicts, bytes },
-            Err(reason) => Ended::Failed(Fault::Untrusted, reason.to_owned()),
-        },
-        Err(error) => {
-            let fault = match error.code() {
-                ErrorCode::NotFound => return Ended::NoInput,
-                ErrorCode::Overloaded => {
-                    let rest = error.retry_delay().unwrap_or(BUSY);
-                    Fault::Busy(u64::try_from(rest.as_millis()).unwrap_or(Millis::MAX))
-                }
-                ErrorCode::InvalidInput | ErrorCode::Conflict => Fault::Untrusted,
-                _ => Fault::Unreachable,
-            };
-            Ended::Failed(fault, error.to_string())
         }
     }
 }

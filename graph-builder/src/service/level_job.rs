@@ -1,10 +1,21 @@
 //! A level whose pairs are tested in shards, here or by peers.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{Arc, mpsc::Sender},
+};
 
 use automap_proto::{metric::MetricKind, settings::GraphSettings, v1};
+use automap_service_kit::error::ServiceError;
 use bytes::Bytes;
+use prost::Message as _;
 
+use super::{
+    job::{Delivery, Failure, Job, delivery},
+    pair_code::{BYTES_PER_PAIR, MOST_SKELETON_BYTES},
+    peers::PeerClient,
+};
 use crate::{
     build_id::build_id,
     checksum::checksum,
@@ -16,10 +27,40 @@ use crate::{
     stop::{Halt, Stopped},
 };
 
-/// Bytes of a pair in a list of pairs, about.
-const BYTES_PER_PAIR: usize = 8;
-/// Largest skeleton that goes along with a shard: a message has at most 4 MiB.
-const MOST_SKELETON_BYTES: usize = 3 << 20;
+/// A level in shards.
+#[derive(Debug)]
+pub(super) struct LevelShards {
+    pub(super) level: LevelJob,
+    /// The pairs of each shard.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// Gets the number of each shard with its verdicts.
+    pub(super) verdicts: Sender<(usize, Vec<Verdict>)>,
+}
+
+#[tonic::async_trait]
+impl Job for LevelShards {
+    fn is_of_resamples(&self) -> bool {
+        false
+    }
+
+    fn here(&self, shard: usize, halt: Halt<'_>) -> Result<Delivery, Stopped> {
+        let verdicts = self.level.test(self.ranges[shard].clone(), halt)?;
+        Ok(delivery(&self.verdicts, shard, verdicts))
+    }
+
+    async fn there(
+        &self,
+        shard: usize,
+        mut peer: PeerClient,
+        input_hash: &str,
+    ) -> Result<(Delivery, u64), Failure> {
+        let range = self.ranges[shard].clone();
+        let request = self.level.request(&range, input_hash);
+        let answer = peer.test_edges(request.clone()).await.map_err(ServiceError::from)?;
+        let verdicts = self.level.read(range, &request, answer.get_ref()).map_err(Failure::untrusted)?;
+        Ok((delivery(&self.verdicts, shard, verdicts), request.encoded_len() as u64))
+    }
+}
 
 /// What the shards of a level have in common.
 #[derive(Debug)]
@@ -92,7 +133,7 @@ impl LevelJob {
     }
 
     /// Tests a shard on the current rayon pool.
-    pub(super) fn test(&self, shard: Range<usize>, halt: Halt<'_>) -> Result<Vec<Verdict>, Stopped> {
+    fn test(&self, shard: Range<usize>, halt: Halt<'_>) -> Result<Vec<Verdict>, Stopped> {
         let task = LevelTask {
             size: self.size,
             neighbours: &self.neighbours,
@@ -104,7 +145,7 @@ impl LevelJob {
     }
 
     /// The question to a peer that has the input with that hash.
-    pub(super) fn request(&self, shard: &Range<usize>, input_hash: &str) -> v1::TestEdgesRequest {
+    fn request(&self, shard: &Range<usize>, input_hash: &str) -> v1::TestEdgesRequest {
         let (adjacency, adjacency_bits) = match &self.skeleton {
             SkeletonCode::Bits(bits) => (Vec::new(), bits.clone()),
             SkeletonCode::Pairs(pairs) => (pairs.clone(), Bytes::new()),
@@ -136,7 +177,7 @@ impl LevelJob {
     ///
     /// # Errors
     /// What cannot be: the answer was damaged on its way, or is no answer to the request.
-    pub(super) fn read(
+    fn read(
         &self,
         shard: Range<usize>,
         request: &v1::TestEdgesRequest,

@@ -11,7 +11,7 @@ use automap_proto::{
 };
 use automap_service_kit::error::ServiceError;
 
-use super::workers::Workers;
+use super::workers::Team;
 use crate::{
     peer_input::PeerInput,
     set_range::SetRange,
@@ -63,14 +63,14 @@ impl Shard {
         })
     }
 
-    /// Tests the pairs on the threads of `workers`.
+    /// Tests the pairs on the threads of `team`.
     pub(super) fn test(
         &self,
         input: &PeerInput,
-        workers: &Workers,
+        team: &Team,
         stop: &AtomicBool,
     ) -> Result<v1::TestEdgesResponse, ServiceError> {
-        let prepared = input.prepared(self.metric, &self.settings, |prepare| workers.run(prepare));
+        let prepared = input.prepared(self.metric, &self.settings, |prepare| team.run(prepare));
         let task = LevelTask {
             size: self.level,
             neighbours: &self.neighbours,
@@ -78,7 +78,7 @@ impl Shard {
             part: self.part,
             expected_tests: 0,
         };
-        let verdicts = workers.run(|| prepared.at(self.settings.alpha()).test(&task, Halt::on(stop)))?;
+        let verdicts = team.run(|| prepared.at(self.settings.alpha()).test(&task, Halt::on(stop)))?;
         let tests = verdicts.iter().map(|verdict| verdict.tests).sum();
         let cut = (0..).zip(&verdicts).filter_map(|(position, verdict)| verdict.is_cut.then_some(position));
         let cut = cut.collect();

@@ -1,19 +1,10 @@
 //! The decisions: which shard goes to which worker, when one is given to a second, and whose answer counts.
 
+mod lateness;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::worker::{Fault, Millis, Worker, WorkerReport};
-
-/// A lease is overdue, and its shard may be given to a second worker, after so many times what the fastest worker would
-/// take and at least so long.
-const OVERDUE: (u64, Millis) = (2, 500);
-/// A lease is taken from its worker, which then rests, after so many times what this worker was seen to take and at least
-/// so long.
-const LOST: (u64, Millis) = (10, 5_000);
-/// Workers that may hold the same shard at once, beside the one of this process.
-const MOST_LEASES: usize = 3;
-/// Milliseconds that a shard is expected to take before any was answered.
-const FIRST_GUESS: Millis = 1_000;
 
 /// Names a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -234,52 +225,6 @@ impl Coordinator {
         Some(ended)
     }
 
-    fn take_from_the_lost(&mut self, now: Millis) {
-        let is_lost = |lease: &Lease| {
-            let is_local = self.workers.get(&lease.worker).is_none_or(|worker| worker.is_local);
-            !is_local && now >= self.lost_at(lease)
-        };
-        let lost: Vec<(LeaseId, WorkerId)> = self
-            .leases
-            .iter()
-            .filter(|(_, lease)| is_lost(lease))
-            .map(|(id, lease)| (*id, lease.worker))
-            .collect();
-        let workers: BTreeSet<WorkerId> = lost.iter().map(|(_, worker)| *worker).collect();
-        for (lease, _) in lost {
-            self.cancelled.push(lease);
-            self.release(lease);
-        }
-        for id in workers {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                worker.timed_out(now);
-            }
-        }
-    }
-
-    fn overdue_at(&self, lease: &Lease) -> Millis {
-        let cost = self.cost(lease);
-        self.after(lease, self.workers.values().filter_map(|worker| worker.expected(cost)).min(), OVERDUE)
-    }
-
-    fn lost_at(&self, lease: &Lease) -> Millis {
-        let cost = self.cost(lease);
-        let own = self.workers.get(&lease.worker).and_then(|worker| worker.expected(cost));
-        let slowest = || self.workers.values().filter_map(|worker| worker.expected(cost)).max();
-        self.after(lease, own.or_else(slowest), LOST)
-    }
-
-    fn cost(&self, lease: &Lease) -> u64 {
-        self.shards.get(&lease.shard).map_or(1, |shard| shard.cost)
-    }
-
-    fn after(&self, lease: &Lease, expected: Option<Millis>, (times, least): (u64, Millis)) -> Millis {
-        // A worker works on all that it holds.
-        let together = self.workers.get(&lease.worker).map_or(1, |worker| worker.leases.max(1) as u64);
-        let expected = expected.unwrap_or(FIRST_GUESS).saturating_mul(together);
-        lease.since.saturating_add(expected.saturating_mul(times).max(least))
-    }
-
     /// A worker with a free slot that may have a lease: the least busy one.
     fn next_worker(&self, now: Millis, suits: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
         let others_can = self.workers.values().any(|worker| !worker.is_local && worker.is_usable(now));
@@ -292,168 +237,7 @@ impl Coordinator {
             .min_by_key(|(id, worker)| (worker.leases, **id))
             .map(|(id, _)| *id)
     }
-
-    /// The shard that is overdue for longest with all its workers, and a worker that holds nothing; where there is no other,
-    /// that of this process, whether it otherwise helps or not.
-    fn hedge(&self, now: Millis) -> Option<(ShardId, WorkerId)> {
-        let newest = |shard: &Shard| {
-            shard.leases.iter().filter_map(|id| self.leases.get(id)).max_by_key(|lease| lease.since)
-        };
-        let mut overdue: Vec<(Millis, ShardId)> = self
-            .shards
-            .iter()
-            .filter_map(|(id, shard)| Some((newest(shard)?, *id)))
-            .filter(|(lease, _)| now >= self.overdue_at(lease))
-            .map(|(lease, id)| (lease.since, id))
-            .collect();
-        overdue.sort_unstable();
-        overdue.into_iter().find_map(|(_, shard)| {
-            let leases = &self.shards.get(&shard)?.leases;
-            let is_idle = |worker: WorkerId| {
-                let holds =
-                    leases.iter().any(|id| self.leases.get(id).is_some_and(|lease| lease.worker == worker));
-                !holds && self.workers.get(&worker).is_some_and(|worker| worker.leases == 0)
-            };
-            let another = (leases.len() < MOST_LEASES).then(|| self.next_worker(now, is_idle)).flatten();
-            let worker = another.or_else(|| {
-                let local = |(id, worker): &(&WorkerId, &Worker)| worker.is_local && is_idle(**id);
-                self.workers.iter().find(local).map(|(id, _)| *id)
-            });
-            Some((shard, worker?))
-        })
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOCAL: WorkerId = WorkerId(0);
-    const PEER: WorkerId = WorkerId(1);
-
-    fn starts(orders: &[Order]) -> Vec<(WorkerId, ShardId)> {
-        orders
-            .iter()
-            .filter_map(|order| match order {
-                Order::Start { worker, shard, .. } => Some((*worker, *shard)),
-                Order::Cancel { .. } => None,
-            })
-            .collect()
-    }
-
-    fn lease_of(orders: &[Order], wanted: WorkerId) -> LeaseId {
-        orders
-            .iter()
-            .find_map(|order| match order {
-                Order::Start { lease, worker, .. } if *worker == wanted => Some(*lease),
-                _ => None,
-            })
-            .unwrap()
-    }
-
-    fn two_workers(shards: usize) -> Coordinator {
-        let mut coordinator = Coordinator::new(true);
-        coordinator.join(LOCAL, 1, true);
-        coordinator.join(PEER, 1, false);
-        for _ in 0..shards {
-            coordinator.submit(100);
-        }
-        coordinator
-    }
-
-    #[test]
-    fn shards_go_out_in_order_and_each_is_answered_once() {
-        let mut coordinator = two_workers(3);
-        let orders = coordinator.orders(0);
-        assert_eq!(starts(&orders), [(LOCAL, ShardId(0)), (PEER, ShardId(1))]);
-        let lease = lease_of(&orders, PEER);
-        assert_eq!(coordinator.answered(lease, 10), Some(ShardId(1)));
-        assert_eq!(coordinator.answered(lease, 11), None);
-        assert_eq!(starts(&coordinator.orders(11)), [(PEER, ShardId(2))]);
-        assert_eq!(coordinator.orders(12), []);
-        assert!(!coordinator.is_idle());
-    }
-
-    #[test]
-    fn a_shard_of_a_worker_that_fails_goes_elsewhere_and_the_worker_rests() {
-        let mut coordinator = two_workers(2);
-        let orders = coordinator.orders(0);
-        coordinator.failed(lease_of(&orders, PEER), Fault::Unreachable, 5);
-        assert_eq!(starts(&coordinator.orders(5)), []);
-        assert_eq!(coordinator.wakes_at(5), Some(255));
-        coordinator.answered(lease_of(&orders, LOCAL), 6);
-        assert_eq!(starts(&coordinator.orders(6)), [(LOCAL, ShardId(1))]);
-        coordinator.submit(1);
-        assert_eq!(starts(&coordinator.orders(254)), []);
-        assert_eq!(starts(&coordinator.orders(255)), [(PEER, ShardId(2))]);
-    }
-
-    #[test]
-    fn an_overdue_shard_is_given_to_an_idle_worker_and_the_first_answer_counts() {
-        let mut coordinator = two_workers(2);
-        let orders = coordinator.orders(0);
-        let hanging = lease_of(&orders, PEER);
-        assert_eq!(coordinator.answered(lease_of(&orders, LOCAL), 10), Some(ShardId(0)));
-        assert_eq!(coordinator.orders(499), []);
-        let hedge = coordinator.orders(500);
-        assert_eq!(starts(&hedge), [(LOCAL, ShardId(1))]);
-        assert_eq!(coordinator.hedges(), 1);
-        assert_eq!(coordinator.answered(lease_of(&hedge, LOCAL), 510), Some(ShardId(1)));
-        assert!(coordinator.is_idle());
-        assert_eq!(coordinator.orders(510), [Order::Cancel { lease: hanging }]);
-        assert_eq!(coordinator.answered(hanging, 520), None);
-    }
-
-    #[test]
-    fn a_worker_that_hangs_loses_its_lease_and_rests() {
-        let mut coordinator = two_workers(4);
-        let orders = coordinator.orders(0);
-        let hanging = lease_of(&orders, PEER);
-        coordinator.answered(lease_of(&orders, LOCAL), 10);
-        // The local worker is busy all the time, so that there is no hedge.
-        coordinator.orders(10);
-        let later = coordinator.orders(5_000);
-        assert!(later.contains(&Order::Cancel { lease: hanging }), "{later:?}");
-        assert_eq!(starts(&later), []);
-        let report = coordinator.reports().find(|(id, _)| *id == PEER).unwrap().1;
-        assert_eq!((report.timeouts, report.shards), (1, 0));
-    }
-
-    #[test]
-    fn who_cannot_be_trusted_is_not_asked_again() {
-        let mut coordinator = two_workers(3);
-        let orders = coordinator.orders(0);
-        coordinator.failed(lease_of(&orders, PEER), Fault::Untrusted, 5);
-        coordinator.join(PEER, 1, false);
-        assert_eq!(starts(&coordinator.orders(100_000)), []);
-        coordinator.answered(lease_of(&orders, LOCAL), 100_001);
-        assert_eq!(starts(&coordinator.orders(100_001)), [(LOCAL, ShardId(1))]);
-    }
-
-    #[test]
-    fn a_local_worker_that_only_stands_by_works_when_no_other_can() {
-        let mut coordinator = Coordinator::new(false);
-        coordinator.join(LOCAL, 1, true);
-        coordinator.join(PEER, 1, false);
-        coordinator.submit(1);
-        let orders = coordinator.orders(0);
-        assert_eq!(starts(&orders), [(PEER, ShardId(0))]);
-        coordinator.leave(PEER);
-        let orders = coordinator.orders(1);
-        assert_eq!(starts(&orders), [(LOCAL, ShardId(0))]);
-        assert_eq!(orders.len(), 2, "{orders:?}");
-    }
-
-    #[test]
-    fn what_is_withdrawn_is_cancelled() {
-        let mut coordinator = two_workers(3);
-        let leases = [LOCAL, PEER].map(|worker| lease_of(&two_workers(3).orders(0), worker));
-        coordinator.orders(0);
-        for shard in 0..3 {
-            coordinator.withdraw(ShardId(shard));
-        }
-        assert_eq!(coordinator.orders(1), leases.map(|lease| Order::Cancel { lease }));
-        assert!(coordinator.is_idle());
-        assert_eq!(coordinator.wakes_at(1), None);
-    }
-}
+mod tests;

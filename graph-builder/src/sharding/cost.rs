@@ -6,6 +6,9 @@ use std::ops::Range;
 
 /// Tests that a core makes in a second, at least: of the loads measured, the slowest with enough tests to ship.
 pub const TESTS_PER_SECOND: f64 = 150e6;
+/// Squares of services times rows that a core makes into correlations, and into a graph without deep levels, in a second: a
+/// build of 1000 services, its tests aside.
+pub const CORRELATED_PER_SECOND: f64 = 5e9;
 /// What a shard costs beside its tests and its bytes: a call there and back, queues included, seconds.
 pub const SECONDS_PER_SHARD: f64 = 0.002;
 /// Computing must take so many times as long as shipping: the number of tests is a guess, and seldom a good one.
@@ -18,16 +21,31 @@ const SHARDS_PER_WORKER: usize = 4;
 /// Shards of one level, at most.
 const MOST_SHARDS: usize = 2048;
 
-/// What a level is expected to take, and what it would have to ship.
+/// Seconds of a core that so many tests take.
+pub fn seconds_of_tests(tests: u64) -> f64 {
+    tests as f64 / TESTS_PER_SECOND
+}
+
+/// Tests that take so many seconds of a core: the unit in which all shards are weighed.
+pub fn tests_of_seconds(seconds: f64) -> u64 {
+    (seconds * TESTS_PER_SECOND) as u64
+}
+
+/// Seconds of a core that a build of one metric type takes beside the tests of its levels.
+pub fn seconds_of_correlations(services: usize, rows: usize) -> f64 {
+    (services as f64).powi(2) * rows as f64 / CORRELATED_PER_SECOND
+}
+
+/// What a level, or the resamples of a graph, are expected to take, and what they would have to ship.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prospect {
-    /// Tests of the level.
-    pub tests: u64,
+    /// Seconds of a core.
+    pub core_seconds: f64,
     /// Threads here.
     pub threads: usize,
     /// Bytes that go to each worker before its first shard.
     pub input_bytes: u64,
-    /// Bytes that go along with each shard.
+    /// Bytes that go along with each shard, or come back.
     pub shard_bytes: u64,
     /// Workers that could help.
     pub workers: usize,
@@ -36,9 +54,9 @@ pub struct Prospect {
 }
 
 impl Prospect {
-    /// Seconds that the level takes here alone.
+    /// Seconds that it takes here alone.
     pub fn compute_seconds(&self) -> f64 {
-        self.tests as f64 / (TESTS_PER_SECOND * self.threads.max(1) as f64)
+        self.core_seconds / self.threads.max(1) as f64
     }
 
     /// Seconds that shipping takes: the input to every worker and what goes along with the shards, over one link.
@@ -53,10 +71,9 @@ impl Prospect {
         self.workers > 0 && self.compute_seconds() > CLEARLY * self.shipping_seconds()
     }
 
-    /// Shards to cut the level into.
+    /// Shards to cut it into.
     pub fn shards(&self) -> usize {
-        let by_time =
-            (self.tests as f64 / (TESTS_PER_SECOND * SHARD_SECONDS)).min(MOST_SHARDS as f64) as usize;
+        let by_time = (self.core_seconds / SHARD_SECONDS).min(MOST_SHARDS as f64) as usize;
         by_time.clamp(
             SHARDS_PER_WORKER * (self.workers + 1),
             MOST_SHARDS.max(SHARDS_PER_WORKER * (self.workers + 1)),
@@ -96,7 +113,7 @@ mod tests {
 
     fn prospect(tests: u64) -> Prospect {
         Prospect {
-            tests,
+            core_seconds: seconds_of_tests(tests),
             threads: 2,
             input_bytes: 12 << 20,
             shard_bytes: 6 << 10,

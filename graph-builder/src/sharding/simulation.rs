@@ -2,6 +2,9 @@
 //!
 //! `automap bench coordinator` runs it over many seeds.
 
+mod nature;
+mod resampled;
+
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
@@ -10,6 +13,10 @@ use std::{
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use self::{
+    nature::{Breakdown, Nature},
+    resampled::Resampled,
+};
 use super::{
     coordinator::{Coordinator, LeaseId, Order, ShardId, WorkerId},
     worker::{Fault, Millis},
@@ -18,6 +25,8 @@ use super::{
 const LOCAL: WorkerId = WorkerId(0);
 /// Milliseconds after which an unreachable worker is noticed, at most.
 const LONGEST_CALL: Millis = 400;
+/// Times at which no shard is left to give out.
+const BATCHES: Millis = 3;
 /// A run that takes this many events has gone wrong.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -26,6 +35,8 @@ const MOST_EVENTS: usize = 1_000_000;
 pub struct Run {
     /// Shards that were answered.
     pub shards: usize,
+    /// Bootstrap resamples whose edges were counted as they are without workers.
+    pub resamples: u32,
     /// Workers beside the local one.
     pub workers: usize,
     /// Simulated milliseconds until the last answer.
@@ -42,36 +53,6 @@ pub struct Run {
     pub trace: u64,
 }
 
-/// How a simulated worker behaves.
-#[derive(Debug, Clone)]
-struct Nature {
-    /// Cost that it works off in a millisecond.
-    speed: f64,
-    /// It is there from then on.
-    joins: Millis,
-    /// It breaks down then.
-    breaks: Option<(Millis, Breakdown)>,
-    /// It answers what cannot be with this probability.
-    garbage: f64,
-    /// It refuses with this probability.
-    busy: f64,
-    slots: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Breakdown {
-    /// Its calls fail from then on, and it is seen to be gone.
-    Dies,
-    /// It answers nothing any more.
-    Hangs,
-    /// It answers nothing until then.
-    Pauses(Millis),
-    /// It is so many times slower from then on.
-    Slows(f64),
-    /// It goes and comes back then.
-    Restarts(Millis),
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Joins(WorkerId),
@@ -86,7 +67,9 @@ struct World {
     events: BinaryHeap<Reverse<(Millis, u64, Event)>>,
     count: u64,
     natures: BTreeMap<WorkerId, Nature>,
+    /// Of the shards of levels, then of those of resamples.
     costs: Vec<u64>,
+    resampled: Resampled,
     /// Leases under way with their worker and what becomes of them.
     leases: BTreeMap<LeaseId, (WorkerId, ShardId, Option<Fault>)>,
     /// When each worker has worked off what it holds.
@@ -110,21 +93,14 @@ impl World {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let workers = random.random_range(0..6_u32);
         let mut natures = BTreeMap::new();
-        natures.insert(
-            LOCAL,
-            Nature {
-                speed: 1.0,
-                joins: 0,
-                breaks: None,
-                garbage: 0.0,
-                busy: 0.0,
-                slots: random.random_range(1..3),
-            },
-        );
+        natures.insert(LOCAL, Nature::local(random.random_range(1..3)));
         for worker in 1..=workers {
             natures.insert(WorkerId(worker), Nature::draw(&mut random));
         }
-        let costs = (0..random.random_range(1..120)).map(|_| random.random_range(1..400)).collect();
+        let mut costs: Vec<u64> =
+            (0..random.random_range(1..120)).map(|_| random.random_range(1..400)).collect();
+        let resampled = Resampled::draw(&mut random, costs.len());
+        costs.extend(resampled.costs());
         Self {
             random,
             now: 0,
@@ -132,6 +108,7 @@ impl World {
             count: 0,
             natures,
             costs,
+            resampled,
             leases: BTreeMap::new(),
             busy_until: BTreeMap::new(),
             present: BTreeSet::new(),
@@ -156,12 +133,10 @@ impl World {
                 _ => {}
             }
         }
-        // Two batches, the second when the first is under way: levels of two metric types.
-        let late = self.costs.len() / 2;
-        let mut submitted = self.costs[..late.max(1).min(self.costs.len())].to_vec();
-        for &cost in &submitted {
-            coordinator.submit(cost);
-        }
+        // Three batches: the levels of two metric types, the second when the first is under way, and then the resamples.
+        let levels = self.resampled.first_shard();
+        let mut submitted = 0;
+        self.submit(&mut coordinator, &mut submitted, levels.div_ceil(2));
         let (mut answered, mut wakes) = (BTreeSet::new(), BTreeSet::new());
         self.schedule(0, Event::Wakes);
         for _ in 0..MOST_EVENTS {
@@ -184,11 +159,11 @@ impl World {
                 Event::Ends(lease) => self.end(&mut coordinator, lease, &mut answered)?,
                 Event::Wakes => {}
             }
-            if submitted.len() < self.costs.len() && answered.len() * 3 >= submitted.len() {
-                for &cost in &self.costs[submitted.len()..] {
-                    coordinator.submit(cost);
-                }
-                submitted.clone_from(&self.costs);
+            if submitted < levels && answered.len() * 3 >= submitted {
+                self.submit(&mut coordinator, &mut submitted, levels);
+            }
+            if answered.len() == levels {
+                self.submit(&mut coordinator, &mut submitted, self.costs.len());
             }
             self.obey(&mut coordinator)?;
             if let Some(at) = coordinator.wakes_at(self.now)
@@ -198,6 +173,14 @@ impl World {
             }
         }
         Err("it never ends".into())
+    }
+
+    /// Submits shards until there are so many.
+    fn submit(&self, coordinator: &mut Coordinator, submitted: &mut usize, until: usize) {
+        for &cost in &self.costs[*submitted..until.max(*submitted)] {
+            coordinator.submit(cost);
+        }
+        *submitted = until.max(*submitted);
     }
 
     fn schedule(&mut self, at: Millis, event: Event) {
@@ -224,7 +207,7 @@ impl World {
             None => match coordinator.answered(lease, self.now) {
                 Some(taken) if taken != shard => return Err(format!("{lease:?} answered another shard")),
                 Some(taken) if !answered.insert(taken) => return Err(format!("{taken:?} was taken twice")),
-                Some(_) => {}
+                Some(taken) => self.resampled.take(taken.0 as usize),
                 None => self.run.late_answers += 1,
             },
         }
@@ -324,40 +307,18 @@ impl World {
         if !coordinator.is_idle() {
             return Err("a shard is left".into());
         }
+        self.run.resamples = self.resampled.check()?;
         let alone: u64 = self.costs.iter().sum();
         let longest = self.costs.iter().max().copied().unwrap_or(0);
         let slots: usize = self.natures.values().map(|nature| nature.slots).sum();
         self.run =
             Run { shards: self.costs.len(), took: self.now, alone, hedges: coordinator.hedges(), ..self.run };
         // What workers hold when no shard waits any more, done again here after it was seen to be late.
-        let bound = alone + (longest + 4 * longest.max(500)) * (slots as u64 + 1);
+        let bound = alone + BATCHES * (longest + 4 * longest.max(500)) * (slots as u64 + 1);
         if local_helps && self.now > bound {
             return Err(format!("it took longer than {bound} ms, and alone {alone} ms"));
         }
         Ok(self.run)
-    }
-}
-
-impl Nature {
-    fn draw(random: &mut ChaCha8Rng) -> Self {
-        let at = random.random_range(0..8_000);
-        let later = at + random.random_range(1..10_000);
-        let breaks = match random.random_range(0..10) {
-            0 | 1 => Some((at, Breakdown::Dies)),
-            2 => Some((at, Breakdown::Hangs)),
-            3 => Some((at, Breakdown::Pauses(later))),
-            4 => Some((at, Breakdown::Slows(random.random_range(2.0..50.0)))),
-            5 => Some((at, Breakdown::Restarts(later))),
-            _ => None,
-        };
-        Self {
-            speed: random.random_range(0.2..4.0),
-            joins: if random.random::<f64>() < 0.7 { 0 } else { random.random_range(0..5_000) },
-            breaks,
-            garbage: if random.random::<f64>() < 0.15 { 0.1 } else { 0.0 },
-            busy: if random.random::<f64>() < 0.2 { 0.3 } else { 0.0 },
-            slots: random.random_range(1..3),
-        }
     }
 }
 
@@ -371,11 +332,12 @@ mod tests {
         for seed in 0..200 {
             let run = run(seed).unwrap();
             total.hedges += run.hedges;
+            total.resamples += run.resamples;
             total.faults += run.faults;
             total.late_answers += run.late_answers;
         }
         // The faults are not only drawn, they happen.
-        assert!(total.hedges > 20 && total.faults > 200, "{total:?}");
+        assert!(total.hedges > 20 && total.faults > 200 && total.resamples > 1000, "{total:?}");
     }
 
     #[test]

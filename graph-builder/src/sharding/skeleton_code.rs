@@ -1,21 +1,31 @@
 //! Skeletons as bits, for the wire.
 
-use crate::{bit_matrix::BitMatrix, skeleton::Neighbours};
+use crate::{
+    bit_matrix::BitMatrix,
+    skeleton::{self, Neighbours},
+};
 
 /// The upper triangle of a skeleton without the diagonal, row by row, a bit for each pair, the lowest bit of a byte first.
 ///
 /// # Complexity
 /// O(services² / 8 + edges).
 pub fn to_bits(neighbours: &Neighbours) -> Vec<u8> {
-    let services = neighbours.len();
+    let pairs: Vec<(u32, u32)> = skeleton::pairs_of(neighbours).collect();
+    bits_of(&pairs, neighbours.len())
+}
+
+/// The same of pairs (first < second) of so many services.
+///
+/// # Complexity
+/// O(services² / 8 + pairs).
+pub fn bits_of(pairs: &[(u32, u32)], services: usize) -> Vec<u8> {
     let mut bytes = vec![0_u8; pairs_of(services).div_ceil(8)];
-    let mut start = 0;
-    for (first, others) in neighbours.iter().enumerate() {
-        for &second in others.iter().filter(|&&second| second as usize > first) {
-            let bit = start + second as usize - first - 1;
-            bytes[bit / 8] |= 1 << (bit % 8);
-        }
-        start += services - first - 1;
+    for &(first, second) in pairs {
+        let (first, second) = (first as usize, second as usize);
+        // The rows before `first` hold the pairs of all services but those of the rest among themselves.
+        let start = pairs_of(services) - pairs_of(services - first);
+        let bit = start + second - first - 1;
+        bytes[bit / 8] |= 1 << (bit % 8);
     }
     bytes
 }

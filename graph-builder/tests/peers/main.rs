@@ -5,6 +5,7 @@
 #[path = "../linear_gaussian/mod.rs"]
 mod linear_gaussian;
 mod misbehaving;
+mod resamples;
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use automap_proto::{
     settings::{CiTest, GraphSettings},
     v1::{
         self, build_graph_request::Part, build_graph_response::Part as AnswerPart,
-        graph_builder_service_client::GraphBuilderServiceClient,
+        graph_builder_service_client::GraphBuilderServiceClient, put_input_request::Part as PutPart,
     },
 };
 use automap_service_kit::{
@@ -89,6 +90,12 @@ impl Answer {
         workers.filter(|worker| worker.address == address).map(|worker| worker.shards).sum()
     }
 
+    fn resample_shards_of(&self, pod: &Pod) -> u64 {
+        let address = pod.url.trim_start_matches("http://");
+        let workers = self.spread.iter().flat_map(|spread| &spread.workers);
+        workers.filter(|worker| worker.address == address).map(|worker| worker.resample_shards).sum()
+    }
+
     fn warns(&self, part: &str) -> bool {
         self.graph.warnings.iter().any(|warning| warning.contains(part))
     }
@@ -99,8 +106,13 @@ async fn build(
     frame: &MetricFrame,
     budget: Option<v1::TestBudget>,
 ) -> Result<Answer, ServiceError> {
+    build_described(client, frame, description(frame, budget)).await
+}
+
+/// The heaviest tests of all rows.
+fn description(frame: &MetricFrame, budget: Option<v1::TestBudget>) -> v1::GraphDescription {
     let settings = GraphSettings::new(CiTest::FisherZ, ALPHA, 3, vec![]).unwrap();
-    let description = v1::GraphDescription {
+    v1::GraphDescription {
         frame: Some(frame_stream::header(frame)),
         settings: Some((&settings).into()),
         selections: vec![v1::RowSelection {
@@ -110,7 +122,14 @@ async fn build(
         }],
         budget,
         ..v1::GraphDescription::default()
-    };
+    }
+}
+
+async fn build_described(
+    client: &Client,
+    frame: &MetricFrame,
+    description: v1::GraphDescription,
+) -> Result<Answer, ServiceError> {
     let parts =
         std::iter::once(Part::Description(description)).chain(frame_stream::chunks(frame).map(Part::Chunk));
     let messages: Vec<_> = parts.map(|part| v1::BuildGraphRequest { part: Some(part) }).collect();
@@ -128,6 +147,16 @@ async fn build(
         Ok(Answer { graph, spread })
     };
     tokio::time::timeout(PATIENCE, call).await.unwrap()
+}
+
+/// Leaves all rows of a frame with a pod.
+async fn put(client: &Client, frame: &MetricFrame) -> String {
+    let rows = vec![v1::RowRange { first: 0, end: SAMPLES as u64 }];
+    let description = v1::InputDescription { frame: Some(frame_stream::header(frame)), rows };
+    let parts = std::iter::once(PutPart::Description(description))
+        .chain(frame_stream::chunks(frame).map(PutPart::Chunk));
+    let messages: Vec<_> = parts.map(|part| v1::PutInputRequest { part: Some(part) }).collect();
+    client.clone().put_input(futures::stream::iter(messages)).await.unwrap().into_inner().input_hash
 }
 
 async fn alone(frame: &MetricFrame) -> BuiltGraph {
@@ -193,6 +222,7 @@ async fn whatever_a_peer_does_the_graph_is_the_same_and_the_answer_says_what_hap
         (Misbehaviour::Fails, "failed"),
         (Misbehaviour::DamagesInputs, ""),
         (Misbehaviour::Hangs, ""),
+        (Misbehaviour::Slow, ""),
         (Misbehaviour::Overloaded, ""),
         (Misbehaviour::Forgets, ""),
     ] {

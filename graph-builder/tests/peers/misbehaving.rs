@@ -1,8 +1,11 @@
 //! A graph-builder that does wrong as a peer.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use automap_graph_builder::{checksum::checksum, config::GraphBuilderConfig, service::GraphBuilderService};
@@ -24,7 +27,7 @@ pub(super) enum Misbehaviour {
     OtherBuild,
     /// Its answers are damaged on the way.
     Garbage,
-    /// Its separating sets cannot be any.
+    /// Its separating sets and pairs cannot be any.
     WrongSets,
     /// Every shard fails.
     Fails,
@@ -32,6 +35,8 @@ pub(super) enum Misbehaviour {
     DamagesInputs,
     /// It never answers a shard.
     Hangs,
+    /// It takes a second longer for each shard.
+    Slow,
     /// It refuses every second shard.
     Overloaded,
     /// It forgets its inputs now and then.
@@ -60,6 +65,24 @@ pub(super) async fn misbehaving(misbehaviour: Misbehaviour) -> Pod {
     Pod { url, _shutdown: shutdown.drop_guard() }
 }
 
+impl Faulty {
+    /// What it does instead of testing.
+    async fn misbehave(&self) -> Result<(), Status> {
+        let is_odd = self.calls.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        match self.misbehaviour {
+            Misbehaviour::Fails => Err(Status::unavailable("on purpose")),
+            Misbehaviour::Hangs => std::future::pending().await,
+            Misbehaviour::Slow => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            }
+            Misbehaviour::Overloaded if is_odd => Err(Status::resource_exhausted("on purpose")),
+            Misbehaviour::Forgets if is_odd => Err(Status::not_found("on purpose")),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl Rpc for Faulty {
     type BuildGraphStream = <GraphBuilderService as Rpc>::BuildGraphStream;
@@ -86,14 +109,7 @@ impl Rpc for Faulty {
         &self,
         request: Request<v1::TestEdgesRequest>,
     ) -> Result<Response<v1::TestEdgesResponse>, Status> {
-        let is_odd = self.calls.fetch_add(1, Ordering::Relaxed) % 2 == 1;
-        match self.misbehaviour {
-            Misbehaviour::Fails => return Err(Status::unavailable("on purpose")),
-            Misbehaviour::Hangs => std::future::pending().await,
-            Misbehaviour::Overloaded if is_odd => return Err(Status::resource_exhausted("on purpose")),
-            Misbehaviour::Forgets if is_odd => return Err(Status::not_found("on purpose")),
-            _ => {}
-        }
+        self.misbehave().await?;
         let asked = request.get_ref().clone();
         let mut answer = self.inner.test_edges(request).await?;
         match self.misbehaviour {
@@ -106,6 +122,29 @@ impl Rpc for Faulty {
                 };
                 let answer = answer.get_mut();
                 answer.separations = vec![separation];
+                answer.checksum = checksum(&asked, answer);
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    async fn test_resamples(
+        &self,
+        request: Request<v1::TestResamplesRequest>,
+    ) -> Result<Response<v1::TestResamplesResponse>, Status> {
+        self.misbehave().await?;
+        let asked = request.get_ref().clone();
+        let mut answer = self.inner.test_resamples(request).await?;
+        match self.misbehaviour {
+            Misbehaviour::Garbage => answer.get_mut().checksum ^= 1 << 40,
+            Misbehaviour::WrongSets => {
+                // A pair of a service that there is not, with everything else in order.
+                let answer = answer.get_mut();
+                answer.resamples[0] = v1::ConnectedPairs {
+                    pairs: vec![v1::ServicePair { first: 0, second: 1 << 20 }],
+                    ..v1::ConnectedPairs::default()
+                };
                 answer.checksum = checksum(&asked, answer);
             }
             _ => {}

@@ -13,7 +13,13 @@ fn figures_of_a_build_are_reported_and_its_graph_depends_on_the_load_alone() {
         serde_json::from_str(&ended.stdout).unwrap()
     };
     let one = bench(&[]);
-    for figure in ["cpu_seconds", "wall_seconds", "matrix_product_cpu_seconds", "peak_memory_bytes"] {
+    for figure in [
+        "cpu_seconds",
+        "wall_seconds",
+        "level_zero_cpu_seconds",
+        "matrix_product_cpu_seconds",
+        "peak_memory_bytes",
+    ] {
         assert!(one[figure].as_f64().is_some_and(|value| value >= 0.0), "{figure}: {one}");
     }
     assert!(one["tests"].as_u64().unwrap() >= 20 * 19 / 2 * 7);
@@ -42,6 +48,8 @@ fn worker_processes_build_the_same_graph() {
         "--metrics",
         "1",
         "--shared-load",
+        "--bootstrap-edges",
+        "2",
         "--workers",
         "2",
         "--output",
@@ -55,6 +63,10 @@ fn worker_processes_build_the_same_graph() {
     let shards: Vec<u64> =
         spread["shards"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
     assert_eq!(shards.len(), 3, "{report}");
+    let of_resamples =
+        spread["resample_shards"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap());
+    assert!((1..shards.iter().sum()).contains(&of_resamples.sum::<u64>()), "{report}");
+    assert_eq!(report["resamples"]["resamples"], 2);
     assert!(spread["bytes_shipped"].as_u64().unwrap() > 200 * 720 * 8, "{report}");
     for figure in ["wall_seconds", "wall_to_threads", "seconds_to_first_shard"] {
         assert!(spread[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {report}");
@@ -70,7 +82,8 @@ fn simulated_clusters_keep_the_promises_of_the_coordinator() {
     let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(summary["seeds"], 50);
     assert!(
-        summary["faults"].as_u64().unwrap() > 0 && summary["shards"].as_u64().unwrap() > 500,
+        ["faults", "resamples"].iter().all(|figure| summary[figure].as_u64() > Some(0))
+            && summary["shards"].as_u64() > Some(500),
         "{summary}"
     );
 }

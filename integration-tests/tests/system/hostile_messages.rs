@@ -79,6 +79,7 @@ fn methods(four: &FourProcesses) -> Vec<(String, &'static str)> {
         (builder.clone(), "/automap.v1.GraphBuilderService/BuildGraph"),
         (builder.clone(), "/automap.v1.GraphBuilderService/PutInput"),
         (builder.clone(), "/automap.v1.GraphBuilderService/TestEdges"),
+        (builder.clone(), "/automap.v1.GraphBuilderService/TestResamples"),
         (profiler.clone(), "/automap.v1.ProfilerService/AddNormalGraph"),
         (profiler.clone(), "/automap.v1.ProfilerService/WeighMetrics"),
         (profiler.clone(), "/automap.v1.ProfilerService/RecordIncident"),

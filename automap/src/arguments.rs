@@ -514,13 +514,16 @@ pub struct BenchGraphArgs {
     /// How much testing a build may take: none, a number of tests such as 500M, or a time such as 30s.
     #[arg(long, value_name = "TESTS|TIME", default_value_t)]
     pub budget: TestBudget,
+    /// Also tell of each edge the share of B bootstrap resamples in which it stands; at most 1000.
+    #[arg(long, value_name = "B", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub bootstrap_edges: u32,
     /// Threads that build.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = parse_count)]
     pub threads: usize,
     /// Also build with so many worker processes of one thread each.
     #[arg(long, value_name = "W", default_value_t = 0)]
     pub workers: usize,
-    /// Seeds the load.
+    /// Seeds the load and the resamples.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// How the figures are printed.

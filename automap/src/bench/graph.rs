@@ -11,7 +11,11 @@ use std::{
 
 use anyhow::Context as _;
 use automap_graph_builder::{
+    bootstrap::{FrameRows, Resampling, Tally, count_edges},
     build::{BuiltGraph, Limits, build_within},
+    load_removal::Load as LoadRemoved,
+    prepared::Prepared,
+    skeleton::Levels as _,
     standardise::{Standardised, select},
     stop::Halt,
 };
@@ -22,8 +26,8 @@ use rayon::ThreadPoolBuilder;
 use super::{
     load::{FRONT_END, Load},
     meter::{Cost, measure, peak_memory},
-    report::Report,
-    workers,
+    report::{Report, ResampleFigures},
+    workers::{self, Spreading},
 };
 use crate::{
     arguments::{AnswerFormat, BenchGraphArgs},
@@ -55,16 +59,51 @@ pub async fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
         .with_bins(args.bins)
         .with_load_removal(args.load_removal, FRONT_END)?;
     let frame = load.generate()?;
-    let (mut report, built) = bench(&frame, &load, &settings, args.budget, args.threads)?;
+    let (mut report, mut built) = bench(&frame, &load, &settings, args.budget, args.threads)?;
+    let mut wall_seconds = report.wall_seconds;
+    if args.bootstrap_edges > 0 {
+        let (tally, cost) = resample(&frame, &settings, args)?;
+        built.set_confidences(&tally, args.bootstrap_edges)?;
+        let figures = ResampleFigures::new(args.bootstrap_edges, cost);
+        wall_seconds += figures.wall_seconds;
+        report.resamples = Some(figures);
+    }
     if args.workers > 0 {
-        let (frame, wall) = (Arc::new(frame), report.wall_seconds);
-        report.spread =
-            Some(workers::bench(&frame, &settings, args.budget, args.workers, &built, wall).await?);
+        let asked = Spreading {
+            frame: Arc::new(frame),
+            settings,
+            budget: args.budget,
+            resamples: args.bootstrap_edges,
+            seed: args.seed,
+        };
+        report.spread = Some(workers::bench(&asked, args.workers, &built, wall_seconds).await?);
     }
     match args.output {
         AnswerFormat::Table => stdout::print(&report.table()),
         AnswerFormat::Json => stdout::print_json(&report),
     }
+}
+
+/// Tests the resamples of `frame` once, on the threads of the build.
+fn resample(
+    frame: &MetricFrame,
+    settings: &GraphSettings,
+    args: &BenchGraphArgs,
+) -> anyhow::Result<(Tally, Cost)> {
+    let pool =
+        ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start the threads")?;
+    let rows: Vec<usize> = (0..frame.grid().samples()).collect();
+    let never = AtomicBool::new(false);
+    let max_tests = match args.budget {
+        TestBudget::Tests(tests) => Some(tests),
+        _ => None,
+    };
+    let limits = Limits { max_tests, halt: Halt::on(&never) };
+    let most_tests = limits.most_tests_of_a_metric(settings);
+    let resampling = Resampling { settings, seed: args.seed, most_tests, halt: limits.halt };
+    let source = FrameRows { frame, rows: &rows };
+    let (tally, cost) = measure(|| pool.install(|| count_edges(&source, &resampling, args.bootstrap_edges)));
+    Ok((tally?, cost))
 }
 
 /// Builds the graph of `frame` as often as it takes to time it, on `threads` threads, and the bare products; answers the
@@ -106,7 +145,8 @@ pub fn bench(
         build_once().ok();
     });
     let product = matrix_products(frame, settings, &rows);
-    let report = Report::new(load, settings, threads, &built, [cost, product], peak_memory);
+    let level_zero = level_zero(frame, settings, &rows)?;
+    let report = Report::new(load, settings, threads, &built, [cost, level_zero, product], peak_memory);
     Ok((Report { budget: budget.to_string(), ..report }, built))
 }
 
@@ -119,6 +159,31 @@ fn median_cost(first: Cost, mut compute: impl FnMut()) -> Cost {
     }
     costs.sort_by_key(|cost| cost.cpu);
     costs[costs.len() / 2]
+}
+
+/// The cost of level 0 of each metric type on one thread: from series to pairs that no empty set separates, one matrix product
+/// among it.
+fn level_zero(frame: &MetricFrame, settings: &GraphSettings, rows: &[usize]) -> anyhow::Result<Cost> {
+    let one_thread = ThreadPoolBuilder::new().num_threads(1).build().context("cannot start a thread")?;
+    let never = AtomicBool::new(false);
+    let load = LoadRemoved::of(frame, rows, settings);
+    let mut total = Cost::default();
+    for &metric in settings.metrics() {
+        let test = || {
+            one_thread.install(|| {
+                let prepared = Prepared::new(select(frame, rows, metric), &load, settings);
+                prepared.at(settings.alpha()).level_zero(Halt::on(&never)).map(std::hint::black_box)
+            })
+        };
+        let (tested, first) = measure(test);
+        tested?;
+        let cost = median_cost(first, || {
+            test().ok();
+        });
+        total.cpu += cost.cpu;
+        total.wall += cost.wall;
+    }
+    Ok(total)
 }
 
 /// The cost of the upper triangle of each metric type's correlation matrix, as a matrix product alone, on one thread.

@@ -42,6 +42,10 @@ pub struct Report {
     pub matrix_product_cpu_seconds: f64,
     /// `cpu_seconds` / `matrix_product_cpu_seconds`.
     pub build_to_product: f64,
+    /// Time on one core of level 0 of all metric types, from their series on, seconds.
+    pub level_zero_cpu_seconds: f64,
+    /// `level_zero_cpu_seconds` / `matrix_product_cpu_seconds`.
+    pub level_zero_to_product: f64,
     /// Tests per second of time on cores.
     pub tests_per_cpu_second: f64,
     /// Memory of the first build at its peak beside its input; absent where the system does not tell.
@@ -50,8 +54,28 @@ pub struct Report {
     pub levels: Vec<LevelFigures>,
     /// What the graph says of itself.
     pub warnings: Vec<String>,
-    /// The same build spread over worker processes, where that was asked for.
+    /// What its bootstrap resamples took, where they were asked for.
+    pub resamples: Option<ResampleFigures>,
+    /// The same spread over worker processes, where that was asked for.
     pub spread: Option<SpreadFigures>,
+}
+
+/// What bootstrap resamples took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ResampleFigures {
+    /// How many there were.
+    pub resamples: u32,
+    /// Time on cores, seconds.
+    pub cpu_seconds: f64,
+    /// Time on the clock, seconds.
+    pub wall_seconds: f64,
+}
+
+impl ResampleFigures {
+    /// What so many cost.
+    pub fn new(resamples: u32, cost: Cost) -> Self {
+        Self { resamples, cpu_seconds: cost.cpu.as_secs_f64(), wall_seconds: cost.wall.as_secs_f64() }
+    }
 }
 
 /// What the tests of one level of one metric type took.
@@ -74,13 +98,13 @@ pub struct LevelFigures {
 }
 
 impl Report {
-    /// Puts the figures together: the costs of the build, without a budget, and of the matrix products.
+    /// Puts the figures together: the costs of the build, without a budget, of level 0, and of the matrix products.
     pub fn new(
         load: &Load,
         settings: &GraphSettings,
         threads: usize,
         built: &BuiltGraph,
-        [cost, product]: [Cost; 2],
+        [cost, level_zero, product]: [Cost; 3],
         peak_memory_bytes: Option<u64>,
     ) -> Self {
         let (cpu_seconds, product_seconds) = (cost.cpu.as_secs_f64(), product.cpu.as_secs_f64());
@@ -101,10 +125,13 @@ impl Report {
             wall_seconds: cost.wall.as_secs_f64(),
             matrix_product_cpu_seconds: product_seconds,
             build_to_product: cpu_seconds / product_seconds,
+            level_zero_cpu_seconds: level_zero.cpu.as_secs_f64(),
+            level_zero_to_product: level_zero.cpu.as_secs_f64() / product_seconds,
             tests_per_cpu_second: built.tests as f64 / cpu_seconds,
             peak_memory_bytes,
             levels: built.levels.iter().map(level_figures).collect(),
             warnings: built.warnings.clone(),
+            resamples: None,
             spread: None,
         }
     }
@@ -136,10 +163,15 @@ impl Report {
             ("cpu s", format!("{:.4}", self.cpu_seconds)),
             ("matrix products, cpu s", format!("{:.4}", self.matrix_product_cpu_seconds)),
             ("build / products", format!("{:.2}", self.build_to_product)),
+            ("level 0 / products", format!("{:.2}", self.level_zero_to_product)),
             ("million tests per cpu s", format!("{:.1}", self.tests_per_cpu_second / 1e6)),
             ("peak memory beside the input, MB", memory),
         ] {
             table.add_row([figure.to_owned(), value]);
+        }
+        if let Some(ResampleFigures { resamples, cpu_seconds, wall_seconds }) = &self.resamples {
+            let value = format!("{resamples}: {wall_seconds:.4}, {cpu_seconds:.4}");
+            table.add_row(["resamples, wall s, cpu s".to_owned(), value]);
         }
         for (figure, value) in self.spread.iter().flat_map(spread_rows) {
             table.add_row([figure.to_owned(), value]);

@@ -46,6 +46,8 @@ pub struct SpreadFigures {
     pub seconds_to_first_shard: f64,
     /// Shards that were answered by each worker, the coordinator first.
     pub shards: Vec<u64>,
+    /// Of these, shards of resamples.
+    pub resample_shards: Vec<u64>,
     /// Shards that were given to another worker while the first still held them.
     pub hedged_shards: u64,
     /// Whether graph and number of tests are those of the build on threads.
@@ -63,7 +65,9 @@ impl Worker {
         let mut child = Command::new(std::env::current_exe()?)
             .env_clear()
             .args(["serve", "graph-builder", "--log-format", "json"])
-            .args(["--set", "graph-builder.server.listen=127.0.0.1:0", "--set", "graph-builder.threads=1"])
+            .args(["--set", "graph-builder.server.listen=127.0.0.1:0"])
+            // One shard at a time; the next one waits.
+            .args(["--set", "graph-builder.threads=1", "--set", "graph-builder.concurrent-builds=1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -112,19 +116,33 @@ impl Drop for Worker {
     }
 }
 
-/// Builds the graph of all rows of `frame` with that many worker processes, and compares it with the one `built` on
-/// threads in `threads_wall` seconds.
+/// A graph of all rows of a frame that is to be built.
+#[derive(Debug)]
+pub struct Spreading {
+    /// The frame.
+    pub frame: Arc<MetricFrame>,
+    /// How it is tested.
+    pub settings: GraphSettings,
+    /// How much testing it may take.
+    pub budget: TestBudget,
+    /// Bootstrap resamples.
+    pub resamples: u32,
+    /// Seeds them.
+    pub seed: u64,
+}
+
+/// Builds a graph with that many worker processes, and compares it with the one `built` on threads in `threads_wall`
+/// seconds, its resamples included.
 ///
 /// # Errors
 /// A worker cannot be started, or the build failed.
 pub async fn bench(
-    frame: &Arc<MetricFrame>,
-    settings: &GraphSettings,
-    budget: TestBudget,
+    asked: &Spreading,
     workers: usize,
     built: &BuiltGraph,
     threads_wall: f64,
 ) -> anyhow::Result<SpreadFigures> {
+    let frame = &asked.frame;
     let running: Vec<Worker> = (0..workers).map(|_| Worker::start()).collect::<Result<_, _>>()?;
     let urls: Vec<&str> = running.iter().map(|worker| worker.url.as_str()).collect();
     let config = GraphBuilderConfig {
@@ -141,13 +159,14 @@ pub async fn bench(
     let coordinator = tokio::spawn(automap_graph_builder::serve(listener, config, shutdown.clone()));
 
     let description = v1::GraphDescription {
-        settings: Some(settings.into()),
+        settings: Some((&asked.settings).into()),
         selections: vec![v1::RowSelection {
             name: SELECTION.into(),
             rows: vec![v1::RowRange { first: 0, end: frame.grid().samples() as u64 }],
-            resamples: 0,
+            resamples: asked.resamples,
         }],
-        budget: budget.to_wire(),
+        budget: asked.budget.to_wire(),
+        seed: asked.seed,
         ..v1::GraphDescription::default()
     };
     let mut client = GraphBuilderServiceClient::new(client::channel("graph-builder", &url)?);
@@ -176,6 +195,7 @@ pub async fn bench(
         bytes_shipped: spread.bytes_shipped,
         seconds_to_first_shard: spread.seconds_to_first_shard,
         shards: spread.workers.iter().map(|worker| worker.shards).collect(),
+        resample_shards: spread.workers.iter().map(|worker| worker.resample_shards).collect(),
         hedged_shards: spread.hedged_shards,
         same_graph: graph.graph == built.graph && graph.tests == built.tests,
     })

@@ -1,11 +1,13 @@
-//! Graphs whose tests are spread over graph-builder processes that are killed and stopped.
+//! Graphs whose tests are spread over graph-builder processes.
+
+mod faults;
+mod leaving;
+mod limits;
+mod names;
 
 use std::{path::Path, time::Duration};
 
-use automap_integration_tests::{
-    faulty_proxy::{Fault, FaultyProxy},
-    processes::Service,
-};
+use automap_integration_tests::processes::Service;
 use automap_proto::{
     frame::{MetricFrame, SeriesKey},
     frame_stream,
@@ -20,14 +22,19 @@ use automap_proto::{
 };
 use automap_service_kit::client;
 use ndarray::Array2;
+use tonic::Status;
+
+type Streaming = tonic::Streaming<v1::BuildGraphResponse>;
 
 const SERVICES: usize = 56;
 const SAMPLES: usize = 240;
 /// So close to 1 that hardly any set separates a pair: the load is as heavy as it can be.
 const ALPHA: f64 = 0.999;
+/// Resamples of a graph: enough to take about as long as its levels.
+const RESAMPLES: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Random moments at which a worker is killed or stopped; `AUTOMAP_FAULT_MOMENTS` asks for more.
-const MOMENTS: u64 = 4;
+/// One computation at a time on one thread; further ones wait.
+const ONE_THREAD: &str = "threads = 1\nconcurrent-builds = 1\n";
 
 /// Numbers from a seed (SplitMix64).
 struct Draws(u64);
@@ -49,12 +56,17 @@ impl Draws {
 
 /// Services that all follow one load.
 fn heavy() -> MetricFrame {
+    shared_load(SERVICES, &[MetricKind::Cpu, MetricKind::Io])
+}
+
+fn shared_load(services: usize, metrics: &[MetricKind]) -> MetricFrame {
     let mut draws = Draws(1);
     let load: Vec<f64> = (0..SAMPLES).map(|_| draws.noise()).collect();
-    let (mut keys, mut values) = (Vec::new(), Array2::zeros((2 * SERVICES, SAMPLES)));
+    let (mut keys, mut values) = (Vec::new(), Array2::zeros((services * metrics.len(), SAMPLES)));
     for (series, mut row) in values.rows_mut().into_iter().enumerate() {
-        let metric = [MetricKind::Cpu, MetricKind::Io][series % 2];
-        keys.push(SeriesKey { service: format!("s{:03}", series / 2), metric, name: metric.name().into() });
+        let metric = metrics[series % metrics.len()];
+        let service = format!("s{:04}", series / metrics.len());
+        keys.push(SeriesKey { service, metric, name: metric.name().into() });
         for (cell, load) in row.iter_mut().zip(&load) {
             *cell = 5.0 + 2.5 * load + draws.noise();
         }
@@ -65,8 +77,9 @@ fn heavy() -> MetricFrame {
 fn worker(home: &Path, name: &str) -> Service {
     let home = home.join(name);
     std::fs::create_dir_all(&home).unwrap();
-    let configuration = "[graph-builder]\nthreads = 1\n[graph-builder.server]\nlisten = \"127.0.0.1:0\"\n";
-    Service::start(&home, "graph-builder", configuration).unwrap()
+    let configuration =
+        format!("[graph-builder]\n{ONE_THREAD}[graph-builder.server]\nlisten = \"127.0.0.1:0\"\n");
+    Service::start(&home, "graph-builder", &configuration).unwrap()
 }
 
 fn coordinator(home: &Path, name: &str, workers: &[&Service]) -> Service {
@@ -78,7 +91,7 @@ fn coordinator_of(home: &Path, name: &str, peers: &[&str]) -> Service {
     let home = home.join(name);
     std::fs::create_dir_all(&home).unwrap();
     let configuration = format!(
-        "[graph-builder]\nthreads = 1\nlink-mbit = 1000000\npeers = {:?}\n\
+        "[graph-builder]\n{ONE_THREAD}max-tests = 0\nlink-mbit = 1000000\npeers = {:?}\n\
          [graph-builder.server]\nlisten = \"127.0.0.1:0\"\n",
         peers.join(",")
     );
@@ -96,13 +109,19 @@ impl Answer {
         workers.filter(|worker| !worker.address.is_empty()).map(|worker| worker.shards).sum()
     }
 
+    /// Shards of resamples, by anybody.
+    fn resample_shards(&self) -> u64 {
+        self.spread.iter().flat_map(|spread| &spread.workers).map(|worker| worker.resample_shards).sum()
+    }
+
     /// What must not depend on who made the tests, as bytes.
     fn bytes(&self) -> String {
         format!("{} {:?}", self.graph.tests, v1::BehaviorGraph::from(&self.graph.graph))
     }
 }
 
-async fn build(service: &Service, frame: &MetricFrame) -> Answer {
+/// Asks for a graph; `resamples` tell how sure its edges are.
+async fn ask(service: &Service, frame: &MetricFrame, resamples: u32) -> Result<Streaming, Status> {
     let settings = GraphSettings::new(CiTest::FisherZ, ALPHA, 3, vec![]).unwrap();
     let description = v1::GraphDescription {
         frame: Some(frame_stream::header(frame)),
@@ -110,7 +129,7 @@ async fn build(service: &Service, frame: &MetricFrame) -> Answer {
         selections: vec![v1::RowSelection {
             name: "all".into(),
             rows: vec![v1::RowRange { first: 0, end: SAMPLES as u64 }],
-            resamples: 0,
+            resamples,
         }],
         ..v1::GraphDescription::default()
     };
@@ -118,8 +137,12 @@ async fn build(service: &Service, frame: &MetricFrame) -> Answer {
         std::iter::once(Part::Description(description)).chain(frame_stream::chunks(frame).map(Part::Chunk));
     let messages: Vec<_> = parts.map(|part| v1::BuildGraphRequest { part: Some(part) }).collect();
     let mut client = GraphBuilderServiceClient::new(client::channel("test", &service.address).unwrap());
+    Ok(client.build_graph(futures::stream::iter(messages)).await?.into_inner())
+}
+
+async fn build(service: &Service, frame: &MetricFrame, resamples: u32) -> Answer {
     let call = async {
-        let mut answer = client.build_graph(futures::stream::iter(messages)).await.unwrap().into_inner();
+        let mut answer = ask(service, frame, resamples).await.unwrap();
         let (mut assembler, mut spread) = (GraphAssembler::default(), None);
         while let Some(message) = answer.message().await.unwrap() {
             let part = message.part.unwrap();
@@ -136,63 +159,14 @@ async fn build(service: &Service, frame: &MetricFrame) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_two_three_and_five_workers_build_the_same_bytes() {
     let (home, frame) = (tempfile::tempdir().unwrap(), heavy());
-    let alone = build(&coordinator(home.path(), "alone", &[]), &frame).await;
+    let alone = build(&coordinator(home.path(), "alone", &[]), &frame, RESAMPLES).await;
     assert!(alone.spread.is_none() && alone.graph.tests > 30_000_000, "{}", alone.graph.tests);
     let workers: Vec<Service> = (0..5).map(|index| worker(home.path(), &format!("worker-{index}"))).collect();
     for count in [1, 2, 3, 5] {
         let some: Vec<&Service> = workers[..count].iter().collect();
-        let answer = build(&coordinator(home.path(), &format!("with-{count}"), &some), &frame).await;
-        assert!(answer.shards_of_workers() > 0, "{:?}", answer.spread);
+        let pod = coordinator(home.path(), &format!("with-{count}"), &some);
+        let answer = build(&pod, &frame, RESAMPLES).await;
+        assert!(answer.shards_of_workers() > 0 && answer.resample_shards() > 0, "{:?}", answer.spread);
         assert_eq!(answer.bytes(), alone.bytes(), "{count} workers");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_that_are_killed_or_stopped_at_any_moment_change_nothing() {
-    let moments =
-        std::env::var("AUTOMAP_FAULT_MOMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(MOMENTS);
-    let (home, frame) = (tempfile::tempdir().unwrap(), heavy());
-    let honest = worker(home.path(), "honest");
-    let begin = std::time::Instant::now();
-    let expected = build(&coordinator(home.path(), "first", &[&honest]), &frame).await;
-    let usual = begin.elapsed();
-    let (mut draws, mut told) = (Draws(7), 0);
-    for moment in 0..moments {
-        let victim = worker(home.path(), &format!("victim-{moment}"));
-        let pod = coordinator(home.path(), &format!("pod-{moment}"), &[&honest, &victim]);
-        let wait = usual.mul_f64((draws.next() % 1000) as f64 / 1000.0);
-        let signal = ["KILL", "STOP"][(draws.next() % 2) as usize];
-        let (answer, ()) = tokio::join!(build(&pod, &frame), async {
-            tokio::time::sleep(wait).await;
-            victim.signal(signal).unwrap();
-        });
-        assert_eq!(answer.bytes(), expected.bytes(), "moment {moment}: {signal} after {wait:?}");
-        told +=
-            usize::from(answer.graph.warnings.iter().any(|warning| warning.contains("others did that work")));
-    }
-    println!("{moments} moments, {told} of them seen in the answer");
-}
-
-#[test]
-fn a_network_that_delays_cuts_and_corrupts_changes_nothing() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (home, frame) = (tempfile::tempdir().unwrap(), heavy());
-    let (near, far) = (worker(home.path(), "near"), worker(home.path(), "far"));
-    let expected = runtime.block_on(build(&coordinator(home.path(), "plain", &[&near]), &frame));
-    let bad_moments = [
-        ("delays", Fault::Delay(Duration::from_millis(40))),
-        ("cuts-early", Fault::Cut { connections: 1000, after: 300 }),
-        ("cuts-late", Fault::Cut { connections: 1000, after: 3000 }),
-        ("corrupts-early", Fault::Corrupt { connections: 1000, after: 300 }),
-        ("corrupts-late", Fault::Corrupt { connections: 1000, after: 3000 }),
-        ("is-silent", Fault::Silence),
-    ];
-    for (name, fault) in bad_moments {
-        let proxy = FaultyProxy::before(&far.address).unwrap();
-        proxy.set(fault);
-        let pod = coordinator_of(home.path(), name, &[&proxy.address, &near.address]);
-        let answer = runtime.block_on(build(&pod, &frame));
-        assert_eq!(answer.bytes(), expected.bytes(), "{name}");
-        assert!(proxy.opened() > 0, "{name}: the peer was never called");
     }
 }

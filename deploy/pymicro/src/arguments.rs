@@ -177,6 +177,9 @@ pub(crate) struct TestbedArguments {
     /// How often Prometheus asks every service, in seconds.
     #[arg(long, default_value = "5", value_parser = seconds)]
     scrape_interval_seconds: Duration,
+    /// How long it may take until everything is ready, in seconds.
+    #[arg(long, default_value = "60", value_parser = seconds)]
+    patience_seconds: Duration,
     #[command(flatten)]
     traffic: TrafficArguments,
 }
@@ -188,6 +191,7 @@ impl From<TestbedArguments> for Options {
             scrape_interval: arguments.scrape_interval_seconds,
             traffic: arguments.traffic.into(),
             seed,
+            patience: arguments.patience_seconds,
             ..Self::in_directory(arguments.directory)
         }
     }

@@ -140,7 +140,7 @@ fn services_are_found_again_and_nothing_is_left_of_a_killed_testbed() {
     let home = tempfile::tempdir().unwrap();
     // The command is killed, without a chance to end its processes.
     let mut command = Command::new(command::binary().unwrap().with_file_name("pymicro"))
-        .args(["testbed", "--scrape-interval-seconds", "1", "--directory"])
+        .args(["testbed", "--scrape-interval-seconds", "1", "--patience-seconds", "120", "--directory"])
         .arg(home.path())
         .stderr(Stdio::piped())
         .spawn()

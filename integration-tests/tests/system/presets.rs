@@ -79,6 +79,7 @@ fn pymicro_is_read_with_two_pods_idle_services_and_services_without_failures() {
         ("web_memory", 123_456_789.0),
         // Two pods, the mean latency weighted by their calls.
         ("cart_latency", 0.2),
+        ("cart_client-latency", 0.125),
         ("cart_throughput", 5.0),
         ("cart_availability", 0.95),
         ("cart_cpu", 0.375),

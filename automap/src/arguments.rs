@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use crate::{
     bench::{call_graph::CallGraphArgs, coordinator::CoordinatorArgs},
     evaluate::learning::Learning,
+    experiment::arguments::ExperimentCommand,
     incidents::arguments::IncidentsCommand,
     named_value::NamedValue,
     source_arguments::{CHECK_EXAMPLES, COLLECT_EXAMPLES, CheckArgs, CollectArgs, SourceArgs, WindowArgs},
@@ -88,6 +89,9 @@ A folder of incident directories is one dataset; each holds what `automap diagno
 
 Exit codes: 0 measured, 1 failed, 2 wrong usage, 4 worse than the scores of --compare")]
     Evaluate(EvaluateArgs),
+    /// Harm a demonstration application on purpose and see who finds the root cause.
+    #[command(subcommand)]
+    Experiment(ExperimentCommand),
     /// Build the behaviour graph of a recorded incident, without a diagnosis.
     #[command(after_help = "\
 Examples:
@@ -138,6 +142,7 @@ impl Command {
             Self::Collect(_) => "collect",
             Self::Check(_) => "check",
             Self::Evaluate(_) => "evaluate",
+            Self::Experiment(command) => command.name(),
             Self::Graph(_) => "graph",
             Self::Bench(_) => "bench",
             Self::Serve(_) => "serve",
@@ -704,7 +709,7 @@ fn parse_delay(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "must be a number of incident lengths from -10 to 10, such as 0.5".into())
 }
 
-fn parse_resamples(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_resamples(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|count| (100..=100_000).contains(count))

@@ -46,9 +46,7 @@ pub async fn run(args: CollectArgs) -> Result<(), Failure> {
     let directory = OutputDirectory::prepare("--out", &args.out)?;
     let collected = {
         let _spinner = Spinner::new("asking the source");
-        let max_bytes = ServerConfig::default().max_frame_bytes();
-        let server = QueryServer::new("source", source.config, max_bytes)?;
-        server.source("", None)?.frame(bounds).await?
+        collect(source, bounds).await?
     };
     context.step_ms = Some(collected.frame.grid().step_ms());
     context.call_graph.clone_from(&collected.call_graph);
@@ -72,6 +70,16 @@ pub async fn run(args: CollectArgs) -> Result<(), Failure> {
             stdout::print(&summary.sentences())
         }
     }
+}
+
+/// Asks `source` for the samples within `bounds`.
+///
+/// # Errors
+/// A setting of the source cannot be used, it cannot be asked, or it holds nothing of the preset.
+pub async fn collect(source: NamedSource, bounds: SampleBounds) -> Result<SourceFrame, Failure> {
+    let max_bytes = ServerConfig::default().max_frame_bytes();
+    let server = QueryServer::new("source", source.config, max_bytes)?;
+    Ok(server.source("", None)?.frame(bounds).await?)
 }
 
 /// What was collected.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`arguments`] | the command line and its help |
 //! | [`demo`], [`diagnose`], [`collect`], [`check`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
+//! | [`experiment`] | an application harmed on purpose, and who finds the root cause |
 //! | [`store`], [`incidents`] | the profiler's memory as a whole, and incident by incident |
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
 //! | [`bench`] | generated loads and what they cost |
@@ -29,6 +30,7 @@ pub mod diagnose;
 pub mod drawing;
 pub mod embedded;
 pub mod evaluate;
+pub mod experiment;
 pub mod failure;
 pub mod graph;
 pub mod incident_request;
@@ -109,6 +111,7 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Collect(args) => collect::run(*args).await,
         Command::Check(args) => check::run(*args).await,
         Command::Evaluate(args) => evaluate::run(args).await,
+        Command::Experiment(command) => experiment::run(command).await,
         Command::Graph(args) => graph::run(args).await,
         Command::Bench(BenchCommand::Store(args)) => bench::store::run(&args),
         Command::Bench(BenchCommand::Graph(args)) => bench::graph::run(&args).await,

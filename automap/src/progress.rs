@@ -45,3 +45,15 @@ pub fn counting_bar(total: usize, what: &'static str) -> ProgressBar {
     }
     bar
 }
+
+/// A bar over `seconds` of planned waiting; hidden when standard error is no terminal.
+pub fn planned_bar(seconds: u64) -> ProgressBar {
+    if Verbosity::chosen() != Verbosity::Normal {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(seconds);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -28,6 +28,7 @@ fn help_names_every_subcommand_and_the_exit_codes() {
         "collect",
         "check",
         "evaluate",
+        "experiment",
         "graph",
         "serve",
         "completions",
@@ -49,12 +50,15 @@ fn every_subcommand_has_examples() {
 }
 
 #[test]
-fn every_command_on_the_memory_has_examples_and_a_manual_page() {
+fn every_command_of_a_group_has_examples_and_a_manual_page() {
     let directory = tempfile::tempdir().unwrap();
     assert!(automap(&["man", "--directory", directory.path().to_str().unwrap()]).status.success());
     let store = ["verify", "export", "import", "backup", "compact", "stats", "salvage"];
     let incidents = ["list", "show", "confirm", "reject", "similar", "delete"];
-    for (group, subcommands) in [("store", &store[..]), ("incidents", &incidents)] {
+    let experiment = ["plan", "run", "report"];
+    for (group, subcommands) in
+        [("store", &store[..]), ("incidents", &incidents), ("experiment", &experiment)]
+    {
         for subcommand in subcommands {
             let help = text(&automap(&[group, subcommand, "--help"]).stdout);
             assert!(help.contains(&format!("Examples:\n  automap {group} {subcommand}")), "{help}");

@@ -47,22 +47,10 @@ class Application(http.server.BaseHTTPRequestHandler):
 
 
 class Prometheus:
-    """Scrapes and evaluates rules every second."""
+    """Scrapes every second what a configuration names."""
 
-    def __init__(self, services, home):
-        self.application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
-        threading.Thread(target=self.application.serve_forever, daemon=True).start()
-        own = [
-            {"targets": [service.admin], "labels": {"component": role, "pod": f"{role}-0", "namespace": "diagnosis"}}
-            for role, service in services.by_role.items()
-        ]
-        shop = [{"targets": [f"127.0.0.1:{self.application.server_port}"]}]
-        rules = [str(DEPLOY / "prometheus" / "rules" / name) for name in ("automap.yaml", "pymicro.yaml")]
-        configuration = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": rules,
-            "scrape_configs": [{"job_name": "automap", "static_configs": own}, {"job_name": "pymicro", "static_configs": shop}],
-        }
+    def __init__(self, configuration, home):
+        configuration = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, **configuration}
         (home / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
         flags = ["--config.file=prometheus.yaml", "--web.listen-address=127.0.0.1:0", "--storage.tsdb.path=data"]
         self.process = subprocess.Popen(["prometheus", *flags], cwd=home, stderr=subprocess.PIPE, text=True)
@@ -114,10 +102,30 @@ class Prometheus:
 
     def stop(self):
         """Ends it."""
-        self.application.shutdown()
         self.process.terminate()
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Monitoring(Prometheus):
+    """Scrapes the running services and the made-up application, and evaluates rules."""
+
+    def __init__(self, services, home):
+        self.application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
+        threading.Thread(target=self.application.serve_forever, daemon=True).start()
+        own = [
+            {"targets": [service.admin], "labels": {"component": role, "pod": f"{role}-0", "namespace": "diagnosis"}}
+            for role, service in services.by_role.items()
+        ]
+        shop = [{"targets": [f"127.0.0.1:{self.application.server_port}"]}]
+        rules = [str(DEPLOY / "prometheus" / "rules" / name) for name in ("automap.yaml", "pymicro.yaml")]
+        scraped = [{"job_name": "automap", "static_configs": own}, {"job_name": "pymicro", "static_configs": shop}]
+        super().__init__({"rule_files": rules, "scrape_configs": scraped}, home)
+
+    def stop(self):
+        """Ends both."""
+        self.application.shutdown()
+        super().stop()

@@ -7,7 +7,7 @@ import pytest
 from grafana_foundation_sdk.models import dashboard as grafana
 
 from chart import DEPLOY, find, rendered
-from prometheus import Prometheus
+from prometheus import Monitoring
 
 PATHS = sorted((DEPLOY / "dashboards").glob("*.json"))
 
@@ -20,7 +20,7 @@ VARIABLES = {
 @pytest.fixture(scope="module")
 def prometheus(running, diagnosed, tmp_path_factory):
     """A Prometheus that has seen the services after a diagnosis."""
-    started = Prometheus(running, tmp_path_factory.mktemp("prometheus"))
+    started = Monitoring(running, tmp_path_factory.mktemp("prometheus"))
     yield started
     started.stop()
 

@@ -37,6 +37,23 @@ def test_what_operations_tell_to_apply_fits_its_schema_and_the_chart(kubernetes)
     assert pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"] in mounts
 
 
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+def test_the_neighbour_of_a_silent_service_fits_its_schemas(kubernetes):
+    (block,) = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "EXPERIMENT.md").read_text(), re.DOTALL)
+    found = list(yaml.safe_load_all(block))
+    assert [document["kind"] for document in found] == ["ConfigMap", "Deployment", "PodMonitor"]
+    for document in found:
+        schemas.check(document, kubernetes)
+    configuration, deployment, monitor = found
+    envoy = yaml.safe_load(configuration["data"]["envoy.yaml"])
+    spec = deployment["spec"]["template"]
+    ports = {port["name"]: port["containerPort"] for container in spec["spec"]["containers"] for port in container["ports"]}
+    assert envoy["admin"]["address"]["socket_address"]["port_value"] == ports["metrics"]
+    assert envoy["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] == ports["http"]
+    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= spec["metadata"]["labels"].items()
+
+
 def test_there_is_a_manifest_for_every_fault():
     kinds = sorted((d["kind"], d["spec"].get("action", "")) for d in documents(*CHAOS))
     assert kinds == [

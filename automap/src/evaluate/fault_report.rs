@@ -35,6 +35,10 @@ pub struct FaultFigures {
     pub method: String,
     /// PR@1.
     pub ac1: Estimate,
+    /// PR@3.
+    pub ac3: Estimate,
+    /// PR@5.
+    pub ac5: Estimate,
     /// Mean of PR@1 to PR@5.
     pub avg5: Estimate,
 }
@@ -55,8 +59,8 @@ pub fn by_fault(
     }
     let sizes: Vec<usize> = groups.values().map(Vec::len).collect();
     let resamples = Resamples::new(&sizes, bootstrap, seed);
-    let values: Vec<[Vec<Vec<f64>>; 2]> = (0..measured.contenders.len())
-        .map(|contender| Figure::HEADLINES.map(|figure| measured.values(contender, figure)))
+    let values: Vec<[Vec<Vec<f64>>; 4]> = (0..measured.contenders.len())
+        .map(|contender| Figure::ALL.map(|figure| measured.values(contender, figure)))
         .collect();
     groups
         .iter()
@@ -72,12 +76,12 @@ pub fn by_fault(
                 .iter()
                 .zip(&values)
                 .map(|(contender, figures)| {
-                    let [ac1, avg5] = figures.each_ref().map(|of_all| {
+                    let [ac1, ac3, ac5, avg5] = figures.each_ref().map(|of_all| {
                         let of_group: Vec<f64> =
                             members.iter().map(|&incident| of_all[dataset][incident]).collect();
                         resamples.dataset(group, &of_group)
                     });
-                    FaultFigures { method: contender.name.clone(), ac1, avg5 }
+                    FaultFigures { method: contender.name.clone(), ac1, ac3, ac5, avg5 }
                 })
                 .collect(),
         })

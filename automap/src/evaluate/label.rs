@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use automap_proto::metric::MetricKind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Name of the file.
 pub const LABEL_FILE: &str = "label.json";
 
 /// Who was at fault, and how.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// One or several services, sorted.
     pub root_cause_services: Vec<String>,
@@ -31,16 +31,32 @@ impl Label {
         let path = incident.join(LABEL_FILE);
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut label: Self =
-            serde_json::from_str(&text).with_context(|| format!("{} is no label", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is no label", path.display()))
+    }
+
+    /// The label that a file says.
+    ///
+    /// # Errors
+    /// It is no JSON, names no service, or a metric that is none of the seven types.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut label: Self = serde_json::from_str(text)?;
         label.root_cause_services.sort_unstable();
         label.root_cause_services.dedup();
         anyhow::ensure!(
             label.root_cause_services.iter().any(|service| !service.is_empty()),
-            "{}: root_cause_services names no service",
-            path.display()
+            "root_cause_services names no service"
         );
         Ok(label)
+    }
+
+    /// Writes the label into an incident directory.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, incident: &Path) -> anyhow::Result<()> {
+        let path = incident.join(LABEL_FILE);
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Whether `service` is a root cause.
@@ -66,7 +82,11 @@ mod tests {
         assert!(label.names("b") && !label.names("c"));
         assert_eq!((label.root_cause_metric, label.fault_type), (None, None));
         let label = read(r#"{"root_cause_services": ["a"], "root_cause_metric": "cpu", "fault_type": "x"}"#);
-        assert_eq!(label.unwrap().root_cause_metric, Some(MetricKind::Cpu));
+        let label = label.unwrap();
+        assert_eq!(label.root_cause_metric, Some(MetricKind::Cpu));
+        let home = tempfile::tempdir().unwrap();
+        label.write(home.path()).unwrap();
+        assert_eq!(Label::read(home.path()).unwrap(), label);
     }
 
     #[test]

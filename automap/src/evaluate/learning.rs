@@ -151,7 +151,7 @@ impl School<'_> {
             let (answer, outcome) = self.record(case).await?;
             found.push((index, outcome));
             if let Some(answer) = &answer {
-                self.confirm(answer, &case.label, true).await?;
+                confirm(&self.confirming, answer, &case.label, true).await?;
             }
         }
         Ok(found)
@@ -166,30 +166,39 @@ impl School<'_> {
     ) -> Result<(), Failure> {
         for (index, (case, answer)) in cases.iter().zip(known).enumerate() {
             if let Some(answer) = answer {
-                self.confirm(answer, &case.label, taught(index)).await?;
+                confirm(&self.confirming, answer, &case.label, taught(index)).await?;
             }
         }
         Ok(())
     }
+}
 
-    /// A root cause that was not ranked cannot be confirmed and teaches nothing.
-    async fn confirm(&self, answer: &Answer, label: &Label, taught: bool) -> Result<(), Failure> {
-        let ranked = |cause: &&String| answer.ranking.services().iter().any(|one| one.service == **cause);
-        let root_causes: Vec<String> =
-            label.root_cause_services.iter().filter(|cause| taught && ranked(cause)).cloned().collect();
-        let confirmation = v1::Confirmation {
-            root_causes,
-            metric: label.root_cause_metric.map_or(0, |metric| metric.to_wire().into()),
-            ..v1::Confirmation::default()
-        };
-        let request = v1::WalkerServiceConfirmRootCauseRequest {
-            diagnosis_id: answer.wire.diagnosis_id.clone(),
-            confirmation: Some(confirmation),
-        };
-        let answered = self.confirming.clone().confirm_root_cause(request).await;
-        answered.context("the walker did not take a confirmation")?;
-        Ok(())
-    }
+/// Confirms to the walker what `label` says of an incident that it answered, or withdraws it unless `taught`. A root cause that was
+/// not ranked cannot be confirmed and teaches nothing.
+///
+/// # Errors
+/// The walker does not take the confirmation.
+pub async fn confirm(
+    walker: &WalkerServiceClient<Channel>,
+    answer: &Answer,
+    label: &Label,
+    taught: bool,
+) -> Result<(), Failure> {
+    let ranked = |cause: &&String| answer.ranking.services().iter().any(|one| one.service == **cause);
+    let root_causes: Vec<String> =
+        label.root_cause_services.iter().filter(|cause| taught && ranked(cause)).cloned().collect();
+    let confirmation = v1::Confirmation {
+        root_causes,
+        metric: label.root_cause_metric.map_or(0, |metric| metric.to_wire().into()),
+        ..v1::Confirmation::default()
+    };
+    let request = v1::WalkerServiceConfirmRootCauseRequest {
+        diagnosis_id: answer.wire.diagnosis_id.clone(),
+        confirmation: Some(confirmation),
+    };
+    let answered = walker.clone().confirm_root_cause(request).await;
+    answered.context("the walker did not take a confirmation")?;
+    Ok(())
 }
 
 /// Positions of the incidents by the time of their alert, then as they stand. One that cannot be asked comes first.

@@ -65,12 +65,39 @@ pub struct Round {
     pub incidents: usize,
     /// PR@1 of all incidents up to its end.
     pub ac1: f64,
+    /// PR@3.
+    pub ac3: f64,
+    /// PR@5.
+    pub ac5: f64,
     /// Mean of PR@1 to PR@5 of all incidents up to its end.
     pub avg5: f64,
     /// PR@1 of the same incidents without learning.
     pub ac1_without: f64,
+    /// PR@3 without learning.
+    pub ac3_without: f64,
+    /// PR@5 without learning.
+    pub ac5_without: f64,
     /// Mean of PR@1 to PR@5 of the same incidents without learning.
     pub avg5_without: f64,
+}
+
+impl Round {
+    /// With figures in the order of [`Figure::ALL`].
+    const fn new(incidents: usize, learned: [f64; 4], without: [f64; 4]) -> Self {
+        let ([ac1, ac3, ac5, avg5], [ac1_without, ac3_without, ac5_without, avg5_without]) =
+            (learned, without);
+        Self { incidents, ac1, ac3, ac5, avg5, ac1_without, ac3_without, ac5_without, avg5_without }
+    }
+
+    /// The figures in the order of [`Figure::ALL`].
+    pub const fn learned(&self) -> [f64; 4] {
+        [self.ac1, self.ac3, self.ac5, self.avg5]
+    }
+
+    /// The figures without learning, in the same order.
+    pub const fn without(&self) -> [f64; 4] {
+        [self.ac1_without, self.ac3_without, self.ac5_without, self.avg5_without]
+    }
 }
 
 impl LearningReport {
@@ -123,9 +150,8 @@ impl LearningReport {
 fn learning_curves(measured: &Measured, index: usize, base: usize) -> Vec<LearningCurve> {
     let smallest = measured.sets.iter().map(|set| set.cases.len()).min().unwrap_or_default();
     let count = smallest.clamp(1, MAX_ROUNDS);
-    let [ac1, avg5] = Figure::HEADLINES;
-    let values = [(index, ac1), (index, avg5), (base, ac1), (base, avg5)]
-        .map(|(contender, figure)| measured.values(contender, figure));
+    let [learned, without] =
+        [index, base].map(|contender| Figure::ALL.map(|figure| measured.values(contender, figure)));
     let curve = |dataset: String, rounds| LearningCurve {
         method: measured.contenders[index].name.clone(),
         dataset,
@@ -139,22 +165,19 @@ fn learning_curves(measured: &Measured, index: usize, base: usize) -> Vec<Learni
             let over = |values: &Vec<Vec<f64>>| {
                 mean(&order[..known].iter().map(|&incident| values[set][incident]).collect::<Vec<_>>())
             };
-            let [ac1, avg5, ac1_without, avg5_without] = values.each_ref().map(over);
-            Round { incidents: known, ac1, avg5, ac1_without, avg5_without }
+            Round::new(known, learned.each_ref().map(over), without.each_ref().map(over))
         };
         curves.push(curve(cases.name.clone(), (1..=count).map(round).collect()));
     }
     let over_sets = |number: usize| {
         let rounds: Vec<&Round> = curves.iter().map(|one| &one.rounds[number]).collect();
-        let averaged =
-            |value: fn(&Round) -> f64| mean(&rounds.iter().map(|one| value(one)).collect::<Vec<_>>());
-        Round {
-            incidents: rounds.iter().map(|one| one.incidents).sum(),
-            ac1: averaged(|one| one.ac1),
-            avg5: averaged(|one| one.avg5),
-            ac1_without: averaged(|one| one.ac1_without),
-            avg5_without: averaged(|one| one.avg5_without),
-        }
+        let averaged = |figures: fn(&Round) -> [f64; 4]| -> [f64; 4] {
+            std::array::from_fn(|figure| {
+                mean(&rounds.iter().map(|one| figures(one)[figure]).collect::<Vec<_>>())
+            })
+        };
+        let incidents = rounds.iter().map(|one| one.incidents).sum();
+        Round::new(incidents, averaged(Round::learned), averaged(Round::without))
     };
     let rounds = (0..count).map(over_sets).collect();
     curves.push(curve("mean".into(), rounds));

@@ -5,6 +5,7 @@ use automap_proto::{
     metric::MetricKind,
     ranking::{RankedService, Ranking},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     label::Label,
@@ -15,7 +16,7 @@ use super::{
 pub const METRIC_K: usize = 2;
 
 /// One diagnosis of one incident, scored.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// PR@1 to PR@5; zero for a refusal.
     pub precision: [f64; MAX_K],

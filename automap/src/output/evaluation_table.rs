@@ -179,13 +179,15 @@ fn learned(learning: &LearningReport) -> Table {
 fn rounds(learning: &LearningReport) -> Table {
     let mut table = table(
         &["method", "dataset"],
-        &["incidents so far", "AC@1", "without learning", "Avg@5", "without learning"],
+        &["incidents so far", "AC@1", "without", "AC@3", "without", "AC@5", "without", "Avg@5", "without"],
     );
     for curve in &learning.curves {
         for round in &curve.rounds {
             let mut row = vec![curve.method.clone(), curve.dataset.clone(), round.incidents.to_string()];
-            let figures = [round.ac1, round.ac1_without, round.avg5, round.avg5_without];
-            row.extend(figures.map(|value| format!("{value:.3}")));
+            let pairs = round.learned().into_iter().zip(round.without());
+            row.extend(
+                pairs.flat_map(|(learned, without)| [learned, without]).map(|value| format!("{value:.3}")),
+            );
             table.add_row(row);
         }
     }
@@ -193,10 +195,14 @@ fn rounds(learning: &LearningReport) -> Table {
 }
 
 fn faults(report: &Report) -> Table {
-    let mut table =
-        table(&["dataset", "fault", "method"], &["incidents", "nobody could know", "AC@1", "Avg@5"]);
+    let mut table = table(
+        &["dataset", "fault", "method"],
+        &["incidents", "nobody could know", "AC@1", "AC@3", "AC@5", "Avg@5"],
+    );
+    // Of several datasets the first method alone, or nobody would read it; the JSON report has all.
+    let shown = if report.datasets.len() == 1 { usize::MAX } else { 1 };
     for fault in &report.fault_types {
-        for method in fault.methods.iter().take(1) {
+        for method in fault.methods.iter().filter(|one| !one.method.contains(", ")).take(shown) {
             table.add_row([
                 fault.dataset.clone(),
                 fault.fault_type.clone(),
@@ -204,6 +210,8 @@ fn faults(report: &Report) -> Table {
                 fault.incidents.to_string(),
                 fault.unknowable.map_or("-".into(), |count| count.to_string()),
                 format!("{:.3} ({})", method.ac1.value, interval(&method.ac1)),
+                format!("{:.3}", method.ac3.value),
+                format!("{:.3}", method.ac5.value),
                 format!("{:.3} ({})", method.avg5.value, interval(&method.avg5)),
             ]);
         }

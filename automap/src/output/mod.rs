@@ -6,6 +6,7 @@ pub mod diagnosis_text;
 pub mod evaluation_charts;
 pub mod evaluation_page;
 pub mod evaluation_table;
+pub mod experiment_section;
 pub mod graph_json;
 pub mod learning;
 pub mod paragraph;

@@ -18,6 +18,7 @@ mod deadlines;
 mod demo;
 mod deployment;
 mod evaluation;
+mod experiment;
 mod faults;
 mod foreign_clients;
 mod graph;

@@ -56,7 +56,7 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
             div.wide { table {
                 thead { tr {
                     th { "dataset" } th { "fault" } th.number { "incidents" } th.number { "nobody could know" }
-                    th.number { "AC@1" } th.number { "Avg@5" } th { "best other method, AC@1" }
+                    th.number { "AC@1" } th.number { "AC@3" } th.number { "AC@5" } th.number { "Avg@5" } th { "best other method, AC@1" }
                 } }
                 tbody { @for fault in faults { (fault_row(fault)) } }
             } }
@@ -117,7 +117,7 @@ fn fault_row(fault: &FaultReport) -> Markup {
         tr {
             td { (fault.dataset) } td { (fault.fault_type.replace('_', " ")) } td.number { (fault.incidents) }
             td.number { (fault.unknowable.map_or("–".into(), |number| number.to_string())) }
-            @if let Some(method) = fault.methods.first() { (cell(&method.ac1)) (cell(&method.avg5)) }
+            @if let Some(method) = fault.methods.first() { (cell(&method.ac1)) (cell(&method.ac3)) (cell(&method.ac5)) (cell(&method.avg5)) }
             td { @if let Some(method) = best { (method.method) " " (plain(method.ac1.value)) } @else { "none finds any" } }
         }
     }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     evaluate::{
+        figure::Figure,
         learning_report::{LearningCurve, LearningReport, Round},
         report::Report,
     },
@@ -74,6 +75,7 @@ fn mean_chart(learning: &LearningReport, method: &str) -> anyhow::Result<Option<
         line("Avg@5, without", |round| round.avg5_without),
         line("AC@1, learned", |round| round.ac1),
         line("AC@1, without", |round| round.ac1_without),
+        line("AC@3, learned", |round| round.ac3),
     ];
     let svg = curves("share of incidents seen", "accuracy so far, mean over datasets", &lines, &[])?;
     let caption = format!("{method}: accuracy over all incidents so far, as more of them were confirmed.");
@@ -86,16 +88,17 @@ fn rounds_table(learning: &LearningReport) -> Markup {
         html! {
             tr {
                 td { (curve.method) } td { (curve.dataset) } td.number { (round.incidents) }
-                td.number { (plain(round.ac1)) } td.number { (plain(round.ac1_without)) }
-                td.number { (plain(round.avg5)) } td.number { (plain(round.avg5_without)) }
+                @for (learned, without) in round.learned().into_iter().zip(round.without()) {
+                    td.number { (plain(learned)) } td.number { (plain(without)) }
+                }
             }
         }
     };
     html! {
         div.wide { table {
             thead { tr {
-                th { "method" } th { "dataset" } th.number { "incidents so far" } th.number { "AC@1" }
-                th.number { "without" } th.number { "Avg@5" } th.number { "without" }
+                th { "method" } th { "dataset" } th.number { "incidents so far" }
+                @for figure in Figure::ALL { th.number { (figure.label()) } th.number { "without" } }
             } }
             tbody { @for curve in &learning.curves { @for round in &curve.rounds { (row(curve, round)) } } }
         } }

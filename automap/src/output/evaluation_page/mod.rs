@@ -16,7 +16,8 @@ mod numbers;
 use automap_proto::method::Method;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::numbers::{count, plain};
+use self::numbers::count;
+pub(super) use self::numbers::plain;
 use super::evaluation_charts::palette;
 use crate::evaluate::{
     figure::Figure,
@@ -31,6 +32,14 @@ const STYLE: &str = include_str!("style.css");
 /// # Errors
 /// A chart cannot be drawn.
 pub fn render(report: &Report) -> anyhow::Result<String> {
+    render_with(report, &html! {})
+}
+
+/// The page with `how_made`, a section on where the incidents come from.
+///
+/// # Errors
+/// A chart cannot be drawn.
+pub fn render_with(report: &Report, how_made: &Markup) -> anyhow::Result<String> {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -54,6 +63,7 @@ pub fn render(report: &Report) -> anyhow::Result<String> {
                     (metrics::section(report)?)
                     (confusion::section(report))
                     (incidents::section(report))
+                    (how_made)
                     (how(report))
                 }
             }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::evaluate::bootstrap::Estimate;
 
 /// Two digits: a third would be noise at these numbers of incidents.
-pub(super) fn plain(value: f64) -> String {
+pub(in crate::output) fn plain(value: f64) -> String {
     format!("{:.2}", rounded(value))
 }
 

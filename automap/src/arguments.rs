@@ -62,7 +62,11 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   automap demo
-  automap demo --export incident   # write the incident as files, to try `automap diagnose incident`")]
+  automap demo --incident simulated                # a made-up shop in place of what was recorded
+  automap demo --export incident                   # write the incident as files, to try `automap diagnose incident`
+  automap demo --incident all --export incidents   # all that were recorded, with their answers, for `automap evaluate`
+
+The recorded incidents are rounds of `automap experiment run` on this project's own test application.")]
     Demo(DemoArgs),
     /// Diagnose an incident, recorded or live, and rank the services that may have caused it.
     #[command(after_help = DIAGNOSE_EXAMPLES)]
@@ -177,6 +181,9 @@ Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 too little data to answer";
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// Which incident: round-01 and so on as they were recorded, simulated, or all (only to export them).
+    #[arg(long, value_name = "NAME", default_value = crate::demo::DEFAULT_INCIDENT)]
+    pub incident: String,
     /// Write the incident as files into this new directory, in place of diagnosing it.
     #[arg(long, value_name = "DIR")]
     pub export: Option<PathBuf>,

@@ -1,4 +1,6 @@
-//! `automap demo`: the bundled incident through the embedded services.
+//! `automap demo`: a bundled incident through the embedded services.
+
+use std::path::Path;
 
 use automap_proto::{method::Method, v1};
 
@@ -9,36 +11,32 @@ use crate::{
     failure::Failure,
     incident_request::IncidentRequest,
     progress::Spinner,
+    recorded_incident::{self, RecordedIncident},
     recording_writer, simulated_incident, stdout,
     walker_client::WalkerClient,
 };
 
+/// The incident that is replayed when none is named.
+pub const DEFAULT_INCIDENT: &str = "round-12";
 /// Services that the table shows.
 const TOP: usize = 5;
+/// Name of the incident that was not recorded.
+const SIMULATED: &str = "simulated";
+/// Name for all that were.
+const ALL: &str = "all";
 
 /// Runs the command.
 ///
 /// # Errors
-/// A file cannot be written, or the services failed.
+/// There is no such incident, a file cannot be written, or the services failed.
 pub async fn run(args: DemoArgs) -> Result<(), Failure> {
-    let incident = simulated_incident::simulate()?;
     if let Some(directory) = &args.export {
-        recording_writer::write(directory, &incident.frame, &incident.context)?;
-        stdout::note(&format!(
-            "wrote a simulated incident to {0}; next: automap diagnose {0}",
-            directory.display()
-        ));
-        return Ok(());
+        return export(&args.incident, directory);
     }
-    stdout::note(&format!(
-        "Replaying a simulated incident of {} services: {} alerts, and {} is at fault.\n",
-        incident.frame.services().len(),
-        incident.context.front_end(),
-        incident.culprit
-    ));
     let scratch = tempfile::tempdir()?;
     let recording = scratch.path().join("incident");
-    recording_writer::write(&recording, &incident.frame, &incident.context)?;
+    let about = write(&args.incident, &recording)?;
+    stdout::note(&format!("Replaying {about}.\n"));
     let services = Embedded::start(&scratch.path().join("store")).await?;
     let answer = {
         let spinner = Spinner::new("starting");
@@ -67,5 +65,44 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
             args.graph.display()
         ));
     }
+    Ok(())
+}
+
+/// Writes an incident into the new directory `place` and tells what it is.
+fn write(name: &str, place: &Path) -> Result<String, Failure> {
+    if name == SIMULATED {
+        let incident = simulated_incident::simulate()?;
+        recording_writer::write(place, &incident.frame, &incident.context)?;
+        let (count, front_end) = (incident.frame.services().len(), incident.context.front_end());
+        return Ok(format!(
+            "a simulated incident of {count} services: {front_end} alerts, and {} is at fault",
+            incident.culprit
+        ));
+    }
+    let incident = RecordedIncident::named(name, &[SIMULATED])?;
+    let label = incident.label()?;
+    incident.write(place, false)?;
+    let (culprit, fault) = (label.root_cause_services.join(", "), label.fault_type.unwrap_or_default());
+    Ok(format!(
+        "an incident that was recorded on sixteen real services: view alerts, and {culprit} suffers from {fault}"
+    ))
+}
+
+fn export(name: &str, directory: &Path) -> Result<(), Failure> {
+    let shown = directory.display();
+    if name == ALL {
+        std::fs::create_dir(directory).map_err(|error| {
+            anyhow::anyhow!("cannot create {shown} ({error}); name a directory that does not exist yet")
+        })?;
+        for name in recorded_incident::names() {
+            RecordedIncident::named(name, &[])?.write(&directory.join(name), true)?;
+        }
+        stdout::note(&format!(
+            "wrote all recorded incidents with their labels to {shown}; next: automap evaluate {shown}"
+        ));
+        return Ok(());
+    }
+    let about = write(name, directory)?;
+    stdout::note(&format!("wrote {about} to {shown}; next: automap diagnose {shown}"));
     Ok(())
 }

@@ -15,7 +15,8 @@
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
 //! | [`answer`], [`walk_file`] | a diagnosis, checked; and the steps of its walks as a file |
 //! | [`output`], [`drawing`] | how answers and graphs look |
-//! | [`simulated_incident`], [`recording_writer`], [`npy_writer`] | what the demo replays, and metrics in files |
+//! | [`recorded_incident`], [`simulated_incident`] | what the demo replays |
+//! | [`recording_writer`], [`npy_writer`] | metrics in files |
 //! | [`shell`] | completions and manual pages |
 //! | [`progress`], [`stdout`], [`output_file`], [`output_directory`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
 
@@ -44,6 +45,7 @@ pub mod output_file;
 pub mod profiler_client;
 pub mod progress;
 pub mod queried_incident;
+pub mod recorded_incident;
 pub mod recording_writer;
 pub mod services;
 pub mod services_config;

@@ -10,13 +10,13 @@ use anyhow::{Context as _, ensure};
 
 use crate::command;
 
-/// Writes the incident of `automap demo` as files and answers its directory.
+/// Writes the simulated incident of `automap demo` as files and answers its directory.
 ///
 /// # Errors
 /// The command failed.
 pub fn demo_incident(home: &Path) -> anyhow::Result<PathBuf> {
     let directory = home.join("incident");
-    let ended = command::run(home, &["demo", "--export", "incident"])?;
+    let ended = command::run(home, &["demo", "--incident", "simulated", "--export", "incident"])?;
     ensure!(ended.code == 0, "automap demo --export failed: {}", ended.stderr);
     Ok(directory)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[test]
 fn the_demo_names_its_culprit_first_and_draws_the_graph() {
     let home = tempfile::tempdir().unwrap();
-    let ended = command::run(home.path(), &["demo"]).unwrap();
+    let ended = command::run(home.path(), &["demo", "--incident", "simulated"]).unwrap();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(
         ended.stdout.starts_with("Most likely root cause of the alert on web: cart\n"),
@@ -19,6 +19,36 @@ fn the_demo_names_its_culprit_first_and_draws_the_graph() {
     assert!(ended.stderr.contains("automap diagnose incident"), "{}", ended.stderr);
     let drawing = fs::read_to_string(home.path().join("automap-demo.svg")).unwrap();
     assert!(drawing.contains("1. cart") && drawing.trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn recorded_incidents_are_replayed_and_exported_with_their_answers_only_together() {
+    let home = tempfile::tempdir().unwrap();
+    let ended = command::run(home.path(), &["demo"]).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let culprit = ended.stderr.split("view alerts, and ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let verdict = format!("Most likely root cause of the alert on view: {culprit}\n");
+    assert!(ended.stdout.starts_with(&verdict), "{}{}", ended.stderr, ended.stdout);
+    let drawing = fs::read_to_string(home.path().join("automap-demo.svg")).unwrap();
+    assert!(drawing.contains(&format!("1. {culprit}")));
+
+    let one = command::run(home.path(), &["demo", "--export", "one"]).unwrap();
+    assert_eq!(one.code, 0, "{}", one.stderr);
+    assert!(home.path().join("one/metrics.csv").exists() && !home.path().join("one/label.json").exists());
+    let all = command::run(home.path(), &["demo", "--incident", "all", "--export", "all"]).unwrap();
+    assert_eq!(all.code, 0, "{}", all.stderr);
+    let evaluated = command::run(
+        home.path(),
+        &["evaluate", "all", "--method", "evidence", "--method", "random", "--output", "json"],
+    )
+    .unwrap();
+    assert_eq!(evaluated.code, 0, "{}", evaluated.stderr);
+    let report: Value = serde_json::from_str(&evaluated.stdout).unwrap();
+    let figure = |method: usize| report["mean"][method]["ac3"].as_f64().unwrap();
+    assert!(figure(0) > figure(1) + 0.3, "{} of evidence, {} by chance", figure(0), figure(1));
+    let wrong = command::run(home.path(), &["demo", "--incident", "simulatd"]).unwrap();
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("did you mean simulated?"), "{}", wrong.stderr);
 }
 
 #[test]
@@ -75,7 +105,7 @@ fn a_trace_holds_every_step_of_the_walks_and_they_hang_together() {
 #[test]
 fn the_exported_demo_gives_the_same_ranking_as_the_demo() {
     let home = tempfile::tempdir().unwrap();
-    let demo = command::run(home.path(), &["demo", "--output", "json"]).unwrap();
+    let demo = command::run(home.path(), &["demo", "--incident", "simulated", "--output", "json"]).unwrap();
     let incident = recording::demo_incident(home.path()).unwrap();
     let directory = incident.to_str().unwrap();
     let diagnosed =
@@ -85,7 +115,8 @@ fn the_exported_demo_gives_the_same_ranking_as_the_demo() {
     let ranking = |text: &str| serde_json::from_str::<Value>(text).unwrap()["ranking"].clone();
     assert_eq!(ranking(&demo.stdout), ranking(&diagnosed.stdout));
     assert!(fs::read_to_string(home.path().join("graph.dot")).unwrap().starts_with("digraph"));
-    let again = command::run(home.path(), &["demo", "--export", "incident"]).unwrap();
+    let again =
+        command::run(home.path(), &["demo", "--incident", "simulated", "--export", "incident"]).unwrap();
     assert_eq!(again.code, 1);
     assert!(again.stderr.contains("does not exist yet"), "{}", again.stderr);
 }

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".automap.v1.TestEdgesRequest")
         .bytes(".automap.v1.CollectRecordingRequest")
         .bytes(".automap.v1.DiagnoseRecordingRequest")
+        .bytes(".automap.v1.LearnRecordingRequest")
         .compile_fds(descriptors)?;
     Ok(())
 }

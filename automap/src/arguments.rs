@@ -102,6 +102,20 @@ Examples:
   automap graph incident --output svg > graph.svg
   automap graph incident --window normal --metrics latency,cpu --alpha 0.01 --output json")]
     Graph(GraphArgs),
+    /// Remember the normal behaviour that recordings or a server show, without a diagnosis.
+    #[command(after_help = "\
+Examples:
+  automap learn recordings                       # every recording below
+  automap learn day.csv --system shop
+  automap learn recordings --server http://walker.automap:4310
+  automap learn --source http://prometheus:9090 --preset istio --system shop --from 2026-03-01T00:00:00Z
+
+Rows of an incident that a recording knows, of the intervals that it excludes, of incidents that are remembered, and of
+their aftermath are left out. Of each service a bounded sample of rows is kept in which newer rows are likelier; the same
+row counts once. A diagnosis adds them to its own normal rows where these are few and evidence.history-rows says so.
+
+Exit codes: 0 learned, 1 failed, 2 wrong usage")]
+    Learn(Box<LearnArgs>),
     /// Measure what computations cost on this machine.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -148,6 +162,7 @@ impl Command {
             Self::Evaluate(_) => "evaluate",
             Self::Experiment(command) => command.name(),
             Self::Graph(_) => "graph",
+            Self::Learn(_) => "learn",
             Self::Bench(_) => "bench",
             Self::Serve(_) => "serve",
             Self::Incidents(command) => command.name(),
@@ -339,6 +354,10 @@ pub struct EvaluateArgs {
     /// (each from earlier ones).
     #[arg(long, value_name = "FROM")]
     pub learn: Option<Learning>,
+    /// Remember the normal times of all recordings first, so that --set evidence.history-rows=N brings rows back where the
+    /// normal window is short; only rows from before an incident's own are.
+    #[arg(long, conflicts_with_all = ["learn", "scores", "compare"])]
+    pub history: bool,
     /// Report also a mean without this dataset; may be given many times.
     #[arg(long, value_name = "DATASET")]
     pub exclude: Vec<String>,
@@ -358,6 +377,42 @@ pub struct EvaluateArgs {
     #[arg(long, default_value_t = 0)]
     pub jobs: usize,
     /// How the report is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
+/// Arguments of `learn`.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// Recordings, or directories below which they are found; none with --source.
+    #[arg(required_unless_present = "source", conflicts_with = "source", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Name of the application; without it the one that each recording names, or `default`.
+    #[arg(long)]
+    pub system: Option<String>,
+    /// The server whose metrics are asked, in place of recordings.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Start of what is learned of a server: unix seconds, or a time such as 2026-03-01T10:20:00Z; without it a day
+    /// before its end.
+    #[arg(long, value_name = "TIME", requires = "source")]
+    pub from: Option<String>,
+    /// End of what is learned of a server; without it now.
+    #[arg(long, value_name = "TIME", requires = "source")]
+    pub to: Option<String>,
+    /// Remember also the behaviour graphs of windows of this length, such as 10m: the usual length of incidents.
+    #[arg(long, value_name = "DURATION")]
+    pub graph_window: Option<String>,
+    /// Distance of a server's samples, such as 15s; use that of diagnoses.
+    #[arg(long, value_name = "DURATION", requires = "source")]
+    pub step: Option<String>,
+    /// Directory of the store; without it the user's state directory.
+    #[arg(long, value_name = "DIR", env = "AUTOMAP_STORE", conflicts_with = "server")]
+    pub store: Option<PathBuf>,
+    /// The walker that is asked.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+    /// How the answer is printed.
     #[arg(long, value_enum, default_value_t)]
     pub output: AnswerFormat,
 }

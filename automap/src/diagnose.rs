@@ -105,14 +105,14 @@ async fn ask(
 }
 
 /// Where the embedded profiler keeps its memory during one command.
-enum Memory {
+pub(crate) enum Memory {
     Kept(PathBuf),
     Scratch(tempfile::TempDir),
 }
 
 impl Memory {
     /// The store that was named, else the user's; a scratch one when nothing is to be kept.
-    fn open(args: &MemoryArgs) -> anyhow::Result<Self> {
+    pub(crate) fn open(args: &MemoryArgs) -> anyhow::Result<Self> {
         if let Some(store) = &args.store {
             return Ok(Self::Kept(store.clone()));
         }
@@ -125,7 +125,7 @@ impl Memory {
         Ok(Self::Kept(store))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
             Self::Scratch(directory) => directory.path(),

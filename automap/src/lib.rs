@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`arguments`] | the command line and its help |
-//! | [`demo`], [`diagnose`], [`collect`], [`check`], [`evaluate`], [`graph`], [`services`] | a subcommand each |
+//! | [`demo`], [`diagnose`], [`collect`], [`check`], [`evaluate`], [`graph`], [`learn`], [`services`] | a subcommand each |
 //! | [`experiment`] | an application harmed on purpose, and who finds the root cause |
 //! | [`store`], [`incidents`] | the profiler's memory as a whole, and incident by incident |
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
@@ -36,6 +36,7 @@ pub mod failure;
 pub mod graph;
 pub mod incident_request;
 pub mod incidents;
+pub mod learn;
 pub mod named_source;
 mod named_value;
 pub mod npy_writer;
@@ -115,6 +116,7 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(args).await,
         Command::Experiment(command) => experiment::run(command).await,
         Command::Graph(args) => graph::run(args).await,
+        Command::Learn(args) => learn::run(*args).await,
         Command::Bench(BenchCommand::Store(args)) => bench::store::run(&args),
         Command::Bench(BenchCommand::Graph(args)) => bench::graph::run(&args).await,
         Command::Bench(BenchCommand::Coordinator(args)) => bench::coordinator::run(&args),

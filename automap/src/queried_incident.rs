@@ -12,6 +12,7 @@ use automap_proto::{
 
 use crate::{
     arguments::DiagnoseArgs, failure::Failure, incident_request::parse_time, named_source::NamedSource,
+    source_arguments::SourceArgs,
 };
 
 /// A request for a walker, and the server that an embedded collector has to know for it.
@@ -66,7 +67,7 @@ impl QueriedIncident {
             .with_late_alert(incident.late_alert);
         let step = incident.step.map(|seconds| seconds.to_string());
         let (query, source) = match &args.remote.server {
-            Some(_) => (known_elsewhere(args, step.as_deref())?, None),
+            Some(_) => (known_elsewhere(&args.source, step.as_deref())?, None),
             None => {
                 let source = NamedSource::new(&args.source, step.as_deref())?;
                 (v1::QuerySource { name: source.name.clone(), ..v1::QuerySource::default() }, Some(source))
@@ -83,8 +84,10 @@ impl QueriedIncident {
 }
 
 /// A source in the configuration of another collector: it can be named, and not described.
-fn known_elsewhere(args: &DiagnoseArgs, step: Option<&str>) -> Result<v1::QuerySource, Failure> {
-    let source = &args.source;
+///
+/// # Errors
+/// A flag describes it.
+pub(crate) fn known_elsewhere(source: &SourceArgs, step: Option<&str>) -> Result<v1::QuerySource, Failure> {
     let name = source.source.clone().unwrap_or_default();
     if name.contains("://") {
         return Err(Failure::Usage(format!(
@@ -118,13 +121,13 @@ fn known_elsewhere(args: &DiagnoseArgs, step: Option<&str>) -> Result<v1::QueryS
     Ok(v1::QuerySource { name, preset: source.preset.clone().unwrap_or_default(), step })
 }
 
-fn before(time: UnixMillis, flag: &str, length: &str) -> Result<UnixMillis, Failure> {
+pub(crate) fn before(time: UnixMillis, flag: &str, length: &str) -> Result<UnixMillis, Failure> {
     let length = parse_duration(flag, length)
         .map_err(|invalid| Failure::Usage(format!("{flag}: {}", invalid.problem())))?;
     let milliseconds = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
     Ok(UnixMillis(time.0.saturating_sub(milliseconds)))
 }
 
-fn now() -> UnixMillis {
+pub(crate) fn now() -> UnixMillis {
     UnixMillis(jiff::Timestamp::now().as_millisecond())
 }

@@ -7,7 +7,7 @@ use automap_proto::{
     frame_stream::CHUNK_BYTES,
     v1::{
         self, diagnose_recording_request, diagnose_recording_response, diagnose_response,
-        walker_service_client::WalkerServiceClient,
+        learn_recording_request, walker_service_client::WalkerServiceClient,
     },
 };
 use automap_service_kit::{
@@ -161,6 +161,36 @@ impl WalkerClient {
             }
         }
         Err(anyhow::anyhow!("the walker's answer ended before its diagnosis").into())
+    }
+
+    /// Uploads the metrics file of a recording, to have its normal rows remembered.
+    ///
+    /// # Errors
+    /// The file cannot be read, the walker cannot be reached, or it refused.
+    pub async fn learn(
+        &self,
+        recording: v1::LearnedRecording,
+        metrics_file: &Path,
+    ) -> Result<v1::Learned, Failure> {
+        use learn_recording_request::Part;
+        let data = read_in_chunks(metrics_file)?;
+        let first = futures::stream::iter([Some(Part::Recording(recording))]);
+        let requests = first
+            .chain(ReceiverStream::new(data).map(|chunk| chunk.map(|bytes| Part::Data(bytes.into()))))
+            .map(|part| v1::LearnRecordingRequest { part });
+        let answer = self.client.clone().learn_recording(requests).await;
+        let learned = answer.map_err(|status| self.failed(status))?.into_inner().learned;
+        Ok(learned.context("the walker's answer is empty")?)
+    }
+
+    /// Has the normal rows of metrics remembered that the walker's collector asks for.
+    ///
+    /// # Errors
+    /// The walker cannot be reached, or it refused.
+    pub async fn learn_source(&self, request: v1::LearnSourceRequest) -> Result<v1::Learned, Failure> {
+        let answer = self.client.clone().learn_source(request).await;
+        let learned = answer.map_err(|status| self.failed(status))?.into_inner().learned;
+        Ok(learned.context("the walker's answer is empty")?)
     }
 
     /// Names the walker where it is the walker that failed.

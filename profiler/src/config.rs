@@ -22,6 +22,10 @@ pub struct ProfilerConfig {
     pub path: PathBuf,
     /// Fewest normal windows whose sum is normal behaviour.
     pub min_normal_windows: usize,
+    /// Days after which a remembered row of normal times counts half: how fast a deployed change becomes normal.
+    pub normal_half_life_days: u32,
+    /// How long after an incident its system is not normal yet, seconds.
+    pub aftermath_seconds: u64,
     /// How many similar confirmed incidents vote on the metric weights, unless a request says so; 1 to 100.
     pub neighbours: usize,
     /// Which class a dominating metric makes of a service.
@@ -66,6 +70,8 @@ impl Default for ProfilerConfig {
             server: ServerConfig::on_port(DEFAULT_PORT),
             path: PathBuf::from("automap-store"),
             min_normal_windows: 5,
+            normal_half_life_days: 7,
+            aftermath_seconds: 120,
             neighbours: 3,
             classes: ClassTable::default(),
             max_import_mib: 256,
@@ -92,6 +98,12 @@ impl ProfilerConfig {
             return Err(Invalid::new(
                 "profiler.min-normal-windows",
                 "is 0; normal behaviour needs at least 1 window",
+            ));
+        }
+        if self.normal_half_life_days == 0 {
+            return Err(Invalid::new(
+                "profiler.normal-half-life-days",
+                "is 0; give the days after which a row counts half",
             ));
         }
         self.server.check("profiler.server")
@@ -130,9 +142,11 @@ mod tests {
 
     #[test]
     fn numbers_that_make_no_sense_are_refused() {
-        for (text, named) in
-            [("neighbours = 0", "neighbours"), ("min-normal-windows = 0", "min-normal-windows")]
-        {
+        for (text, named) in [
+            ("neighbours = 0", "neighbours"),
+            ("min-normal-windows = 0", "min-normal-windows"),
+            ("normal-half-life-days = 0", "normal-half-life-days"),
+        ] {
             let error = read(text).unwrap().config.check().unwrap_err();
             assert_eq!(error.field(), format!("profiler.{named}"));
         }

@@ -13,6 +13,7 @@
 //! | [`evidence_features`] | what spoke against a service, by metric type and direction |
 //! | [`conditional_logit`], [`evidence_learning`] | weights of evidence from confirmed incidents |
 //! | [`normal_window`] | graphs of normal windows and their running sum |
+//! | [`normal_rows`], [`abnormal`], [`baseline`], [`hour_of_week`] | samples of normal times, which times are not, and what is normal for a series |
 //! | [`past_incident`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
 //! | [`store`] | the trait `ProfileStore` and its implementation in sled |
 //! | [`service`] | the RPCs of `ProfilerService` |
@@ -21,8 +22,10 @@
 //!
 //! The modules up to `record_id` are pure: no clock, no file, no async.
 
+pub mod abnormal;
 pub mod algebra;
 pub mod anomaly_profile;
+pub mod baseline;
 pub mod class_table;
 pub mod conditional_logit;
 pub mod config;
@@ -30,6 +33,8 @@ pub mod confirmation;
 pub mod diagnosis_record;
 pub mod evidence_features;
 pub mod evidence_learning;
+pub mod hour_of_week;
+pub mod normal_rows;
 pub mod normal_window;
 pub mod past_incident;
 pub mod precision;

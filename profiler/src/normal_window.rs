@@ -51,6 +51,11 @@ impl NormalWindow {
         self.window.start()
     }
 
+    /// From its first sample to its last.
+    pub const fn window(&self) -> TimeWindow {
+        self.window
+    }
+
     /// Length of the window, rows times step, milliseconds.
     pub const fn window_ms(&self) -> u64 {
         self.window_ms
@@ -63,9 +68,10 @@ impl NormalWindow {
 }
 
 impl NormalSelector {
-    /// Whether a window of the same group has this length.
-    pub const fn takes(&self, window: &NormalWindow) -> bool {
-        self.window_ms == window.window_ms
+    /// Whether windows of a length are asked for: of the same length, give or take a tenth, because the rows of an incident
+    /// are rarely a round number.
+    pub const fn takes(&self, window_ms: u64) -> bool {
+        self.window_ms.abs_diff(window_ms) <= self.window_ms / 10
     }
 }
 
@@ -197,10 +203,12 @@ mod tests {
 
     #[test]
     fn a_window_belongs_to_its_length_in_rows_times_step_whatever_its_span() {
-        assert!(selector(30_000).takes(&window(0)));
-        assert!(!selector(29_000).takes(&window(0)));
+        let takes = |wanted, window: NormalWindow| selector(wanted).takes(window.window_ms());
+        assert!(takes(30_000, window(0)));
+        assert!(takes(28_000, window(0)) && !takes(27_000, window(0)));
+        assert!(takes(33_000, window(0)) && !takes(34_000, window(0)));
         let stretched = v1::NormalGraph { window_ms: 20_000, ..sample::normal_graph(0) };
-        assert!(selector(20_000).takes(&NormalWindow::try_from(&stretched).unwrap()));
+        assert!(takes(20_000, NormalWindow::try_from(&stretched).unwrap()));
     }
 
     #[test]

@@ -101,6 +101,18 @@ impl EdgeFrame {
         &self.values
     }
 
+    /// The same edges with `rows` missing samples before their first.
+    ///
+    /// Complexity: O(edges · samples).
+    pub fn after_missing(&self, rows: usize) -> Self {
+        let shape = (self.values.nrows(), rows + self.values.ncols());
+        let values = Array2::from_shape_fn(shape, |(row, column)| match column.checked_sub(rows) {
+            Some(own) => self.values[[row, own]],
+            None => f64::NAN,
+        });
+        Self { edges: self.edges.clone(), values }
+    }
+
     /// The header that announces this frame.
     pub fn header(&self) -> v1::EdgeFrameHeader {
         let edges = self.edges.iter();
@@ -131,6 +143,17 @@ mod tests {
         assert_eq!(frame.samples(0, EdgeMetric::Latency)[0], 4.0);
         assert!(frame.samples(0, EdgeMetric::Throughput)[0].is_nan());
         assert_eq!(frame.samples(1, EdgeMetric::Availability)[0], 3.0);
+    }
+
+    #[test]
+    fn missing_samples_before_the_first_move_the_others() {
+        let frame =
+            EdgeFrame::new(vec![pair("web", "db")], array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]).unwrap();
+        let later = frame.after_missing(2);
+        let latency = later.samples(0, EdgeMetric::Latency);
+        assert!(latency[0].is_nan() && latency[1].is_nan());
+        assert_eq!((latency[2], latency[3]), (1.0, 2.0));
+        assert_eq!(later.header().samples, 4);
     }
 
     #[test]

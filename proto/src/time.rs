@@ -99,6 +99,18 @@ impl TimeWindow {
         self.start <= instant && instant <= self.end
     }
 
+    /// The window in parts of at most `most_ms`, in order; each begins where the one before ends.
+    pub fn parts(self, most_ms: u64) -> impl Iterator<Item = Self> {
+        let most = i64::try_from(most_ms.max(1)).unwrap_or(i64::MAX);
+        let mut next = Some(self.start);
+        std::iter::from_fn(move || {
+            let start = next?;
+            let end = UnixMillis(start.0.saturating_add(most)).min(self.end);
+            next = (end < self.end).then_some(end);
+            Some(Self { start, end })
+        })
+    }
+
     /// Decodes the wire value of `field`.
     ///
     /// # Errors
@@ -219,6 +231,15 @@ mod tests {
         let negative = prost_types::Duration { seconds: -1, nanos: 0 };
         let wire = v1::TimeGrid { step: Some(negative), samples: 3, ..wire };
         assert_eq!(TimeGrid::try_from(&wire).unwrap_err().field(), "grid.step");
+    }
+
+    #[test]
+    fn parts_of_a_window_follow_each_other_to_its_end() {
+        let window = |start, end| TimeWindow::new("window", UnixMillis(start), UnixMillis(end)).unwrap();
+        let parts: Vec<TimeWindow> = window(5, 25).parts(10).collect();
+        assert_eq!(parts, [window(5, 15), window(15, 25)]);
+        assert_eq!(window(5, 26).parts(10).last(), Some(window(25, 26)));
+        assert_eq!(window(5, 5).parts(10).collect::<Vec<_>>(), [window(5, 5)]);
     }
 
     #[test]

@@ -33,8 +33,72 @@ pub struct WalkerConfig {
     pub waiting_callers: Option<usize>,
     /// Diagnoses without a caller (`StartDiagnosis`) that may wait for a turn; more are refused.
     pub queued_diagnoses: usize,
+    /// What is learned of normal behaviour without being asked, by names of your choosing.
+    pub learn: BTreeMap<String, LearnJob>,
     /// Defaults of the methods' parameters; a request may override each.
     pub parameters: MethodParameters,
+}
+
+/// Metrics whose normal times are learned again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct LearnJob {
+    /// Name of a server that the collector asks (collector.sources.NAME).
+    pub source: Option<String>,
+    /// Preset of expressions; without it the one that the collector is configured with.
+    pub preset: Option<String>,
+    /// Name of a recording below the collector's root, in place of a server.
+    pub recording: Option<String>,
+    /// Name of the application; without it the one that a recording names, or that of the source.
+    pub system: Option<String>,
+    /// Minutes from one time to the next; the first is at the start.
+    pub every_minutes: u64,
+    /// Length of the normal windows whose behaviour graphs are remembered, too, minutes; without it none are built. Use the
+    /// usual length of incidents.
+    pub graph_window_minutes: Option<u64>,
+}
+
+impl Default for LearnJob {
+    fn default() -> Self {
+        Self {
+            source: None,
+            preset: None,
+            recording: None,
+            system: None,
+            every_minutes: 60,
+            graph_window_minutes: None,
+        }
+    }
+}
+
+impl LearnJob {
+    /// Most minutes between two times: a week.
+    pub(crate) const MAX_MINUTES: u64 = 7 * 24 * 60;
+
+    fn check(&self, field: &str) -> Result<(), Invalid> {
+        if self.source.is_some() == self.recording.is_some() {
+            return Err(Invalid::new(
+                format!("{field}.source"),
+                "must be given, or a recording in its place, and not both",
+            ));
+        }
+        if self.preset.is_some() && self.source.is_none() {
+            return Err(Invalid::new(format!("{field}.preset"), "is of use with a source only"));
+        }
+        if !(1..=Self::MAX_MINUTES).contains(&self.every_minutes) {
+            return Err(Invalid::new(
+                format!("{field}.every-minutes"),
+                format!("is {}; it must be 1 to {}", self.every_minutes, Self::MAX_MINUTES),
+            ));
+        }
+        if self.graph_window_minutes.is_some_and(|minutes| !(1..=Self::MAX_MINUTES).contains(&minutes)) {
+            return Err(Invalid::new(
+                format!("{field}.graph-window-minutes"),
+                format!("must be 1 to {}", Self::MAX_MINUTES),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Default for WalkerConfig {
@@ -48,6 +112,7 @@ impl Default for WalkerConfig {
             concurrent_diagnoses: 0,
             waiting_callers: None,
             queued_diagnoses: 256,
+            learn: BTreeMap::new(),
             parameters: MethodParameters::default(),
         }
     }
@@ -63,6 +128,9 @@ impl WalkerConfig {
             client::check_url(field, url)?;
         }
         self.client.check("walker.client", &addresses.map(|(_, url)| url))?;
+        for (name, job) in &self.learn {
+            job.check(&format!("walker.learn.{name}"))?;
+        }
         self.parameters.with_overrides(&BTreeMap::new()).map_err(|invalid| invalid.within("walker"))?;
         Ok(())
     }

@@ -56,6 +56,27 @@ impl GraphPlan {
     }
 }
 
+/// The rows of each whole window of `length_ms` in which at least nine of ten rows are there, [`MIN_GRAPH_ROWS`] or more, and
+/// none lies in `abnormal`. Windows begin at whole multiples of their length, so that one is the same whenever it is learned.
+/// `rows` ascend. O(rows · abnormal).
+pub fn whole_windows(
+    grid: &TimeGrid,
+    rows: &[usize],
+    length_ms: u64,
+    abnormal: &[TimeWindow],
+) -> Vec<Vec<usize>> {
+    let length = i64::try_from(length_ms.max(1)).unwrap_or(i64::MAX);
+    let number = |row: usize| grid.time(row).0.div_euclid(length);
+    let full = length_ms / grid.step_ms();
+    rows.chunk_by(|one, next| number(*one) == number(*next))
+        .filter(|window| window.len() >= MIN_GRAPH_ROWS && window.len() as u64 * 10 >= full * 9)
+        .filter(|window| {
+            !window.iter().any(|&row| abnormal.iter().any(|known| known.contains(grid.time(row))))
+        })
+        .map(<[usize]>::to_vec)
+        .collect()
+}
+
 /// The name under which the incident graph is asked for.
 pub const INCIDENT_GRAPH: &str = "incident";
 
@@ -122,5 +143,23 @@ mod tests {
         assert_eq!(plan.normal[0].first(), Some(&20));
         assert_eq!(plan.normal[5].last(), Some(&199));
         assert_eq!(GraphPlan::new(&rows(10_000, 30)).normal.len(), MAX_NORMAL_WINDOWS);
+    }
+
+    #[test]
+    fn whole_windows_begin_at_multiples_of_their_length_and_hold_nothing_abnormal() {
+        use automap_proto::time::UnixMillis;
+        // A row every 10 s from 5 min 50 s on: the first window of 10 min lacks its beginning.
+        let grid = TimeGrid::new(UnixMillis(350_000), 10_000, 350).unwrap();
+        let all: Vec<usize> = (0..350).collect();
+        let starts = |rows: &[usize], abnormal: &[TimeWindow]| -> Vec<i64> {
+            let found = whole_windows(&grid, rows, 600_000, abnormal);
+            found.iter().map(|window| grid.time(window[0]).0 / 60_000).collect()
+        };
+        assert_eq!(starts(&all, &[]), [10, 20, 30, 40, 50]);
+        let fault = TimeWindow::new("abnormal", UnixMillis(1_500_000), UnixMillis(1_500_000)).unwrap();
+        assert_eq!(starts(&all, &[fault]), [10, 30, 40, 50]);
+        let gappy: Vec<usize> = all.iter().copied().filter(|row| row % 5 > 0 || *row > 200).collect();
+        assert_eq!(starts(&gappy, &[]), [40, 50], "a fifth of the rows of the first is missing");
+        assert!(whole_windows(&grid, &all, 200_000, &[]).is_empty(), "20 rows make no graph");
     }
 }

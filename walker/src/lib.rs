@@ -20,6 +20,7 @@
 //! | [`explain`] | the ranking in sentences |
 //! | [`stop`] | being asked to stop |
 //! | [`window_summary`] | how much data a window had |
+//! | [`normal_history`] | rows of normal times, remembered and brought back |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `queried_window` | which samples are asked of a server that is queried |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
@@ -38,6 +39,7 @@ pub mod graph_plan;
 mod impact_graph;
 mod listener;
 mod memory;
+pub mod normal_history;
 mod order;
 pub mod parameters;
 mod path_tally;
@@ -48,6 +50,7 @@ mod queried_window;
 pub mod rank;
 pub mod ranker;
 mod row_sampler;
+mod schedule;
 pub mod series_windows;
 mod service;
 pub mod service_evidence;
@@ -87,6 +90,7 @@ pub async fn serve(
     let server = config.server.clone();
     let walker = service::WalkerRpc::new(config, shutdown.clone())?;
     let started = walker.started.clone();
+    schedule::start(&walker, &shutdown);
     let routes = Routes::new(WalkerServiceServer::new(walker));
     let served = server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await;
     // Diagnoses without a caller get the same time to end as those with one.

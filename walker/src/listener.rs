@@ -21,3 +21,10 @@ pub(crate) trait Listener: Send + Sync {
         self.progress(DiagnosisStage::Testing, detail);
     }
 }
+
+/// Nobody.
+pub(crate) struct Nobody;
+
+impl Listener for Nobody {
+    fn progress(&self, _: DiagnosisStage, _: String) {}
+}

@@ -26,7 +26,8 @@ use crate::{
     graph_findings::{GraphFindings, GraphSource, graph_findings},
     impact_graph::impact_graph,
     listener::Listener,
-    memory::record_incident,
+    memory::{normal_rows, record_incident},
+    normal_history::{self, Extended},
     order::{Input, Order},
     peers::{Collected, Peers},
     ranker::{self, GraphInput, RankError, RankInput},
@@ -102,7 +103,14 @@ pub(crate) async fn diagnose(
         format!("ranking {} services by {method}", frame.services().len()),
     );
     let memory_answers = findings.as_ref().is_none_or(|found| found.memory_answers);
-    let (ranked_frame, ranked_context) = (Arc::clone(&frame), context.clone());
+    let ranked_context = context.clone();
+    let extended = match findings.as_ref().filter(|_| method == Method::Evidence) {
+        Some(found) if found.compared => {
+            remembered_rows(peers, &context, &frame, &rows, parameters.evidence.history_rows, &mut warnings)
+                .await
+        }
+        _ => None,
+    };
     let (graph, rest) = findings.map_or((None, None), |found| {
         let GraphFindings { input, tests, normal_windows, normal_graphs, similar, learned, compared, .. } =
             found;
@@ -112,11 +120,17 @@ pub(crate) async fn diagnose(
     let learned = learned.filter(|_| method == Method::Evidence && parameters.evidence.learn);
     let evidence_weights = learned.as_ref().map(EvidenceWeights::from).unwrap_or_default();
     let (ranked, graph, rows) = work::run({
-        let parameters = parameters.clone();
+        let (parameters, frame) = (parameters.clone(), Arc::clone(&frame));
         move |stop| {
+            let (ranked_frame, ranked_rows) =
+                extended.as_ref().map_or((&*frame, &rows), |longer| (&longer.frame, &longer.rows));
+            let edges = match &extended {
+                Some(longer) => edges.map(|edges| edges.after_missing(longer.remembered)),
+                None => edges,
+            };
             let input = RankInput {
-                frame: &ranked_frame,
-                rows: &rows,
+                frame: ranked_frame,
+                rows: ranked_rows,
                 context: &ranked_context,
                 edges: edges.as_ref(),
                 rules: &rules,
@@ -194,6 +208,40 @@ impl From<RankError> for ServiceError {
         match error {
             RankError::Invalid(invalid) => invalid.into(),
             RankError::Stopped(stopped) => Self::new(ErrorCode::Cancelled, stopped.to_string()),
+        }
+    }
+}
+
+/// The frame with remembered rows before its own, where its normal window is short and something is remembered.
+async fn remembered_rows(
+    peers: &Peers,
+    context: &IncidentContext,
+    frame: &MetricFrame,
+    rows: &WindowRows,
+    wanted: usize,
+    warnings: &mut Vec<String>,
+) -> Option<Extended> {
+    let missing = wanted.checked_sub(rows.normal.len()).filter(|missing| *missing > 0)?;
+    let found = match normal_rows(peers, context, frame, missing).await {
+        Ok(remembered) => {
+            normal_history::extend(frame, rows, &remembered, missing).map_err(ServiceError::from)
+        }
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(longer) => {
+            warnings.extend(longer.as_ref().map(|longer| {
+                format!(
+                    "normal behaviour is short: {} remembered rows of normal times were added to {} of these metrics",
+                    longer.remembered,
+                    rows.normal.len()
+                )
+            }));
+            longer
+        }
+        Err(error) => {
+            warnings.push(format!("without remembered rows of normal times: {error}"));
+            None
         }
     }
 }

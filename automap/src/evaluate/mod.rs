@@ -48,6 +48,7 @@ use crate::{
     arguments::{AnswerFormat, EvaluateArgs},
     embedded::Embedded,
     failure::Failure,
+    learn,
     output::{evaluation_page, evaluation_table},
     output_file::OutputFile,
     stdout,
@@ -77,7 +78,8 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         normal_window: args.normal_window,
         shuffled_calls: args.shuffle_calls.then_some(args.seed),
     };
-    let sets = read_cases(&discover::datasets(&args.directories)?, handicap, scratch.path())?;
+    let datasets = discover::datasets(&args.directories)?;
+    let sets = read_cases(&datasets, handicap, scratch.path())?;
     check_excluded(&args.exclude, &sets)?;
     let old = match &args.compare {
         None => None,
@@ -95,7 +97,14 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     let memory = tempfile::tempdir()?;
     let services = Embedded::start(memory.path()).await?;
     let walker = WalkerClient::new(&services.addresses().walker)?;
-    let measured = run::measure(&walker, sets, contenders, args.learn, args.seed, args.jobs).await;
+    let measured = async {
+        if args.history {
+            let recordings = datasets.iter().flat_map(|dataset| dataset.incidents.iter().cloned()).collect();
+            learn::remember(&walker, recordings).await?;
+        }
+        run::measure(&walker, sets, contenders, args.learn, args.seed, args.jobs).await
+    };
+    let measured = measured.await;
     services.stop().await?;
     let measured = measured?;
 

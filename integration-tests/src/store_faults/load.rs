@@ -125,7 +125,10 @@ pub async fn write(
         }
         Record::Windows(system) => {
             let normal_graph = Some(records::window(system, version));
-            client.add_normal_graph(v1::AddNormalGraphRequest { normal_graph }).await.map(drop)
+            client
+                .add_normal_graph(v1::AddNormalGraphRequest { normal_graph, ..Default::default() })
+                .await
+                .map(drop)
         }
         Record::Incident(name) if version == 0 => {
             let incident = Some(records::incident(name));

@@ -81,6 +81,9 @@ fn methods(four: &FourProcesses) -> Vec<(String, &'static str)> {
         (builder.clone(), "/automap.v1.GraphBuilderService/TestEdges"),
         (builder.clone(), "/automap.v1.GraphBuilderService/TestResamples"),
         (profiler.clone(), "/automap.v1.ProfilerService/AddNormalGraph"),
+        (profiler.clone(), "/automap.v1.ProfilerService/AddNormalRows"),
+        (profiler.clone(), "/automap.v1.ProfilerService/GetNormalRows"),
+        (profiler.clone(), "/automap.v1.ProfilerService/GetBaselines"),
         (profiler.clone(), "/automap.v1.ProfilerService/WeighMetrics"),
         (profiler.clone(), "/automap.v1.ProfilerService/RecordIncident"),
         (profiler.clone(), "/automap.v1.ProfilerService/ConfirmRootCause"),
@@ -88,6 +91,8 @@ fn methods(four: &FourProcesses) -> Vec<(String, &'static str)> {
         (profiler.clone(), "/automap.v1.ProfilerService/ImportStore"),
         (walker.clone(), "/automap.v1.WalkerService/Diagnose"),
         (walker.clone(), "/automap.v1.WalkerService/DiagnoseRecording"),
+        (walker.clone(), "/automap.v1.WalkerService/LearnRecording"),
+        (walker.clone(), "/automap.v1.WalkerService/LearnSource"),
         (walker.clone(), "/automap.v1.WalkerService/StartDiagnosis"),
         (walker.clone(), "/automap.v1.WalkerService/ExplainService"),
     ]

@@ -140,6 +140,43 @@ fn an_incident_is_diagnosed_from_a_server_alike_in_one_process_through_four_and_
 }
 
 #[test]
+fn normal_behaviour_is_learned_from_a_server_hour_by_hour_and_incidents_are_left_out() {
+    let home = tempfile::tempdir().unwrap();
+    let server = MetricsServer::prometheus(home.path(), &samples(), &[]).unwrap();
+    let (from, to) = (START.to_string(), (START + LENGTH).to_string());
+    let url = server.url();
+    let arguments =
+        ["learn", "--source", &url, "--preset", "pymicro", "--step", "15s", "--from", &from, "--to", &to];
+    let learn = |store: &str| {
+        let ended = command::run(
+            home.path(),
+            &[&arguments[..], &["--system", "shop", "--store", store, "--output", "json"]].concat(),
+        )
+        .unwrap();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let learned: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        (learned[0]["rows"].as_u64().unwrap(), learned[0]["abnormal_rows"].as_u64().unwrap())
+    };
+    // 320 intervals in two parts that share the row between them.
+    let (rows, abnormal) = learn("fresh");
+    assert!((318..=322).contains(&rows) && abnormal == 0, "{rows} {abnormal}");
+
+    // The last 40 intervals are the incident's.
+    let known = ["diagnose", "--source", &url, "--preset", "pymicro", "--step", "15", "--front-end", "web"];
+    let when = ["--at", &to, "--system", "shop", "--store", "taught"];
+    let ended = command::run(home.path(), &[&known[..], &when].concat()).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let (rows_without, abnormal) = learn("taught");
+    assert_eq!(rows_without + abnormal, rows);
+    assert!((40..=42).contains(&abnormal), "{abnormal}");
+
+    let ended =
+        command::run(home.path(), &["learn", "--source", &url, "--from", &to, "--to", &from]).unwrap();
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("--from lies behind --to"), "{}", ended.stderr);
+}
+
+#[test]
 fn sources_are_configured_by_file_environment_and_flag() {
     let home = tempfile::tempdir().unwrap();
     let server = MetricsServer::prometheus(home.path(), &samples(), &[]).unwrap();

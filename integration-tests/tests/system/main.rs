@@ -32,6 +32,7 @@ mod live_diagnosis;
 mod logs;
 mod manners;
 mod memory;
+mod normal_history;
 mod overload;
 mod presets;
 mod pymicro;

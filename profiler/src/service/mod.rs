@@ -4,6 +4,7 @@
 //! | module | RPCs |
 //! |---|---|
 //! | `normals` | AddNormalGraph, GetNormalGraph |
+//! | `normal_rows` | AddNormalRows, GetNormalRows, GetBaselines |
 //! | `weighing`, `lessons` | WeighMetrics |
 //! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
 //! | `diagnoses` | PutDiagnosis, GetDiagnosis, ListDiagnoses |
@@ -12,6 +13,7 @@
 mod diagnoses;
 mod incidents;
 mod lessons;
+mod normal_rows;
 mod normals;
 #[cfg(test)]
 mod tests;
@@ -69,7 +71,7 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         request: Request<v1::AddNormalGraphRequest>,
     ) -> Answer<v1::AddNormalGraphResponse> {
         let message = request.into_inner();
-        self.run(move |store, _| normals::add(store, &message)).await
+        self.run(move |store, config| normals::add(store, config, &message)).await
     }
 
     async fn get_normal_graph(
@@ -78,6 +80,30 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
     ) -> Answer<v1::GetNormalGraphResponse> {
         let message = request.into_inner();
         self.run(move |store, config| normals::get(store, config, &message)).await
+    }
+
+    async fn add_normal_rows(
+        &self,
+        request: Request<v1::AddNormalRowsRequest>,
+    ) -> Answer<v1::AddNormalRowsResponse> {
+        let message = request.into_inner();
+        self.run(move |store, config| normal_rows::add(store, config, &message)).await
+    }
+
+    async fn get_normal_rows(
+        &self,
+        request: Request<v1::GetNormalRowsRequest>,
+    ) -> Answer<v1::GetNormalRowsResponse> {
+        let message = request.into_inner();
+        self.run(move |store, config| normal_rows::get(store, config, &message)).await
+    }
+
+    async fn get_baselines(
+        &self,
+        request: Request<v1::GetBaselinesRequest>,
+    ) -> Answer<v1::GetBaselinesResponse> {
+        let message = request.into_inner();
+        self.run(move |store, config| normal_rows::baselines(store, config, &message)).await
     }
 
     async fn weigh_metrics(

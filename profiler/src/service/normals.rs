@@ -3,6 +3,7 @@
 use automap_proto::{invalid::Invalid, v1};
 use automap_service_kit::error::ServiceError;
 
+use super::normal_rows::known_abnormal;
 use crate::{
     config::ProfilerConfig,
     normal_window::{NormalSelector, NormalWindow},
@@ -12,10 +13,20 @@ use crate::{
 
 pub(super) fn add(
     store: &dyn ProfileStore,
+    config: &ProfilerConfig,
     request: &v1::AddNormalGraphRequest,
 ) -> Result<v1::AddNormalGraphResponse, ServiceError> {
     let wire = request.normal_graph.as_ref().ok_or_else(|| Invalid::missing("normal_graph"))?;
-    let outcome = store.add_normal_window(&NormalWindow::try_from(wire)?)?;
+    let window = NormalWindow::try_from(wire)?;
+    let system = &window.group().system;
+    if request.only_if_normal
+        && known_abnormal(store, config, system, &request.abnormal)?.meet(window.window())
+    {
+        let selector = NormalSelector { group: window.group().clone(), window_ms: window.window_ms() };
+        let windows = window_count(store.normal_sum(&selector, &[])?.windows());
+        return Ok(v1::AddNormalGraphResponse { added: false, windows });
+    }
+    let outcome = store.add_normal_window(&window)?;
     Ok(v1::AddNormalGraphResponse { added: outcome.added, windows: window_count(outcome.windows) })
 }
 

@@ -102,7 +102,10 @@ async fn normal_behaviour_is_subtracted_from_the_fifth_window_on() {
     let mut running = start(store.path()).await;
     let client = &mut running.client;
     for number in 0..4 {
-        let request = v1::AddNormalGraphRequest { normal_graph: Some(sample::normal_graph(30 * number)) };
+        let request = v1::AddNormalGraphRequest {
+            normal_graph: Some(sample::normal_graph(30 * number)),
+            ..Default::default()
+        };
         let added = client.add_normal_graph(request.clone()).await.unwrap().into_inner();
         assert_eq!((added.added, i64::from(added.windows)), (true, number + 1));
         assert!(!client.add_normal_graph(request).await.unwrap().into_inner().added);
@@ -424,7 +427,8 @@ async fn a_store_moves_to_another_service_whole_or_not_at_all() {
     let mut source = start(from.path()).await;
     source.client.record_incident(record("inc-1")).await.unwrap();
     source.client.confirm_root_cause(confirm("inc-1", &["db"])).await.unwrap();
-    let request = v1::AddNormalGraphRequest { normal_graph: Some(sample::normal_graph(0)) };
+    let request =
+        v1::AddNormalGraphRequest { normal_graph: Some(sample::normal_graph(0)), ..Default::default() };
     source.client.add_normal_graph(request).await.unwrap();
     let records = export(&mut source.client).await;
     let weighed = source.client.weigh_metrics(weigh_request()).await.unwrap().into_inner();

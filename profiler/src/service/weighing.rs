@@ -146,7 +146,7 @@ fn windows_beside(
         if *window.group() != selector.group {
             return Err(Invalid::new(field, "has another system or other settings than normal"));
         }
-        if selector.takes(&window) {
+        if selector.takes(window.window_ms()) {
             beside.push(window);
         }
     }

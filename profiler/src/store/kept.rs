@@ -7,11 +7,14 @@ use prost::Message;
 
 use super::{
     incident_table::IncidentRow,
-    key::{BODY, Entity, NormalKey, SUMMARY, directory_key, vector_key},
+    key::{BODY, Entity, NormalKey, RowsKey, SUMMARY, directory_key, vector_key},
     listing::{self, Collection},
     sealed,
 };
-use crate::{diagnosis_record::DiagnosisRecord, normal_window::NormalWindow, past_incident::PastIncident};
+use crate::{
+    diagnosis_record::DiagnosisRecord, normal_rows::ServiceRows, normal_window::NormalWindow,
+    past_incident::PastIncident,
+};
 
 /// Payloads by section.
 pub(crate) type Sections = BTreeMap<u8, Vec<u8>>;
@@ -25,6 +28,14 @@ pub(crate) enum Kept {
     Incident(Box<PastIncident>),
     Diagnosis(Box<DiagnosisRecord>),
     Normal(Box<NormalWindow>),
+    Rows(Box<KeptRows>),
+}
+
+/// Rows of normal times of one service.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeptRows {
+    pub(crate) key: RowsKey,
+    pub(crate) rows: ServiceRows,
 }
 
 impl Kept {
@@ -34,6 +45,7 @@ impl Kept {
             Self::Incident(incident) => Entity::Incident(incident.id.clone()),
             Self::Diagnosis(diagnosis) => Entity::Diagnosis(diagnosis.id().clone()),
             Self::Normal(window) => Entity::Normal(NormalKey::new(window)),
+            Self::Rows(kept) => Entity::Rows(kept.key.clone()),
         }
     }
 
@@ -43,6 +55,7 @@ impl Kept {
             Self::Incident(incident) => incident.context.system(),
             Self::Diagnosis(diagnosis) => diagnosis.system(),
             Self::Normal(window) => &window.group().system,
+            Self::Rows(kept) => kept.key.system(),
         }
     }
 
@@ -71,6 +84,9 @@ impl Kept {
             }
             Self::Normal(window) => {
                 BTreeMap::from([(BODY, v1::NormalGraph::from(window.as_ref()).encode_to_vec())])
+            }
+            Self::Rows(kept) => {
+                BTreeMap::from([(BODY, kept.rows.to_wire(kept.key.service()).encode_to_vec())])
             }
         }
     }
@@ -102,6 +118,11 @@ impl Kept {
             Entity::Normal(_) => {
                 let wire: v1::NormalGraph = decoded(section(BODY, "its graph is missing")?)?;
                 Self::Normal(Box::new(NormalWindow::try_from(&wire).map_err(text)?))
+            }
+            Entity::Rows(key) => {
+                let wire: v1::ServiceRows = decoded(section(BODY, "its rows are missing")?)?;
+                let (service, rows) = ServiceRows::from_wire(&wire).map_err(text)?;
+                Self::Rows(Box::new(KeptRows { key: RowsKey::new(key.system(), &service), rows }))
             }
         };
         if kept.entity() != *entity {
@@ -144,7 +165,7 @@ impl Kept {
                 let (system, at) = (diagnosis.system(), diagnosis.created_at());
                 listing::keys(Collection::Diagnoses, system, at, diagnosis.id()).to_vec()
             }
-            Self::Normal(_) => Vec::new(),
+            Self::Normal(_) | Self::Rows(_) => Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | 1 | incident id, 0, section, part | incidents: summary and body |
 //! | 2 | diagnosis id, 0, section, part | diagnoses: summary and graph |
 //! | 3 | system, settings, span, start, section, part | graphs of normal windows |
+//! | 4 | system, service, section, part | rows of normal times |
 //! | 16 | incident id, 0 | similarity vectors; derived |
 //! | 17 | collection, system, inverted time, id | listings, newest first; derived |
 //! | 18 | key of the entity without section and part | the directory: sums of its sections; derived |
@@ -25,6 +26,7 @@ use crate::{
 const INCIDENT: u8 = 1;
 const DIAGNOSIS: u8 = 2;
 const NORMAL_WINDOW: u8 = 3;
+const NORMAL_ROWS: u8 = 4;
 /// First byte of similarity vectors.
 pub(crate) const VECTOR: u8 = 16;
 /// First byte of listings.
@@ -45,6 +47,46 @@ pub(crate) enum Entity {
     Incident(RecordId),
     Diagnosis(RecordId),
     Normal(NormalKey),
+    Rows(RowsKey),
+}
+
+/// Of which service of which system rows of normal times are kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowsKey {
+    system: String,
+    service: String,
+}
+
+impl RowsKey {
+    pub(crate) fn new(system: &str, service: &str) -> Self {
+        Self { system: system.to_owned(), service: service.to_owned() }
+    }
+
+    pub(crate) fn system(&self) -> &str {
+        &self.system
+    }
+
+    pub(crate) fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// What the keys of all services of a system begin with.
+    pub(crate) fn of_system(system: &str) -> Vec<u8> {
+        let mut bytes = vec![NORMAL_ROWS];
+        bytes.extend_from_slice(&system_bytes(Some(system)));
+        bytes
+    }
+
+    fn parse(identity: &[u8]) -> Option<Self> {
+        let name = |bytes: &[u8]| -> Option<(String, usize)> {
+            let length = usize::from(*bytes.first()?);
+            let text = std::str::from_utf8(bytes.get(1..=length)?).ok()?;
+            (length > 0).then(|| (text.to_owned(), 1 + length))
+        };
+        let (system, read) = name(identity)?;
+        let (service, more) = name(identity.get(read..)?)?;
+        (read + more == identity.len()).then_some(Self { system, service })
+    }
 }
 
 /// Identity of a normal window.
@@ -58,6 +100,15 @@ pub(crate) struct NormalKey {
 impl NormalKey {
     pub(crate) fn new(window: &NormalWindow) -> Self {
         Self { group: group_bytes(window.group()), window_ms: window.window_ms(), start: window.start().0 }
+    }
+
+    /// Whether both count in the same sum.
+    pub(crate) fn adds_to(&self, other: &Self) -> bool {
+        self.group == other.group && self.window_ms == other.window_ms
+    }
+
+    pub(crate) const fn start(&self) -> UnixMillis {
+        UnixMillis(self.start)
     }
 }
 
@@ -102,6 +153,7 @@ impl Entity {
             Self::Incident(_) => "incidents",
             Self::Diagnosis(_) => "diagnoses",
             Self::Normal(_) => "normal windows",
+            Self::Rows(_) => "normal rows",
         }
     }
 
@@ -115,6 +167,11 @@ impl Entity {
                 bytes.extend_from_slice(&key.group);
                 bytes.extend_from_slice(&key.window_ms.to_be_bytes());
                 bytes.extend_from_slice(&time_bytes(UnixMillis(key.start)));
+                bytes
+            }
+            Self::Rows(key) => {
+                let mut bytes = RowsKey::of_system(&key.system);
+                bytes.extend_from_slice(&system_bytes(Some(&key.service)));
                 bytes
             }
         }
@@ -142,6 +199,7 @@ impl Entity {
                 let key = NormalKey { group: group.to_vec(), window_ms: u64::from_be_bytes(*length), start };
                 Self::Normal(key)
             }
+            NORMAL_ROWS => Self::Rows(RowsKey::parse(identity)?),
             _ => return None,
         };
         Some((entity, *section, u16::from_be_bytes(*part)))
@@ -176,6 +234,11 @@ pub(crate) fn directory_key(entity: &Entity) -> Vec<u8> {
 /// What all keys of the directory begin with.
 pub(crate) const fn directory_prefix() -> [u8; 1] {
     [DIRECTORY]
+}
+
+/// What the lines of the directory begin with that name normal windows, and rows of normal times.
+pub(crate) const fn normal_lines() -> [[u8; 2]; 2] {
+    [[DIRECTORY, NORMAL_WINDOW], [DIRECTORY, NORMAL_ROWS]]
 }
 
 /// The entity of a line of the directory.
@@ -213,6 +276,7 @@ impl fmt::Display for Entity {
                 let start = UnixMillis(key.start).seconds();
                 write!(formatter, "normal window of {system} at {start}")
             }
+            Self::Rows(key) => write!(formatter, "normal rows of {} in {}", key.service, key.system),
         }
     }
 }
@@ -238,7 +302,10 @@ mod tests {
 
     #[test]
     fn keys_lead_back_to_their_entity() {
-        for entity in [Entity::Incident(id("inc-1")), Entity::Diagnosis(id("d_2")), normal(-60), normal(60)] {
+        let rows = Entity::Rows(RowsKey::new("shop", "cart"));
+        let known =
+            [Entity::Incident(id("inc-1")), Entity::Diagnosis(id("d_2")), normal(-60), normal(60), rows];
+        for entity in known {
             let mut key = entity.section(BODY);
             key.extend_from_slice(&7_u16.to_be_bytes());
             assert_eq!(directory_entity(&directory_key(&entity)), Some(entity.clone()));
@@ -290,9 +357,16 @@ mod tests {
 
     #[test]
     fn foreign_keys_are_refused() {
-        for key in
-            [&b""[..], &[1], &[1, 0, 0, 0, 0], &[9, b'a', 0, 0, 0, 0], &[1, b'/', 0, 0, 0, 0], EXPORT_END]
-        {
+        for key in [
+            &b""[..],
+            &[1],
+            &[1, 0, 0, 0, 0],
+            &[9, b'a', 0, 0, 0, 0],
+            &[1, b'/', 0, 0, 0, 0],
+            &[4, 1, b'a', 0, 0, 0, 0],
+            &[4, 1, b'a', 1, b'b', b'c', 0, 0, 0],
+            EXPORT_END,
+        ] {
             assert_eq!(Entity::parse(key), None, "{key:?}");
         }
     }

@@ -31,6 +31,7 @@ mod kept;
 mod key;
 pub mod listing;
 mod migration;
+mod normal_rows;
 mod normals;
 mod open_store;
 mod parts;
@@ -52,6 +53,7 @@ use crate::{
     anomaly_profile::AnomalyProfile,
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
+    normal_rows::{Decay, ServiceRows},
     normal_window::{NormalSelector, NormalSum, NormalWindow},
     past_incident::{PastIncident, Verdict},
     record_id::RecordId,
@@ -137,6 +139,21 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     /// be of the selector's group and length.
     fn normal_sum(&self, selector: &NormalSelector, beside: &[NormalWindow])
     -> Result<NormalSum, StoreError>;
+
+    /// Adds rows of normal times to those that are kept of some services of a system, whole or not at all.
+    fn add_normal_rows(
+        &self,
+        system: &str,
+        services: &BTreeMap<String, ServiceRows>,
+        decay: Decay,
+    ) -> Result<(), StoreError>;
+
+    /// The rows of normal times of services of a system: of those named, or of all.
+    fn normal_rows(
+        &self,
+        system: &str,
+        services: &[String],
+    ) -> Result<BTreeMap<String, ServiceRows>, StoreError>;
 
     /// Keeps an incident. One recorded before under the same id is replaced and its confirmations stay, unless it
     /// belongs to another system: [`StoreError::Conflict`].

@@ -69,7 +69,7 @@ impl OpenStore {
         {
             let mut kept = self.normals.lock().unwrap_or_else(PoisonError::into_inner);
             let sums = kept.group(self, &group_bytes(&selector.group))?;
-            if let Some(sum) = sums.get(&selector.window_ms) {
+            for (_, sum) in sums.iter().filter(|(window_ms, _)| selector.takes(**window_ms)) {
                 total.merge(sum)?;
             }
         }

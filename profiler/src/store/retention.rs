@@ -1,4 +1,8 @@
 //! How long what is kept: by age and by number, confirmed incidents longest.
+//!
+//! The age of normal behaviour is counted from the newest of its system and not from now: recordings may be old.
+
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use automap_proto::time::UnixMillis;
 use schemars::JsonSchema;
@@ -8,7 +12,7 @@ use super::{
     change::Change,
     error::StoreError,
     kept::Kept,
-    key::Entity,
+    key::{Entity, NormalKey, directory_entity, normal_lines},
     listing::{self, Collection},
     open_store::OpenStore,
 };
@@ -30,6 +34,10 @@ pub struct Retention {
     pub incidents_per_system: usize,
     /// Most diagnoses of the whole store; beyond, the oldest go.
     pub diagnoses: usize,
+    /// Most normal windows of one length whose graphs are added up; beyond, the oldest go.
+    pub normal_windows: usize,
+    /// Normal windows, and services of which no row came any more, go so many days after the newest of their system.
+    pub normal_days: u32,
 }
 
 impl Default for Retention {
@@ -39,6 +47,8 @@ impl Default for Retention {
             confirmed_days: 3650,
             incidents_per_system: 100_000,
             diagnoses: 100_000,
+            normal_windows: 200,
+            normal_days: 28,
         }
     }
 }
@@ -63,17 +73,47 @@ fn outlived(
         .collect()
 }
 
+/// Whether `time` is much older than the newest of its kind.
+fn is_behind(time: UnixMillis, newest: UnixMillis, rules: &Retention) -> bool {
+    time.0 < newest.0.saturating_sub(i64::from(rules.normal_days) * DAY_MS)
+}
+
+/// Which normal windows go of all, which are sorted: beyond the newest of their sum, or much older than these.
+fn outlived_windows(all: Vec<Entity>, rules: &Retention) -> Vec<Entity> {
+    let mut gone = Vec::new();
+    let mut newest: Option<NormalKey> = None;
+    let mut kept = 0;
+    for entity in all.into_iter().rev() {
+        let Entity::Normal(key) = &entity else { continue };
+        let of_sum = newest.as_ref().filter(|newest| newest.adds_to(key)).map(NormalKey::start);
+        if of_sum.is_none() {
+            newest = Some(key.clone());
+            kept = 0;
+        }
+        if kept >= rules.normal_windows || of_sum.is_some_and(|newest| is_behind(key.start(), newest, rules))
+        {
+            gone.push(entity);
+        } else {
+            kept += 1;
+        }
+    }
+    gone
+}
+
 impl OpenStore {
     /// Removes what has outlived its time; answers how many records went.
     pub(super) fn sweep(&self, rules: &Retention, now: UnixMillis) -> Result<u64, StoreError> {
         let mut gone: Vec<Entity> = Vec::new();
         {
-            let table = self.incidents.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let table = self.incidents.read().unwrap_or_else(PoisonError::into_inner);
             for incidents in table.ages() {
                 gone.extend(outlived(incidents, rules, now).into_iter().map(Entity::Incident));
             }
         }
         gone.extend(self.outlived_diagnoses(rules, now)?.into_iter().map(Entity::Diagnosis));
+        let [windows, rows] = normal_lines();
+        gone.extend(outlived_windows(self.named_in(&windows)?, rules));
+        gone.extend(self.outlived_rows(self.named_in(&rows)?, rules)?);
         let mut removed = 0;
         for few in gone.chunks(SWEEP) {
             removed += self.remove_all(few)?;
@@ -96,22 +136,55 @@ impl OpenStore {
         Ok(gone)
     }
 
+    /// The entities that lines of the directory name.
+    fn named_in(&self, lines: &[u8]) -> Result<Vec<Entity>, StoreError> {
+        let mut named = Vec::new();
+        for key in self.tree.scan_prefix(lines).keys() {
+            named.extend(directory_entity(&key?));
+        }
+        Ok(named)
+    }
+
+    /// Services whose newest row is much older than that of their system.
+    fn outlived_rows(&self, all: Vec<Entity>, rules: &Retention) -> Result<Vec<Entity>, StoreError> {
+        let mut newest: BTreeMap<String, UnixMillis> = BTreeMap::new();
+        let mut last_rows = Vec::new();
+        for entity in all {
+            let Some(Kept::Rows(kept)) = self.kept(&entity)? else { continue };
+            let last = kept.rows.times().last().copied().unwrap_or(UnixMillis(i64::MIN));
+            let system = kept.key.system().to_owned();
+            let known = newest.entry(system.clone()).or_insert(last);
+            *known = last.max(*known);
+            last_rows.push((entity, system, last));
+        }
+        let gone = |(system, last): (&String, UnixMillis)| {
+            newest.get(system).is_some_and(|newest| is_behind(last, *newest, rules))
+        };
+        let outlived = last_rows.into_iter().filter(|(_, system, last)| gone((system, *last)));
+        Ok(outlived.map(|(entity, ..)| entity).collect())
+    }
+
     fn remove_all(&self, entities: &[Entity]) -> Result<u64, StoreError> {
         let (number, removed) = {
             let mut writer = self.writing()?;
             let mut change = Change::default();
             let mut incidents = Vec::new();
-            let mut removed = 0;
+            let (mut removed, mut windows) = (0, 0);
             for entity in entities {
                 let Some(kept) = self.kept(entity)? else { continue };
                 self.replace(&mut change, Some(&kept), None)?;
                 removed += 1;
-                if let Kept::Incident(incident) = kept {
-                    incidents.push(incident);
+                match kept {
+                    Kept::Incident(incident) => incidents.push(incident),
+                    Kept::Normal(_) => windows += 1,
+                    Kept::Diagnosis(_) | Kept::Rows(_) => {}
                 }
             }
             let number = self.commit(&mut writer, change)?;
-            let mut table = self.incidents.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if windows > 0 {
+                self.normals.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+            let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
             for incident in incidents {
                 table.remove(incident.context.system(), &incident.id);
             }

@@ -1,6 +1,7 @@
 //! The store in sled: one tree, one batch for each change, acknowledged when it is on disk.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
+    normal_rows::{Decay, ServiceRows},
     normal_window::{NormalSelector, NormalSum, NormalWindow},
     past_incident::PastIncident,
     record_id::RecordId,
@@ -153,6 +155,23 @@ impl ProfileStore for SledStore {
         beside: &[NormalWindow],
     ) -> Result<NormalSum, StoreError> {
         self.with(|open| open.normal_sum(selector, beside))
+    }
+
+    fn add_normal_rows(
+        &self,
+        system: &str,
+        services: &BTreeMap<String, ServiceRows>,
+        decay: Decay,
+    ) -> Result<(), StoreError> {
+        self.changing(|open| open.add_normal_rows(system, services, decay))
+    }
+
+    fn normal_rows(
+        &self,
+        system: &str,
+        services: &[String],
+    ) -> Result<BTreeMap<String, ServiceRows>, StoreError> {
+        self.with(|open| open.normal_rows(system, services))
     }
 
     fn record_incident(&self, incident: &PastIncident) -> Result<(), StoreError> {

@@ -1,15 +1,15 @@
 //! The store as a whole, on a real directory.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use automap_proto::{settings::GraphSettings, time::UnixMillis, v1};
+use automap_proto::{metric::MetricKind, settings::GraphSettings, time::UnixMillis, v1};
 use tempfile::TempDir;
 
 use super::{
     AddedWindow, ProfileStore, SimilarityQuery, care,
     error::StoreError,
     export_file::{export_to, read_export},
-    key::{BODY, Entity, NormalKey, SUMMARY, vector_key},
+    key::{BODY, Entity, NormalKey, RowsKey, SUMMARY, vector_key},
     listing::ListQuery,
     recovery,
     retention::Retention,
@@ -22,6 +22,7 @@ use crate::{
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
     evidence_features::IncidentEvidence,
+    normal_rows::{Decay, ServiceRows},
     normal_window::{NormalGroup, NormalSelector, NormalWindow},
     past_incident::PastIncident,
     record_id::RecordId,
@@ -188,9 +189,16 @@ fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
         (Entity::Incident(id("inc-1")), BODY),
         (Entity::Diagnosis(id("d-1")), BODY),
         (Entity::Normal(NormalKey::new(&window(30))), BODY),
+        (Entity::Rows(RowsKey::new("shop", "cart")), BODY),
     ] {
         let directory = tempfile::tempdir().unwrap();
-        filled(&directory).close().unwrap();
+        let store = filled(&directory);
+        let series = BTreeMap::from([((MetricKind::Cpu, "cpu".to_owned()), vec![0.5])]);
+        let rows = ServiceRows::new(vec![UnixMillis(0)], series).unwrap();
+        store
+            .add_normal_rows("shop", &BTreeMap::from([("cart".to_owned(), rows)]), Decay::default())
+            .unwrap();
+        store.close().unwrap();
         tamper(directory.path(), &entity.section(section), |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
@@ -200,6 +208,7 @@ fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
             Entity::Incident(name) => store.incident(name).unwrap_err(),
             Entity::Diagnosis(name) => store.diagnosis(name).unwrap_err(),
             Entity::Normal(_) => store.normal_sum(&selector(), &[]).unwrap_err(),
+            Entity::Rows(_) => store.normal_rows("shop", &[]).unwrap_err(),
         };
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains(&entity.to_string()), "{error}");

@@ -16,6 +16,7 @@ use super::{
     open_store::{OpenStore, damaged},
     parts, sealed,
 };
+use crate::normal_rows::Decay;
 
 /// A chunk of an export ends with the entity that passes this size, bytes.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -135,9 +136,16 @@ impl OpenStore {
             let mut new = Vec::new();
             for (entity, arrival) in arrivals {
                 let kept = self.kept(&entity)?;
-                match &kept {
-                    Some(kept) if *kept == arrival || mode == ImportMode::KeepExisting => continue,
-                    Some(_) if mode != ImportMode::Replace => {
+                match (&kept, &arrival) {
+                    (Some(kept), arrival) if kept == arrival || mode == ImportMode::KeepExisting => continue,
+                    // Two samples of the same normal times make a larger one.
+                    (Some(Kept::Rows(known)), Kept::Rows(more)) if mode != ImportMode::Replace => {
+                        let mut both = known.clone();
+                        both.rows.add(known.key.system(), &more.rows, Decay::default());
+                        self.replace(&mut change, kept.as_ref(), Some(&Kept::Rows(both)))?;
+                        continue;
+                    }
+                    (Some(_), _) if mode != ImportMode::Replace => {
                         return Err(StoreError::Conflict(format!(
                             "{entity} is kept already with another content; import into an empty store, or say \
                              whether what is kept stays or is replaced"

@@ -48,6 +48,8 @@ pub struct EvidenceParameters {
     pub graph: EvidenceGraph,
     /// Whether as many rows before the alert as the incident has are not taken for normal.
     pub guard: bool,
+    /// Normal rows below which remembered rows of normal times are added, up to so many; 0 to 512, 0 adds none.
+    pub history_rows: usize,
     /// Whether weights of evidence count that the confirmed incidents of the system taught.
     pub learn: bool,
     /// Whether calls that are measured one by one are evidence.
@@ -82,6 +84,7 @@ impl Default for EvidenceParameters {
             global_share: 0.8,
             graph: EvidenceGraph::Auto,
             guard: true,
+            history_rows: 0,
             learn: true,
             measured_calls: true,
             onset: true,

@@ -25,7 +25,7 @@ const EDGES: &str = "caller->callee, several separated by commas, none both forc
 const ALPHA: &str = "automap.alpha";
 const FORCED: &str = "edges.forced";
 
-const NAMED: [Named; 37] = [
+const NAMED: [Named; 38] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -190,6 +190,12 @@ const NAMED: [Named; 37] = [
         expected: BOOLEAN,
         read: |all| text(&all.evidence.guard),
         write: |all, value| set(&mut all.evidence.guard, value, |_| true),
+    },
+    Named {
+        name: "evidence.history-rows",
+        expected: "a whole number from 0 to 512",
+        read: |all| text(&all.evidence.history_rows),
+        write: |all, value| set(&mut all.evidence.history_rows, value, |rows| *rows <= 512),
     },
     Named {
         name: "evidence.learn",

@@ -2,10 +2,12 @@
 
 mod admission;
 mod history;
+mod learn;
+mod learn_graphs;
 mod registry;
 mod run;
 
-use std::{pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
 use automap_proto::{
     invalid::Invalid,
@@ -28,7 +30,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    config::WalkerConfig,
+    config::{LearnJob, WalkerConfig},
     memory::now,
     order::{Input, Order},
     peers::Peers,
@@ -79,6 +81,11 @@ impl WalkerRpc {
             shutdown,
             config: Arc::new(config),
         })
+    }
+
+    /// What is to be learned without being asked.
+    pub(crate) fn learn_jobs(&self) -> &BTreeMap<String, LearnJob> {
+        &self.config.learn
     }
 }
 
@@ -179,6 +186,22 @@ impl walker_service_server::WalkerService for WalkerRpc {
         Ok(Response::new(self.explain(request.into_inner()).await?))
     }
 
+    async fn learn_recording(
+        &self,
+        request: Request<Streaming<v1::LearnRecordingRequest>>,
+    ) -> Result<Response<v1::LearnRecordingResponse>, Status> {
+        let learned = self.learn_upload(request.into_inner()).await?;
+        Ok(Response::new(v1::LearnRecordingResponse { learned: Some(learned) }))
+    }
+
+    async fn learn_source(
+        &self,
+        request: Request<v1::LearnSourceRequest>,
+    ) -> Result<Response<v1::LearnSourceResponse>, Status> {
+        let learned = self.learn_source_of(request.into_inner()).await?;
+        Ok(Response::new(v1::LearnSourceResponse { learned: Some(learned) }))
+    }
+
     async fn confirm_root_cause(
         &self,
         request: Request<v1::WalkerServiceConfirmRootCauseRequest>,
@@ -218,37 +241,14 @@ impl WalkerRpc {
             return Err(Invalid::new("part", "the first message must hold the incident").into());
         };
         let description = incident.description.ok_or_else(|| Invalid::missing("incident.description"))?;
-        let description = v1::collect_recording_request::Part::Description(description);
-        let (sender, requests) = mpsc::channel(UPLOAD_BACKLOG);
-        tokio::spawn(async move {
-            let mut part = Some(description);
-            loop {
-                let broken = part.is_none();
-                if sender.send(v1::CollectRecordingRequest { part }).await.is_err() || broken {
-                    return;
-                }
-                let message = tokio::select! {
-                    message = upload.message() => message,
-                    // Nobody reads on: a caller that sends nothing more would hold this for ever.
-                    () = sender.closed() => return,
-                };
-                part = match message {
-                    Ok(None) => return,
-                    Ok(Some(v1::DiagnoseRecordingRequest { part: Some(Part::Data(bytes)) })) => {
-                        Some(v1::collect_recording_request::Part::Data(bytes))
-                    }
-                    Ok(Some(v1::DiagnoseRecordingRequest { part: Some(Part::Edges(bytes)) })) => {
-                        Some(v1::collect_recording_request::Part::Edges(bytes))
-                    }
-                    // A message without a part tells the collector that the upload broke: it must not take what came
-                    // so far for the whole file.
-                    Ok(Some(_)) | Err(_) => None,
-                };
-            }
+        let requests = forward(upload, description, |message| match message.part {
+            Some(Part::Data(bytes)) => Some(v1::collect_recording_request::Part::Data(bytes)),
+            Some(Part::Edges(bytes)) => Some(v1::collect_recording_request::Part::Edges(bytes)),
+            _ => None,
         });
         Ok(Order::new(
             Uuid::now_v7().to_string(),
-            Input::Upload(ReceiverStream::new(requests)),
+            Input::Upload(requests),
             incident.context.as_ref(),
             incident.settings,
             &self.config.parameters,
@@ -282,6 +282,37 @@ impl WalkerRpc {
         tokio::spawn(deadline::carry(diagnosing.in_current_span()));
         Box::pin(ReceiverStream::new(receiver))
     }
+}
+
+/// Passes the rest of an upload on to the collector as it comes.
+fn forward<T: Send + 'static>(
+    mut upload: Streaming<T>,
+    description: v1::RecordingDescription,
+    data: fn(T) -> Option<v1::collect_recording_request::Part>,
+) -> ReceiverStream<v1::CollectRecordingRequest> {
+    let (sender, requests) = mpsc::channel(UPLOAD_BACKLOG);
+    tokio::spawn(async move {
+        let mut part = Some(v1::collect_recording_request::Part::Description(description));
+        loop {
+            let broken = part.is_none();
+            if sender.send(v1::CollectRecordingRequest { part }).await.is_err() || broken {
+                return;
+            }
+            let message = tokio::select! {
+                message = upload.message() => message,
+                // Nobody reads on: a caller that sends nothing more would hold this for ever.
+                () = sender.closed() => return,
+            };
+            part = match message {
+                Ok(None) => return,
+                // A message without a part tells the collector that the upload broke: it must not take what came so
+                // far for the whole file.
+                Ok(Some(message)) => data(message),
+                Err(_) => None,
+            };
+        }
+    });
+    ReceiverStream::new(requests)
 }
 
 fn check_request_id(id: &str) -> Result<(), ServiceError> {

@@ -1,0 +1,305 @@
+//! Rows of normal times that are remembered of a system: a bounded sample in which newer rows are likelier.
+//!
+//! A row at time t has the priority
+//!
+//! ```text
+//! p(t) = ln 2 · t / half-life − ln(−ln u(t)),   u(t) in (0, 1) drawn by a hash of the system and t
+//! ```
+//!
+//! and a row is kept that is among the [`ANY_HOUR_ROWS`] of highest priority, or among the [`HOUR_ROWS`] of its hour of
+//! the week. Each is a sample without replacement in which a row counts half as much for every half-life that it is
+//! older (Efraimidis and Spirakis, *Weighted random sampling with a reservoir*, 2006; with forward decay, Cormode et al.,
+//! ICDE 2009). No priority changes with time, so that rows can be added in any order, in any portions and more than
+//! once, and the same rows are kept; and it is the same for all series, so that the samples of a row stay together.
+
+use std::collections::BTreeMap;
+
+use automap_proto::{frame::check_name, invalid::Invalid, metric::MetricKind, time::UnixMillis, v1};
+use sha2::{Digest as _, Sha256};
+
+use crate::hour_of_week::{WEEK_HOURS, hour_of_week};
+
+/// Rows of a service that are kept whatever their hour.
+pub const ANY_HOUR_ROWS: usize = 256;
+/// Rows that are kept of each hour of the week.
+pub const HOUR_ROWS: usize = 4;
+/// Most rows that are kept of a service.
+pub const MAX_ROWS: usize = ANY_HOUR_ROWS + HOUR_ROWS * WEEK_HOURS as usize;
+/// Most series of one service.
+const MAX_SERIES: usize = 1_000;
+
+/// Metric type and name of a series.
+pub type SeriesName = (MetricKind, String);
+
+/// Rows of one service.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceRows {
+    /// Ascending, each once.
+    times: Vec<UnixMillis>,
+    /// One value per time; NaN where there was no sample.
+    series: BTreeMap<SeriesName, Vec<f64>>,
+}
+
+/// How fast older rows give way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decay {
+    half_life_ms: f64,
+}
+
+impl Default for Decay {
+    fn default() -> Self {
+        Self::days(7)
+    }
+}
+
+impl Decay {
+    /// After so many days a row counts half.
+    pub fn days(half_life: u32) -> Self {
+        Self { half_life_ms: f64::from(half_life.max(1)) * 86_400_000.0 }
+    }
+
+    /// p(t); see the module.
+    fn priority(self, system: &str, time: UnixMillis) -> f64 {
+        let mut hash = Sha256::new();
+        hash.update(system);
+        hash.update(time.0.to_be_bytes());
+        let digest = hash.finalize();
+        let drawn = digest.iter().take(7).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        // 52 bits, moved off both ends.
+        let share = ((drawn >> 4) as f64 + 0.5) / (1_u64 << 52) as f64;
+        std::f64::consts::LN_2 * time.0 as f64 / self.half_life_ms - (-share.ln()).ln()
+    }
+}
+
+/// Missing samples are equal to each other.
+impl PartialEq for ServiceRows {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<u64>>();
+        self.times == other.times
+            && self.series.len() == other.series.len()
+            && self
+                .series
+                .iter()
+                .zip(&other.series)
+                .all(|((name, values), (its, theirs))| name == its && bits(values) == bits(theirs))
+    }
+}
+
+impl ServiceRows {
+    /// # Errors
+    /// Times do not ascend, a series has not one value per time, or there are too many series.
+    pub fn new(times: Vec<UnixMillis>, series: BTreeMap<SeriesName, Vec<f64>>) -> Result<Self, Invalid> {
+        if !times.is_sorted_by(|left, right| left < right) {
+            return Err(Invalid::new("times_ms", "do not ascend, or one stands twice"));
+        }
+        if series.len() > MAX_SERIES {
+            return Err(Invalid::new("series", format!("are more than {MAX_SERIES}")));
+        }
+        if let Some(((_, name), values)) = series.iter().find(|(_, values)| values.len() != times.len()) {
+            return Err(Invalid::new(
+                "series.values",
+                format!("of {name} are {} for {} times", values.len(), times.len()),
+            ));
+        }
+        Ok(Self { times, series })
+    }
+
+    /// Ascending.
+    pub fn times(&self) -> &[UnixMillis] {
+        &self.times
+    }
+
+    /// Series with one value per time, by type and name.
+    pub fn series(&self) -> impl Iterator<Item = (&SeriesName, &[f64])> {
+        self.series.iter().map(|(name, values)| (name, values.as_slice()))
+    }
+
+    /// Adds rows and keeps those of highest priority, see the module; a row of the same time is replaced. Series without
+    /// any value left go. O(rows · (series + log rows)).
+    pub fn add(&mut self, system: &str, more: &Self, decay: Decay) {
+        let mut rows: BTreeMap<UnixMillis, (bool, usize)> = BTreeMap::new();
+        for (is_new, times) in [(false, &self.times), (true, &more.times)] {
+            rows.extend(times.iter().enumerate().map(|(index, time)| (*time, (is_new, index))));
+        }
+        let mut ranked: Vec<(f64, UnixMillis)> =
+            rows.keys().map(|time| (decay.priority(system, *time), *time)).collect();
+        ranked.sort_by(|left, right| right.0.total_cmp(&left.0).then_with(|| right.1.cmp(&left.1)));
+        let mut of_hour = [0_usize; WEEK_HOURS as usize];
+        for (rank, (_, time)) in ranked.iter().enumerate() {
+            let within = &mut of_hour[hour_of_week(*time)];
+            *within += 1;
+            if rank >= ANY_HOUR_ROWS && *within > HOUR_ROWS {
+                rows.remove(time);
+            }
+        }
+        let names: std::collections::BTreeSet<&SeriesName> =
+            self.series.keys().chain(more.series.keys()).collect();
+        let value = |name: &SeriesName, (is_new, index): (bool, usize)| {
+            let side = if is_new { more } else { &*self };
+            side.series.get(name).and_then(|values| values.get(index)).copied().unwrap_or(f64::NAN)
+        };
+        let series = names
+            .into_iter()
+            .map(|name| (name.clone(), rows.values().map(|row| value(name, *row)).collect::<Vec<f64>>()))
+            .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
+            .collect();
+        *self = Self { times: rows.into_keys().collect(), series };
+    }
+
+    /// The rows whose time `keeps` accepts.
+    pub fn only(&self, keeps: impl Fn(UnixMillis) -> bool) -> Self {
+        let kept: Vec<usize> = (0..self.times.len()).filter(|&index| keeps(self.times[index])).collect();
+        let series = self
+            .series
+            .iter()
+            .map(|(name, values)| (name.clone(), kept.iter().map(|&index| values[index]).collect()))
+            .collect();
+        Self { times: kept.iter().map(|&index| self.times[index]).collect(), series }
+    }
+
+    /// Decodes the rows of a service; errors name fields of the message.
+    ///
+    /// # Errors
+    /// A name, a metric type or a shape is bad, or a series stands twice.
+    pub fn from_wire(wire: &v1::ServiceRows) -> Result<(String, Self), Invalid> {
+        check_name("service", &wire.service)?;
+        let mut series = BTreeMap::new();
+        for (index, one) in wire.series.iter().enumerate() {
+            check_name(&format!("series[{index}].name"), &one.name)?;
+            let kind = MetricKind::from_wire(&format!("series[{index}].metric"), one.metric)?;
+            let finite = one.values.iter().map(|value| if value.is_finite() { *value } else { f64::NAN });
+            if series.insert((kind, one.name.clone()), finite.collect()).is_some() {
+                return Err(Invalid::new(
+                    format!("series[{index}].name"),
+                    format!("{} stands twice", one.name),
+                ));
+            }
+        }
+        let times = wire.times_ms.iter().map(|&time| UnixMillis(time)).collect();
+        Ok((wire.service.clone(), Self::new(times, series)?))
+    }
+
+    /// The wire form.
+    pub fn to_wire(&self, service: &str) -> v1::ServiceRows {
+        let series = self.series.iter().map(|((kind, name), values)| v1::SeriesRows {
+            metric: kind.to_wire().into(),
+            name: name.clone(),
+            values: values.clone(),
+        });
+        v1::ServiceRows {
+            service: service.to_owned(),
+            times_ms: self.times.iter().map(|time| time.0).collect(),
+            series: series.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn rows(times: impl IntoIterator<Item = i64>, value: f64) -> ServiceRows {
+        let times: Vec<UnixMillis> = times.into_iter().map(|minute| UnixMillis(minute * MINUTE)).collect();
+        let values = vec![value; times.len()];
+        ServiceRows::new(times, BTreeMap::from([((MetricKind::Cpu, "cpu".to_owned()), values)])).unwrap()
+    }
+
+    fn kept(portions: &[ServiceRows], days: u32) -> ServiceRows {
+        let mut all = ServiceRows::default();
+        for portion in portions {
+            all.add("shop", portion, Decay::days(days));
+        }
+        all
+    }
+
+    #[test]
+    fn memory_is_bounded_and_newer_rows_are_likelier() {
+        let day = 24 * 60;
+        let all = kept(&[rows(0..28 * day, 1.0)], 7);
+        // Some rows are both among the first of all and of their hour.
+        assert!((HOUR_ROWS * 168..=MAX_ROWS).contains(&all.times().len()), "{}", all.times().len());
+        let newer = all.times().iter().filter(|time| time.0 >= 21 * day * MINUTE).count();
+        // The last of four half-lives holds 8/15 of the weight.
+        let share = newer as f64 / all.times().len() as f64;
+        assert!((0.45..0.62).contains(&share), "{share}");
+        assert!(all.times()[0].0 < 7 * day * MINUTE, "some old rows stay");
+        let mut of_hour = [0; WEEK_HOURS as usize];
+        for time in all.times() {
+            of_hour[hour_of_week(*time)] += 1;
+        }
+        assert!(
+            of_hour.iter().all(|rows| *rows >= HOUR_ROWS),
+            "every hour of the week has some: {of_hour:?}"
+        );
+    }
+
+    #[test]
+    fn a_single_hour_may_hold_all_that_is_kept_whatever_the_hour() {
+        let second = |second: i64| UnixMillis(second * 1000);
+        let times: Vec<UnixMillis> = (0..3_600).map(second).collect();
+        let series = BTreeMap::from([((MetricKind::Cpu, "cpu".to_owned()), vec![1.0; 3_600])]);
+        let hour = ServiceRows::new(times, series).unwrap();
+        assert_eq!(kept(&[hour], 7).times().len(), ANY_HOUR_ROWS);
+    }
+
+    #[test]
+    fn a_change_that_lasts_becomes_normal() {
+        let day = 24 * 60;
+        let before = rows(0..60 * day, 1.0);
+        let after = rows(60 * day..74 * day, 5.0);
+        let all = kept(&[before, after], 7);
+        let (_, values) = all.series().next().unwrap();
+        let changed = values.iter().filter(|value| **value == 5.0).count();
+        // Three quarters of the weight.
+        assert!(changed * 3 > all.times().len() * 2, "two half-lives after the change: {changed}");
+    }
+
+    #[test]
+    fn a_row_that_comes_again_replaces_itself_and_series_may_come_and_go() {
+        let mut all = kept(&[rows([1, 2], 1.0), rows([2, 3], 9.0)], 7);
+        assert_eq!(all.series().next().unwrap().1, [1.0, 9.0, 9.0]);
+        let memory = BTreeMap::from([((MetricKind::Memory, "memory".to_owned()), vec![4.0])]);
+        let later = ServiceRows::new(vec![UnixMillis(9 * MINUTE)], memory).unwrap();
+        all.add("shop", &later, Decay::days(7));
+        assert_eq!(all.series().count(), 2);
+        let only_later = all.only(|time| time.0 == 9 * MINUTE);
+        let mut again = ServiceRows::default();
+        again.add("shop", &only_later, Decay::days(7));
+        assert_eq!(again.series().count(), 1, "a series without any value goes");
+    }
+
+    #[test]
+    fn bad_rows_are_refused_by_field() {
+        let good = rows([1, 2], 1.0).to_wire("cart");
+        assert!(ServiceRows::from_wire(&good).is_ok());
+        let series = good.series[0].clone();
+        for (wire, field) in [
+            (v1::ServiceRows { service: String::new(), ..good.clone() }, "service"),
+            (v1::ServiceRows { times_ms: vec![2, 2], ..good.clone() }, "times_ms"),
+            (v1::ServiceRows { times_ms: vec![1], ..good.clone() }, "series.values"),
+            (v1::ServiceRows { series: vec![series.clone(), series], ..good.clone() }, "series[1].name"),
+        ] {
+            assert_eq!(ServiceRows::from_wire(&wire).unwrap_err().field(), field);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn neither_order_nor_portions_nor_repeats_change_what_is_kept(
+            cut in 1..12_000_i64,
+            other in 1..12_000_i64,
+        ) {
+            // Nine days, so that hours of the week come again.
+            let minutes = 12_000;
+            let whole = kept(&[rows(0..minutes, 2.0)], 1);
+            let (low, high) = (cut.min(other), cut.max(other));
+            let portions = [rows(high..minutes, 2.0), rows(0..low, 2.0), rows(low..high, 2.0), rows(0..low, 2.0)];
+            prop_assert_eq!(kept(&portions, 1), whole);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! AddNormalRows, GetNormalRows and GetBaselines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automap_proto::{
+    frame::check_name,
+    invalid::Invalid,
+    time::{TimeWindow, UnixMillis},
+    v1,
+};
+use automap_service_kit::error::ServiceError;
+
+use crate::{
+    abnormal::AbnormalTimes,
+    baseline::{Baseline, QUANTILES, resembling},
+    config::ProfilerConfig,
+    normal_rows::{Decay, ServiceRows},
+    store::{
+        ProfileStore,
+        listing::{ListQuery, MAX_PAGE_SIZE},
+    },
+};
+
+/// Rows of an answer unless the request says so.
+const DEFAULT_ROWS: usize = 60;
+/// Most rows of a service in an answer.
+const MAX_ROWS: usize = 512;
+
+pub(super) fn add(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    request: &v1::AddNormalRowsRequest,
+) -> Result<v1::AddNormalRowsResponse, ServiceError> {
+    check_name("system", &request.system)?;
+    let abnormal = known_abnormal(store, config, &request.system, &request.abnormal)?;
+    let mut services = BTreeMap::new();
+    let (mut all, mut taken) = (BTreeSet::new(), BTreeSet::new());
+    for (index, wire) in request.services.iter().enumerate() {
+        let (service, rows) =
+            ServiceRows::from_wire(wire).map_err(|error| error.within(&format!("services[{index}]")))?;
+        let normal = rows.only(|time| !abnormal.contain(time));
+        all.extend(rows.times().iter().copied());
+        taken.extend(normal.times().iter().copied());
+        if services.insert(service, normal).is_some() {
+            let field = format!("services[{index}].service");
+            return Err(Invalid::new(field, format!("{} stands twice", wire.service)).into());
+        }
+    }
+    store.add_normal_rows(&request.system, &services, Decay::days(config.normal_half_life_days))?;
+    Ok(v1::AddNormalRowsResponse { rows: count(taken.len()), abnormal_rows: count(all.len() - taken.len()) })
+}
+
+pub(super) fn get(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    request: &v1::GetNormalRowsRequest,
+) -> Result<v1::GetNormalRowsResponse, ServiceError> {
+    let most = match request.rows as usize {
+        0 => DEFAULT_ROWS,
+        rows if rows <= MAX_ROWS => rows,
+        rows => return Err(Invalid::new("rows", format!("is {rows}; at most {MAX_ROWS}")).into()),
+    };
+    let before = UnixMillis::from_wire("before", request.before)?;
+    let at = UnixMillis::from_wire("at", request.at)?;
+    let known = normal_rows(store, config, &request.system, &request.services)?;
+    let mut services = Vec::new();
+    for (service, rows) in known {
+        let (near, _) = resembling(&rows.only(|time| time < before), at);
+        let newest = near.times().len().saturating_sub(most);
+        let first = near.times().get(newest).copied().unwrap_or(before);
+        services.push(near.only(|time| time >= first).to_wire(&service));
+    }
+    Ok(v1::GetNormalRowsResponse { services })
+}
+
+pub(super) fn baselines(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    request: &v1::GetBaselinesRequest,
+) -> Result<v1::GetBaselinesResponse, ServiceError> {
+    let at = request.at.map(|at| UnixMillis::from_wire("at", Some(at))).transpose()?;
+    let known = normal_rows(store, config, &request.system, &request.services)?;
+    let mut baselines = Vec::new();
+    for (service, rows) in known {
+        let (rows, of_hour) = at.map_or_else(|| (rows.clone(), false), |at| resembling(&rows, at));
+        for ((kind, name), values) in rows.series() {
+            let present = values.iter().copied().filter(|value| !value.is_nan()).collect();
+            let Some(found) = Baseline::new(present) else {
+                continue;
+            };
+            baselines.push(v1::Baseline {
+                service: service.clone(),
+                metric: kind.to_wire().into(),
+                name: name.clone(),
+                values: count(found.values),
+                of_hour,
+                median: found.quantiles[QUANTILES.len() / 2],
+                spread: found.spread,
+                quantiles: found.quantiles.to_vec(),
+            });
+        }
+    }
+    Ok(v1::GetBaselinesResponse { baselines })
+}
+
+/// Rows that are normal as far as is known today, of services that are still there.
+fn normal_rows(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    system: &str,
+    services: &[String],
+) -> Result<BTreeMap<String, ServiceRows>, ServiceError> {
+    check_name("system", system)?;
+    for (index, service) in services.iter().enumerate() {
+        check_name(&format!("services[{index}]"), service)?;
+    }
+    let abnormal = known_incidents(store, config, system)?;
+    let mut found = store.normal_rows(system, services)?;
+    for rows in found.values_mut() {
+        *rows = rows.only(|time| !abnormal.contain(time));
+    }
+    let newest = found.values().filter_map(|rows| rows.times().last()).max().copied();
+    let forgotten_after = i64::from(config.retention.normal_days) * 86_400_000;
+    let oldest = newest.map_or(i64::MIN, |newest| newest.0.saturating_sub(forgotten_after));
+    found.retain(|_, rows| rows.times().last().is_some_and(|last| last.0 >= oldest));
+    Ok(found)
+}
+
+/// Times of a system that are not normal: known incidents, and those that a request tells in its field `abnormal`.
+pub(super) fn known_abnormal(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    system: &str,
+    told: &[v1::TimeWindow],
+) -> Result<AbnormalTimes, ServiceError> {
+    let mut abnormal = known_incidents(store, config, system)?;
+    for (index, window) in told.iter().enumerate() {
+        abnormal.add(TimeWindow::from_wire(&format!("abnormal[{index}]"), window)?);
+    }
+    Ok(abnormal)
+}
+
+/// The newest incidents of a system: whatever was confirmed of them, those times were not normal.
+fn known_incidents(
+    store: &dyn ProfileStore,
+    config: &ProfilerConfig,
+    system: &str,
+) -> Result<AbnormalTimes, ServiceError> {
+    let query =
+        ListQuery { system: Some(system.to_owned()), page_size: MAX_PAGE_SIZE, ..ListQuery::default() };
+    let mut abnormal = AbnormalTimes::new(config.aftermath_seconds);
+    for incident in store.list_incidents(&query)?.records {
+        abnormal.add_incident(&incident.context);
+    }
+    Ok(abnormal)
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::metric::MetricKind;
+
+    use super::*;
+    use crate::{
+        past_incident::PastIncident,
+        sample,
+        store::sled_store::{SledStore, StoreOptions},
+    };
+
+    fn seconds(time: i64) -> UnixMillis {
+        UnixMillis(time * 1000)
+    }
+
+    /// cart's cpu is its time, seconds.
+    fn request(times: impl Iterator<Item = i64> + Clone) -> v1::AddNormalRowsRequest {
+        let series = v1::SeriesRows {
+            metric: MetricKind::Cpu.to_wire().into(),
+            name: "cpu".into(),
+            values: times.clone().map(|time| time as f64).collect(),
+        };
+        let cart = v1::ServiceRows {
+            service: "cart".into(),
+            times_ms: times.map(|time| seconds(time).0).collect(),
+            series: vec![series],
+        };
+        v1::AddNormalRowsRequest { system: "shop".into(), services: vec![cart], abnormal: vec![] }
+    }
+
+    #[test]
+    fn an_incident_that_becomes_known_later_takes_its_rows_away() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        let fault = TimeWindow::new("abnormal", seconds(500), seconds(510)).unwrap().to_wire();
+        let told = v1::AddNormalRowsRequest { abnormal: vec![fault], ..request((500..900).step_by(10)) };
+        let answer = add(&store, &config, &told).unwrap();
+        // The fault of 10 s and two minutes after it.
+        assert_eq!((answer.rows, answer.abnormal_rows), (26, 14));
+        let answer = add(&store, &config, &request((900..1_100).step_by(10))).unwrap();
+        assert_eq!((answer.rows, answer.abnormal_rows), (20, 0));
+
+        let wanted = v1::GetNormalRowsRequest {
+            system: "shop".into(),
+            before: Some(seconds(2_000).to_wire()),
+            at: Some(seconds(2_000).to_wire()),
+            rows: 512,
+            ..Default::default()
+        };
+        let times = |wanted: &v1::GetNormalRowsRequest| {
+            get(&store, &config, wanted).unwrap().services[0].times_ms.clone()
+        };
+        assert_eq!(times(&wanted).len(), 46);
+        // It begins at 1000 s.
+        let incident = sample::incident("inc-1", 100, &["cart", "db", "front"]);
+        store.record_incident(&PastIncident::try_from(&incident).unwrap()).unwrap();
+        assert_eq!(times(&wanted).last(), Some(&seconds(990).0));
+        let newest = v1::GetNormalRowsRequest { rows: 3, before: Some(seconds(980).to_wire()), ..wanted };
+        assert_eq!(times(&newest), [950, 960, 970].map(|time| seconds(time).0));
+        let again = add(&store, &config, &request((900..1_100).step_by(10))).unwrap();
+        assert_eq!((again.rows, again.abnormal_rows), (10, 10));
+
+        let asked = v1::GetBaselinesRequest { system: "shop".into(), ..Default::default() };
+        let found = baselines(&store, &config, &asked).unwrap().baselines;
+        assert_eq!((found[0].values, found[0].of_hour), (36, false));
+        assert_eq!(found[0].median, 815.0);
+        let of_hour = v1::GetBaselinesRequest { at: Some(seconds(2_000).to_wire()), ..asked };
+        assert!(baselines(&store, &config, &of_hour).unwrap().baselines[0].of_hour);
+    }
+
+    #[test]
+    fn bad_requests_are_refused_by_field() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        let good = request(0..3);
+        let twice = vec![good.services[0].clone(), good.services[0].clone()];
+        for (wrong, named) in [
+            (v1::AddNormalRowsRequest { system: String::new(), ..good.clone() }, "system"),
+            (v1::AddNormalRowsRequest { services: twice, ..good.clone() }, "services[1].service"),
+            (
+                v1::AddNormalRowsRequest { abnormal: vec![v1::TimeWindow::default()], ..good },
+                "abnormal[0].start",
+            ),
+        ] {
+            let error = add(&store, &config, &wrong).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        let many = v1::GetNormalRowsRequest { system: "shop".into(), rows: 513, ..Default::default() };
+        assert!(get(&store, &config, &many).unwrap_err().to_string().contains("at most 512"));
+    }
+}

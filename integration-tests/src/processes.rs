@@ -5,8 +5,8 @@ use std::{
     collections::VecDeque,
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use crate::{command, setup::Setup, usage};
 
-/// How long a service may take to listen or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a service may take to listen or to stop: on a machine that has much else to do a process may wait for its disk
+/// for a minute.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// One `automap serve` process; killed when dropped.
 #[derive(Debug)]
@@ -107,16 +108,26 @@ impl Service {
         });
         let deadline = Instant::now() + PATIENCE;
         let mut unasked = VecDeque::new();
-        while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            let address = listening_address(&line);
-            unasked.push_back(line);
-            if let Some(address) = address {
-                return Ok(Self { child, address, lines, unasked: RefCell::new(unasked) });
+        let what = loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let address = listening_address(&line);
+                    unasked.push_back(line);
+                    if let Some(address) = address {
+                        return Ok(Self { child, address, lines, unasked: RefCell::new(unasked) });
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let threads = usage::threads(child.id());
+                    child.kill().ok();
+                    child.wait()?;
+                    break format!("did not listen within {} s; its threads: {threads}", PATIENCE.as_secs());
+                }
+                // Its standard error is closed: it has ended, or is about to.
+                Err(RecvTimeoutError::Disconnected) => break format!("ended: {}", end_of(&mut child)?),
             }
-        }
-        child.kill().ok();
-        child.wait().ok();
-        bail!("the service did not listen; its log: {unasked:#?}")
+        };
+        bail!("the service {what}; its log: {unasked:#?}")
     }
 
     /// The next log line with this message; each is answered once.
@@ -224,6 +235,19 @@ impl Service {
         }
         bail!("the process did not end after SIGTERM")
     }
+}
+
+/// How a process ended that closed its log; one that goes on is killed.
+fn end_of(child: &mut Child) -> anyhow::Result<ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().ok();
+    Ok(child.wait()?)
 }
 
 impl Drop for Service {

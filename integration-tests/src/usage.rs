@@ -39,6 +39,22 @@ pub fn memory(process: u32) -> anyhow::Result<(u64, u64)> {
     Ok((bytes("VmRSS:")?, bytes("VmHWM:")?))
 }
 
+/// What each thread of a process does, for errors that cannot be repeated: its name, its state and where it waits in the
+/// kernel.
+pub(crate) fn threads(process: u32) -> String {
+    let directory = format!("/proc/{process}/task");
+    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    let mut all = Vec::new();
+    for thread in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let stat = read(thread.path().join("stat"));
+        let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or_default());
+        let (name, waits) = (read(thread.path().join("comm")), read(thread.path().join("wchan")));
+        all.push(format!("{name} {state} {waits}"));
+    }
+    all.sort();
+    all.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +69,7 @@ mod tests {
         }
         let (now, peak) = memory(own).unwrap();
         assert!(now > 1 << 20 && peak >= now, "{now} {peak} {sum}");
+        assert!(!threads(own).is_empty() && threads(u32::MAX).is_empty());
         assert!(cpu_time(u32::MAX).is_err() && memory(u32::MAX).is_err());
     }
 }

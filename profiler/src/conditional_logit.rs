@@ -4,12 +4,12 @@
 //! One decision has alternatives with features x_s, of which some were chosen. With weights w
 //!
 //! ```text
-//! P(s) = exp(β · wᵀx_s) / Σ_t exp(β · wᵀx_t)
-//! w = argmax  Σ_decisions (mean over the chosen of ln P) − λ/2 · Σ_k (w_k − 1)²
+//! P(s) = exp(wᵀx_s) / Σ_t exp(wᵀx_t)
+//! w = argmax  Σ_decisions (mean over the chosen of ln P) − Σ_k λ_k/2 · (w_k − c_k)²
 //! ```
 //!
-//! The ridge draws every weight towards 1: few decisions change little, and features that no decision shows stay at 1.
-//! β, how sharply equal weights tell, is fitted first. Both problems are concave.
+//! The ridge draws the weights towards a centre c: few decisions change little, and the weights of features that no decision
+//! shows stay where they are. The problem is concave.
 
 /// Newton steps; ten are enough from where the fits begin.
 const MAX_STEPS: usize = 50;
@@ -19,7 +19,7 @@ const TOLERANCE: f64 = 1e-10;
 const ROUNDING: f64 = 1e-13;
 /// Halvings of a step that does not gain.
 const MAX_HALVINGS: usize = 40;
-/// Where β may lie.
+/// Where the weight of a lone feature may lie.
 const SHARPNESS: (f64, f64) = (0.02, 5.0);
 
 /// One decision.
@@ -40,9 +40,8 @@ impl<const FEATURES: usize> Decision<FEATURES> {
     }
 
     /// Mean over the chosen alternatives of ln P, and the probabilities.
-    fn outcome(&self, weights: &[f64; FEATURES], sharpness: f64) -> (f64, Vec<f64>) {
-        let utilities: Vec<f64> =
-            self.alternatives.iter().map(|features| sharpness * dot(weights, features)).collect();
+    fn outcome(&self, weights: &[f64; FEATURES]) -> (f64, Vec<f64>) {
+        let utilities: Vec<f64> = self.alternatives.iter().map(|features| dot(weights, features)).collect();
         let highest = utilities.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = utilities.iter().map(|utility| (utility - highest).exp()).sum();
         let level = highest + total.ln();
@@ -55,23 +54,18 @@ impl<const FEATURES: usize> Decision<FEATURES> {
 pub fn log_likelihood<const FEATURES: usize>(
     decisions: &[&Decision<FEATURES>],
     weights: &[f64; FEATURES],
-    sharpness: f64,
 ) -> f64 {
-    decisions.iter().map(|decision| decision.outcome(weights, sharpness).0).sum()
+    decisions.iter().map(|decision| decision.outcome(weights).0).sum()
 }
 
-/// β at which equal weights explain the decisions best, from .02 to 5. O(alternatives · features) per step.
-pub fn sharpness<const FEATURES: usize>(decisions: &[&Decision<FEATURES>]) -> f64 {
-    let totals: Vec<Decision<1>> = decisions
-        .iter()
-        .map(|decision| Decision {
-            alternatives: decision.alternatives.iter().map(|features| [features.iter().sum()]).collect(),
-            chosen: decision.chosen.clone(),
-        })
-        .collect();
-    // ln L is concave in β: its slope falls, and where it crosses zero is found by halving.
-    let slope =
-        |beta: f64| -> f64 { totals.iter().map(|decision| gradient(decision, &[1.0], beta)[0]).sum() };
+/// The weight of feature `feature` alone that explains the decisions best, from .02 to 5. O(alternatives) per step.
+pub fn sharpness<const FEATURES: usize>(decisions: &[&Decision<FEATURES>], feature: usize) -> f64 {
+    // ln L is concave: its slope falls, and where it crosses zero is found by halving.
+    let slope = |weight: f64| -> f64 {
+        let mut weights = [0.0; FEATURES];
+        weights[feature] = weight;
+        decisions.iter().map(|decision| gradient(decision, &weights)[feature]).sum()
+    };
     let (mut low, mut high) = SHARPNESS;
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
@@ -80,13 +74,12 @@ pub fn sharpness<const FEATURES: usize>(decisions: &[&Decision<FEATURES>]) -> f6
     f64::midpoint(low, high)
 }
 
-/// Gradient of the mean ln P of the chosen with respect to β·w.
+/// Gradient of the mean ln P of the chosen.
 fn gradient<const FEATURES: usize>(
     decision: &Decision<FEATURES>,
     weights: &[f64; FEATURES],
-    sharpness: f64,
 ) -> [f64; FEATURES] {
-    let (_, probabilities) = decision.outcome(weights, sharpness);
+    let (_, probabilities) = decision.outcome(weights);
     let mut slope = [0.0; FEATURES];
     let share = 1.0 / decision.chosen.len() as f64;
     for &one in &decision.chosen {
@@ -98,23 +91,24 @@ fn gradient<const FEATURES: usize>(
     slope
 }
 
-/// The weights; see the module. `ridge` λ > 0.
+/// The weights; see the module. Every `ridge` λ_k > 0.
 ///
 /// # Complexity
 /// O(alternatives · features²) per Newton step, about ten steps.
 pub fn fit<const FEATURES: usize>(
     decisions: &[&Decision<FEATURES>],
-    sharpness: f64,
-    ridge: f64,
+    centre: &[f64; FEATURES],
+    ridge: &[f64; FEATURES],
 ) -> [f64; FEATURES] {
     let objective = |weights: &[f64; FEATURES]| {
-        let distance: f64 = weights.iter().map(|weight| (weight - 1.0).powi(2)).sum();
-        log_likelihood(decisions, weights, sharpness) - ridge / 2.0 * distance
+        let apart = weights.iter().zip(centre).map(|(weight, centre)| (weight - centre).powi(2));
+        let penalty: f64 = apart.zip(ridge).map(|(square, ridge)| ridge / 2.0 * square).sum();
+        log_likelihood(decisions, weights) - penalty
     };
-    let mut weights = [1.0; FEATURES];
+    let mut weights = *centre;
     let mut reached = objective(&weights);
     for _ in 0..MAX_STEPS {
-        let step = newton_step(decisions, &weights, sharpness, ridge);
+        let step = newton_step(decisions, &weights, centre, ridge);
         let mut length = 1.0;
         let mut moved = None;
         for _ in 0..MAX_HALVINGS {
@@ -143,29 +137,26 @@ pub fn fit<const FEATURES: usize>(
 fn newton_step<const FEATURES: usize>(
     decisions: &[&Decision<FEATURES>],
     weights: &[f64; FEATURES],
-    sharpness: f64,
-    ridge: f64,
+    centre: &[f64; FEATURES],
+    ridge: &[f64; FEATURES],
 ) -> [f64; FEATURES] {
-    let mut slope: [f64; FEATURES] = std::array::from_fn(|feature| -ridge * (weights[feature] - 1.0));
+    let mut slope: [f64; FEATURES] =
+        std::array::from_fn(|feature| -ridge[feature] * (weights[feature] - centre[feature]));
     let mut curvature = [[0.0; FEATURES]; FEATURES];
     for (feature, row) in curvature.iter_mut().enumerate() {
-        row[feature] = ridge;
+        row[feature] = ridge[feature];
     }
     for decision in decisions {
-        let (_, probabilities) = decision.outcome(weights, sharpness);
+        let (_, probabilities) = decision.outcome(weights);
         let mut mean = [0.0; FEATURES];
         for (probability, features) in probabilities.iter().zip(&decision.alternatives) {
             add(&mut mean, *probability, features);
         }
-        let share = sharpness / decision.chosen.len() as f64;
-        for &one in &decision.chosen {
-            add(&mut slope, share, &decision.alternatives[one]);
-        }
-        add(&mut slope, -sharpness, &mean);
+        add(&mut slope, 1.0, &gradient(decision, weights));
         for (probability, features) in probabilities.iter().zip(&decision.alternatives) {
             let apart: [f64; FEATURES] = std::array::from_fn(|feature| features[feature] - mean[feature]);
             for (row, one) in curvature.iter_mut().zip(apart).filter(|(_, one)| *one != 0.0) {
-                add(row, sharpness * sharpness * probability * one, &apart);
+                add(row, probability * one, &apart);
             }
         }
     }
@@ -218,31 +209,32 @@ mod tests {
 
     #[test]
     fn a_fit_worked_by_hand() {
-        // Two alternatives that differ by 1 in the first feature, β 1, λ 1: w = 1 + 1/(1 + e^w), so w = 1.24157...
+        // Two alternatives that differ by 1 in the first feature, λ 1, centre 1: w = 1 + 1/(1 + e^w), so w = 1.24157...
         let one = decision(&[[1.0, 3.0], [0.0, 3.0]], 0);
-        let found = fit(&[&one], 1.0, 1.0);
+        let found = fit(&[&one], &[1.0, 0.5], &[1.0; 2]);
         assert!((found[0] - 1.0 - 1.0 / (1.0 + found[0].exp())).abs() < 1e-9, "{found:?}");
-        assert!((found[1] - 1.0).abs() < 1e-12, "both have it alike");
+        assert!((found[1] - 0.5).abs() < 1e-12, "both have it alike");
     }
 
     #[test]
     fn what_is_chosen_gains_weight_and_what_misleads_loses() {
         let taught: Vec<Decision<2>> = (0..20).map(|_| decision(&[[2.0, 0.0], [0.0, 3.0]], 0)).collect();
         let taught: Vec<&Decision<2>> = taught.iter().collect();
-        let [first, second] = fit(&taught, 0.5, 2.0);
-        assert!(first > 1.2 && second < 0.8, "{first} {second}");
-        let shrunk = fit(&taught, 0.5, 200.0);
+        let centre = [0.5, 0.5];
+        let [first, second] = fit(&taught, &centre, &[2.0; 2]);
+        assert!(first > 0.6 && second < 0.4, "{first} {second}");
+        let shrunk = fit(&taught, &centre, &[200.0; 2]);
         assert!(shrunk[0] < first && shrunk[1] > second, "a larger ridge changes less: {shrunk:?}");
-        assert!(fit(&taught[..1], 0.5, 2.0)[0] < first, "and so do fewer decisions");
+        assert!(fit(&taught[..1], &centre, &[2.0; 2])[0] < first, "and so do fewer decisions");
     }
 
     #[test]
-    fn sharpness_is_high_where_totals_tell_and_low_where_they_mislead() {
-        let right = decision(&[[3.0, 1.0], [1.0, 1.0]], 0);
-        let wrong = decision(&[[3.0, 1.0], [1.0, 1.0]], 1);
-        assert!(sharpness(&[&right]) > 4.9);
-        assert!(sharpness(&[&wrong]) < 0.03);
-        let middle = sharpness(&[&right, &right, &right, &wrong]);
+    fn sharpness_is_high_where_a_feature_tells_and_low_where_it_misleads() {
+        let right = decision(&[[4.0, 1.0], [2.0, 9.0]], 0);
+        let wrong = decision(&[[4.0, 1.0], [2.0, 9.0]], 1);
+        assert!(sharpness(&[&right], 0) > 4.9);
+        assert!(sharpness(&[&wrong], 0) < 0.03);
+        let middle = sharpness(&[&right, &right, &right, &wrong], 0);
         // Two apart: P = 3/4 = 1/(1 + e^-2β).
         assert!((middle - 3.0_f64.ln() / 2.0).abs() < 1e-9, "{middle}");
     }
@@ -263,10 +255,11 @@ mod tests {
         ) {
             let chosen = chosen % rows.len();
             let one = decision(&rows, chosen);
-            let found = fit(&[&one], 0.7, ridge);
+            let centre = [0.7, 0.0];
+            let found = fit(&[&one], &centre, &[ridge; 2]);
             let value = |weights: &[f64; 2]| {
-                let distance: f64 = weights.iter().map(|weight| (weight - 1.0).powi(2)).sum();
-                log_likelihood(&[&one], weights, 0.7) - ridge / 2.0 * distance
+                let apart = weights.iter().zip(centre).map(|(weight, centre)| (weight - centre).powi(2));
+                log_likelihood(&[&one], weights) - ridge / 2.0 * apart.sum::<f64>()
             };
             for nudge in [[1e-3, 0.0], [-1e-3, 0.0], [0.0, 1e-3], [0.0, -1e-3]] {
                 let near = [found[0] + nudge[0], found[1] + nudge[1]];
@@ -274,7 +267,7 @@ mod tests {
             }
             let mut turned = rows.clone();
             turned.reverse();
-            let other = fit(&[&decision(&turned, rows.len() - 1 - chosen)], 0.7, ridge);
+            let other = fit(&[&decision(&turned, rows.len() - 1 - chosen)], &centre, &[ridge; 2]);
             prop_assert!((other[0] - found[0]).abs() < 1e-8 && (other[1] - found[1]).abs() < 1e-8);
         }
     }

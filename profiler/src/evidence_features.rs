@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use automap_proto::{
     frame::check_name,
     invalid::Invalid,
+    learned_weights::Deviations,
     metric::{METRIC_COUNT, MetricKind},
     ranking::Direction,
     v1,
@@ -18,14 +19,18 @@ const MAX_DEVIATION: f64 = 1_000.0;
 
 /// ln(1 + spreads) by metric type and direction, each >= 0 and finite; zero where nothing departed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EvidenceFeatures([f64; FEATURES]);
+pub struct EvidenceFeatures {
+    values: [f64; FEATURES],
+    /// What the service scored before anything learned; `None` where that was not kept.
+    score: Option<f64>,
+}
 
 /// Evidence by service; services without any are not in it.
 pub type IncidentEvidence = BTreeMap<String, EvidenceFeatures>;
 
 impl EvidenceFeatures {
     /// No evidence at all.
-    pub const NONE: Self = Self([0.0; FEATURES]);
+    pub const NONE: Self = Self { values: [0.0; FEATURES], score: None };
 
     /// Position of a metric type and direction in [`Self::values`].
     pub const fn position(kind: MetricKind, direction: Direction) -> usize {
@@ -34,7 +39,25 @@ impl EvidenceFeatures {
 
     /// By [`Self::position`].
     pub const fn values(&self) -> &[f64; FEATURES] {
-        &self.0
+        &self.values
+    }
+
+    /// What the service scored before anything learned, >= 0 and finite; `None` where that was not kept.
+    pub const fn score(&self) -> Option<f64> {
+        self.score
+    }
+
+    /// Sum of all deviations.
+    pub fn total(&self) -> f64 {
+        self.values.iter().sum()
+    }
+
+    /// The deviation of each metric type with its direction: the larger, where both departed.
+    pub fn deviations(&self) -> Deviations {
+        MetricKind::ALL.map(|kind| {
+            let [up, down] = Direction::ALL.map(|direction| self.values[Self::position(kind, direction)]);
+            if down > up { (down, Direction::Down) } else { (up, Direction::Up) }
+        })
     }
 
     /// The evidence of one metric type in one direction.
@@ -45,7 +68,7 @@ impl EvidenceFeatures {
         if !(0.0..=MAX_DEVIATION).contains(&deviation) {
             return Err(Invalid::new("deviation", format!("is {deviation}; it must be ln(1 + spreads)")));
         }
-        self.0[Self::position(kind, direction)] = deviation;
+        self.values[Self::position(kind, direction)] = deviation;
         Ok(())
     }
 }
@@ -66,6 +89,15 @@ pub fn evidence_from_wire(wire: &[v1::ServiceEvidence]) -> Result<IncidentEviden
             let direction = Direction::from_wire(&format!("{entry_field}.direction"), entry.direction)?;
             features.set(kind, direction, entry.deviation).map_err(|error| error.within(&entry_field))?;
         }
+        if let Some(score) = one.score {
+            if !(score.is_finite() && score >= 0.0) {
+                return Err(Invalid::new(
+                    format!("{field}.score"),
+                    format!("is {score}; it must be 0 or more"),
+                ));
+            }
+            features.score = Some(score);
+        }
         if services.insert(one.service.clone(), features).is_some() {
             return Err(Invalid::new(format!("{field}.service"), format!("{} stands twice", one.service)));
         }
@@ -79,7 +111,7 @@ pub fn evidence_to_wire(evidence: &IncidentEvidence) -> Vec<v1::ServiceEvidence>
         let pairs =
             MetricKind::ALL.into_iter().flat_map(|kind| Direction::ALL.map(|direction| (kind, direction)));
         pairs
-            .zip(features.0)
+            .zip(features.values)
             .filter(|(_, deviation)| *deviation > 0.0)
             .map(|((kind, direction), deviation)| v1::Evidence {
                 metric: kind.to_wire().into(),
@@ -94,6 +126,7 @@ pub fn evidence_to_wire(evidence: &IncidentEvidence) -> Vec<v1::ServiceEvidence>
         .map(|(service, features)| v1::ServiceEvidence {
             service: service.clone(),
             evidence: entries(features),
+            score: features.score,
         })
         .collect()
 }
@@ -104,7 +137,7 @@ mod tests {
 
     fn wire(service: &str, metric: i32, direction: i32, deviation: f64) -> v1::ServiceEvidence {
         let entry = v1::Evidence { metric, direction, deviation, ..Default::default() };
-        v1::ServiceEvidence { service: service.into(), evidence: vec![entry] }
+        v1::ServiceEvidence { service: service.into(), evidence: vec![entry], score: Some(0.25) }
     }
 
     #[test]
@@ -113,12 +146,17 @@ mod tests {
         let found = evidence_from_wire(&sent).unwrap();
         assert_eq!(found["cart"].values()[EvidenceFeatures::position(MetricKind::Cpu, Direction::Up)], 3.0);
         assert_eq!(found["db"].values().iter().sum::<f64>(), 0.5);
+        assert_eq!(found["db"].deviations()[MetricKind::Availability.index()], (0.5, Direction::Down));
+        assert_eq!(found["db"].score(), Some(0.25));
         assert_eq!(evidence_to_wire(&found), sent);
     }
 
     #[test]
     fn bad_evidence_is_refused_by_field() {
+        let scored = |score| v1::ServiceEvidence { score: Some(score), ..wire("a", 1, 1, 1.0) };
         for (sent, field) in [
+            (vec![scored(-1.0)], "evidence[0].score"),
+            (vec![scored(f64::INFINITY)], "evidence[0].score"),
             (vec![wire("", 1, 1, 1.0)], "evidence[0].service"),
             (vec![wire("a", 1, 1, 1.0), wire("a", 2, 1, 1.0)], "evidence[1].service"),
             (vec![wire("a", 9, 1, 1.0)], "evidence[0].evidence[0].metric"),

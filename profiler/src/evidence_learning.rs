@@ -1,24 +1,35 @@
 //! Weights of evidence from the confirmed incidents of one system.
 //!
 //! Each confirmed incident is a decision of [`conditional_logit`](crate::conditional_logit): of all services with
-//! evidence, the confirmed ones were guilty. Names of services do not enter, so nothing is learned about who is usually
-//! guilty, only about which metric types in which direction tell. What was learned on one system is of no use on
-//! another: every deployment learns for itself.
+//! evidence, the confirmed ones were guilty. What a service had to show for it are the logarithm of its score, which is given
+//! its due first; its deviations by metric type and direction; and by how much it led all others in each type. Names of
+//! services do not enter, so nothing is learned about who is usually guilty, only about what tells. What was learned on one
+//! system is of no use on another: every deployment learns for itself.
 
-use automap_proto::{invalid::Invalid, learned_weights::LearnedWeights};
+use automap_proto::{
+    invalid::Invalid,
+    learned_weights::{Deviations, LearnedWeights, MAX_WEIGHT, leads, log_scores},
+    metric::METRIC_COUNT,
+};
 
 use crate::{
     conditional_logit::{Decision, fit, sharpness},
     evidence_features::{EvidenceFeatures, FEATURES, IncidentEvidence},
 };
 
-/// λ. A weight strays from 1 by 1/√λ = .7 where nothing is known. Chosen on recorded incidents of three systems, for
-/// each system on the two others; between 1 and 16 it hardly matters.
-const RIDGE: f64 = 2.0;
+/// λ: the logarithm of a weight strays from 0 by 1/√λ = .5 where nothing is known. On recorded incidents of three systems
+/// everything from .5 to 8 gained; docs/accuracy.md has the figures.
+const RIDGE: f64 = 4.0;
+/// λ of the score: how sharply it tells is fitted first, alone, and stays.
+const SCORE_RIDGE: f64 = 1e6;
+/// Position of the logarithm of the score among what is learned from; deviations and leads follow it.
+const SCORE: usize = 0;
+/// The score, deviations by type and direction, and leads by type.
+const LEARNED: usize = 1 + FEATURES + METRIC_COUNT;
+/// Scores count for something, however misleading they were.
+const LEAST_SHARPNESS: f64 = 0.02;
 /// Fewer confirmed incidents teach nothing: the luck of two or three would rule.
 pub const MIN_INCIDENTS: usize = 5;
-/// The least that evidence counts, however misleading it was.
-const LEAST_WEIGHT: f64 = 0.1;
 /// Services of an incident that are compared, those with most evidence and the guilty ones.
 const MAX_SERVICES: usize = 64;
 /// Most incidents that teach: the newest.
@@ -26,18 +37,30 @@ pub const MAX_INCIDENTS: usize = 200;
 
 /// What one confirmed incident teaches.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Lesson(Decision<FEATURES>);
+pub struct Lesson(Decision<LEARNED>);
 
 impl Lesson {
     /// `None` when it teaches nothing: no evidence was kept, none spoke against a root cause, or there is no other
     /// service to tell it from.
     pub fn new(evidence: &IncidentEvidence, root_causes: &[String]) -> Option<Self> {
-        let guilty = |service: &String| root_causes.contains(service);
-        let total = |features: &EvidenceFeatures| features.values().iter().sum::<f64>();
-        let mut services: Vec<(bool, f64, &EvidenceFeatures)> = evidence
+        let departed: Vec<(&String, &EvidenceFeatures)> =
+            evidence.iter().filter(|(_, features)| features.total() > 0.0).collect();
+        let all_scored = departed.iter().all(|(_, features)| features.score().is_some());
+        let scores: Vec<f64> = departed
             .iter()
-            .map(|(service, features)| (guilty(service), total(features), features))
-            .filter(|(_, total, _)| *total > 0.0)
+            .map(|(_, features)| features.score().filter(|_| all_scored).unwrap_or_else(|| features.total()))
+            .collect();
+        let deviations: Vec<Deviations> =
+            departed.iter().map(|(_, features)| features.deviations()).collect();
+        let shown = departed.iter().zip(log_scores(&scores)).zip(leads(&deviations));
+        let mut services: Vec<(bool, f64, [f64; LEARNED])> = shown
+            .map(|(((service, features), score), leads)| {
+                let mut all = [0.0; LEARNED];
+                all[SCORE] = score;
+                all[1..=FEATURES].copy_from_slice(features.values());
+                all[1 + FEATURES..].copy_from_slice(&leads);
+                (root_causes.contains(service), features.total(), all)
+            })
             .collect();
         // Guilty ones first, then by falling evidence; stable, so that equals stay in the order of their names.
         services.sort_by(|left, right| right.0.cmp(&left.0).then_with(|| right.1.total_cmp(&left.1)));
@@ -46,7 +69,7 @@ impl Lesson {
         if guilty == services.len() {
             return None;
         }
-        let features = services.iter().map(|(.., features)| *features.values()).collect();
+        let features = services.into_iter().map(|(.., features)| features).collect();
         Decision::new(features, (0..guilty).collect()).map(Self)
     }
 }
@@ -57,16 +80,22 @@ impl Lesson {
 /// Never for finite evidence.
 ///
 /// # Complexity
-/// O(lessons · 64 services · 14²) per Newton step, about ten steps.
+/// O(lessons · 64 services · 22²) per Newton step, about ten steps.
 pub fn learned_weights(lessons: &[&Lesson]) -> Result<Option<LearnedWeights>, Invalid> {
     if lessons.len() < MIN_INCIDENTS {
         return Ok(None);
     }
-    let decisions: Vec<&Decision<FEATURES>> = lessons.iter().map(|lesson| &lesson.0).collect();
-    let fitted = fit(&decisions, sharpness(&decisions), RIDGE).map(|weight| weight.max(LEAST_WEIGHT));
-    let (by_kind, _) = fitted.as_chunks::<2>();
-    let weights = std::array::from_fn(|kind| by_kind.get(kind).copied().unwrap_or([1.0; 2]));
-    Ok(Some(LearnedWeights::new(weights, u32::try_from(lessons.len()).unwrap_or(u32::MAX))?))
+    let decisions: Vec<&Decision<LEARNED>> = lessons.iter().map(|lesson| &lesson.0).collect();
+    let mut centre = [0.0; LEARNED];
+    centre[SCORE] = sharpness(&decisions, SCORE);
+    let mut ridge = [RIDGE; LEARNED];
+    ridge[SCORE] = SCORE_RIDGE;
+    let fitted = fit(&decisions, &centre, &ridge);
+    let weight = |position: usize| fitted[position].exp().clamp(1.0 / MAX_WEIGHT, MAX_WEIGHT);
+    let weights = std::array::from_fn(|kind| [weight(1 + 2 * kind), weight(2 + 2 * kind)]);
+    let leads = std::array::from_fn(|kind| weight(1 + FEATURES + kind));
+    let incidents = u32::try_from(lessons.len()).unwrap_or(u32::MAX);
+    Ok(Some(LearnedWeights::new(weights, leads, fitted[SCORE].max(LEAST_SHARPNESS), incidents)?))
 }
 
 #[cfg(test)]

@@ -54,7 +54,11 @@ pub(crate) fn evidence(service: &str, entries: &[(i32, i32, f64)]) -> v1::Servic
         deviation,
         ..Default::default()
     };
-    v1::ServiceEvidence { service: service.into(), evidence: entries.iter().map(entry).collect() }
+    v1::ServiceEvidence {
+        service: service.into(),
+        evidence: entries.iter().map(entry).collect(),
+        score: None,
+    }
 }
 
 /// An incident of `shop` over cart, db and front, where db influences the others by cpu.

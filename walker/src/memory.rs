@@ -47,6 +47,7 @@ pub(crate) async fn record_incident(
         add_normal_graph(peers, request).await?;
     }
     let incident_id = incident_id(context);
+    let by_evidence = diagnosis.method() == v1::Method::Evidence;
     let incident = v1::Incident {
         incident_id: incident_id.clone(),
         context: Some(context.into()),
@@ -61,7 +62,7 @@ pub(crate) async fn record_incident(
             .ranking
             .iter()
             .filter(|ranked| !ranked.evidence.is_empty())
-            .map(evidence)
+            .map(|ranked| evidence(ranked, by_evidence))
             .collect(),
     };
     let request = v1::RecordIncidentRequest { incident: Some(incident) };
@@ -147,9 +148,14 @@ pub(crate) async fn normal_rows(
     Ok(found)
 }
 
-/// What spoke against a service. No weight is in it, learned or not: weights are learned from it.
-fn evidence(ranked: &v1::RankedService) -> v1::ServiceEvidence {
-    v1::ServiceEvidence { service: ranked.service.clone(), evidence: ranked.evidence.clone() }
+/// What spoke against a service, with its score when that is one by evidence. Nothing learned is in it: weights are learned
+/// from it.
+fn evidence(ranked: &v1::RankedService, by_evidence: bool) -> v1::ServiceEvidence {
+    v1::ServiceEvidence {
+        service: ranked.service.clone(),
+        evidence: ranked.evidence.clone(),
+        score: by_evidence.then(|| ranked.unlearned_score.unwrap_or(ranked.score)),
+    }
 }
 
 /// The wall clock, for the times at which things were recorded; nothing is computed from it.

@@ -22,7 +22,6 @@ use tracing::Instrument as _;
 
 use crate::{
     edge_rules::EdgeRules,
-    evidence::evidence_weights::EvidenceWeights,
     graph_findings::{GraphFindings, GraphSource, graph_findings},
     impact_graph::impact_graph,
     listener::Listener,
@@ -118,7 +117,7 @@ pub(crate) async fn diagnose(
     });
     let (tests, normal_windows, normal_graphs, similar, learned, compared) = rest.unwrap_or_default();
     let learned = learned.filter(|_| method == Method::Evidence && parameters.evidence.learn);
-    let evidence_weights = learned.as_ref().map(EvidenceWeights::from).unwrap_or_default();
+    let weights = learned.clone();
     let (ranked, graph, rows) = work::run({
         let (parameters, frame) = (parameters.clone(), Arc::clone(&frame));
         move |stop| {
@@ -138,7 +137,7 @@ pub(crate) async fn diagnose(
                 method,
                 seed,
                 parameters: &parameters,
-                evidence_weights: &evidence_weights,
+                learned: weights.as_ref(),
                 stop,
                 want_walk,
             };

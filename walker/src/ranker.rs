@@ -10,6 +10,7 @@ use automap_proto::{
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
     invalid::Invalid,
+    learned_weights::LearnedWeights,
     method::Method,
     metric::{METRIC_COUNT, MetricKind},
     profile::ServiceProfile,
@@ -25,7 +26,6 @@ use crate::{
     evidence::{
         call_graph_fit::CiShares,
         counterfactuals::Leader,
-        evidence_weights::EvidenceWeights,
         judge::{EvidenceInput, Judged, judge},
     },
     parameters::MethodParameters,
@@ -74,8 +74,8 @@ pub struct RankInput<'a> {
     pub seed: u64,
     /// Parameters of the methods.
     pub parameters: &'a MethodParameters,
-    /// Weights of evidence by metric type and direction; equal ones unless something was learned.
-    pub evidence_weights: &'a EvidenceWeights,
+    /// Weights of evidence that confirmed incidents taught, where they did.
+    pub learned: Option<&'a LearnedWeights>,
     /// Ends the work when it is set.
     pub stop: &'a AtomicBool,
     /// Whether every step of the simulated walks is wanted.
@@ -129,7 +129,7 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         rules: input.rules,
         throughput: input.graph.and_then(|graph| graph.throughput.as_ref()),
         shares: input.graph.and_then(|graph| graph.shares.as_ref()),
-        weights: input.evidence_weights,
+        learned: input.learned,
         seed: input.seed,
         parameters: &input.parameters.evidence,
         stop: input.stop,
@@ -372,7 +372,7 @@ mod tests {
             method,
             seed: 1,
             parameters: &MethodParameters::default(),
-            evidence_weights: &EvidenceWeights::default(),
+            learned: None,
             stop: &NEVER,
             want_walk: false,
         })
@@ -439,7 +439,7 @@ mod tests {
                 method,
                 seed: 1,
                 parameters: &MethodParameters::default(),
-                evidence_weights: &EvidenceWeights::default(),
+                learned: None,
                 stop: &stop,
                 want_walk: false,
             });

@@ -16,7 +16,7 @@ use automap_proto::{
 };
 use automap_walker::{
     edge_rules::EdgeRules,
-    evidence::{call_graph_fit::CiShares, evidence_weights::EvidenceWeights, judge::guarded_rows},
+    evidence::{call_graph_fit::CiShares, judge::guarded_rows},
     parameters::MethodParameters,
     ranker::{GraphInput, RankInput, rank_services},
 };
@@ -123,7 +123,7 @@ pub fn bench(load: &Load) -> anyhow::Result<Report> {
             method: Method::Evidence,
             seed: load.seed,
             parameters: &parameters,
-            evidence_weights: &EvidenceWeights::default(),
+            learned: None,
             stop: &never,
             want_walk: false,
         })?;

@@ -115,6 +115,14 @@ struct LearnedJson {
     /// Confirmed incidents that taught the weights.
     incidents: u32,
     weights: Vec<WeightJson>,
+    leads: Vec<LeadJson>,
+}
+
+/// What it counts to deviate more than all others by a metric type; what is not named counts 1.
+#[derive(Debug, Serialize)]
+struct LeadJson {
+    metric: MetricKind,
+    weight: f64,
 }
 
 impl From<&Answer> for DiagnosisJson {
@@ -227,5 +235,6 @@ fn learned(weights: &LearnedWeights) -> LearnedJson {
             .changed()
             .map(|(metric, direction, weight)| WeightJson { metric, direction, weight })
             .collect(),
+        leads: weights.changed_leads().map(|(metric, weight)| LeadJson { metric, weight }).collect(),
     }
 }

@@ -6,7 +6,7 @@ use crate::answer::Answer;
 
 /// Most weights that are named.
 const NAMED: usize = 4;
-/// Weights nearer to 1 than this are not worth a word.
+/// Weights whose logarithm is nearer to 0 than this are not worth a word.
 const TOLD_CHANGE: f64 = 0.05;
 
 /// Which weights were learned from how many incidents, and what the ranking would be without. Empty where nothing was
@@ -15,14 +15,14 @@ pub fn lines(answer: &Answer) -> Vec<String> {
     let Some(learned) = &answer.learned else {
         return Vec::new();
     };
-    let mut weights: Vec<_> =
-        learned.changed().filter(|(.., weight)| (weight - 1.0).abs() >= TOLD_CHANGE).collect();
-    weights.sort_by(|left, right| (right.2 - 1.0).abs().total_cmp(&(left.2 - 1.0).abs()));
-    let named: Vec<String> = weights
-        .iter()
-        .take(NAMED)
-        .map(|(kind, direction, weight)| format!("{kind} {} ×{weight:.2}", word(*direction)))
-        .collect();
+    let shown =
+        learned.changed().map(|(kind, direction, weight)| (format!("{kind} {}", word(direction)), weight));
+    let leads = learned.changed_leads().map(|(kind, weight)| (format!("most {kind}"), weight));
+    let mut weights: Vec<(String, f64)> =
+        shown.chain(leads).filter(|(_, weight)| weight.ln().abs() >= TOLD_CHANGE).collect();
+    weights.sort_by(|left, right| right.1.ln().abs().total_cmp(&left.1.ln().abs()));
+    let named: Vec<String> =
+        weights.iter().take(NAMED).map(|(what, weight)| format!("{what} ×{weight:.2}")).collect();
     let count = learned.incidents();
     let taught =
         if named.is_empty() { "that all evidence counts alike".to_owned() } else { named.join(", ") };
@@ -70,7 +70,9 @@ mod tests {
     fn answer(scores: [(f64, f64); 2]) -> Answer {
         let mut weights = [[1.0; 2]; 7];
         weights[MetricKind::Cpu.index()] = [1.8, 1.01];
-        let learned = LearnedWeights::new(weights, 12).unwrap();
+        let mut leads = [1.0; 7];
+        leads[MetricKind::Latency.index()] = 0.5;
+        let learned = LearnedWeights::new(weights, leads, 1.0, 12).unwrap();
         let ranked = |rank: u32, service: &str, (score, unlearned): (f64, f64)| v1::RankedService {
             rank,
             service: service.into(),
@@ -92,7 +94,7 @@ mod tests {
         assert_eq!(
             lines(&answer([(0.6, 0.1), (0.4, 0.9)])),
             [
-                "learned from 12 confirmed incidents: cpu up ×1.80",
+                "learned from 12 confirmed incidents: most latency ×0.50, cpu up ×1.80",
                 "without what was learned cart would be first and db in place 2"
             ]
         );

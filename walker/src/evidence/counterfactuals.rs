@@ -17,12 +17,12 @@ pub struct Leader {
 /// Leaves out the evidence against `first` by metric type, the largest three one by one and then all of it, and ranks again.
 ///
 /// `parts` is what each type adds to the total of `first`; `totals` are those of all services, which `scores` turns into
-/// scores. Empty where nothing speaks against `first`. O(four rankings).
+/// scores when it is told what was left out, a type or all of them. Empty where nothing speaks against `first`. O(four rankings).
 pub fn counterfactuals(
     first: usize,
     parts: &[(MetricKind, f64)],
     totals: &[f64],
-    scores: impl Fn(&[f64]) -> Vec<f64>,
+    scores: impl Fn(&[f64], Option<MetricKind>) -> Vec<f64>,
 ) -> Vec<Leader> {
     let mut largest: Vec<(MetricKind, f64)> = parts.iter().copied().filter(|(_, part)| *part > 0.0).collect();
     largest.sort_by(|left, right| right.1.total_cmp(&left.1));
@@ -30,7 +30,7 @@ pub fn counterfactuals(
     let leader = |metric: Option<MetricKind>, left: f64| {
         let mut changed = totals.to_vec();
         changed[first] = left;
-        let scores = scores(&changed);
+        let scores = scores(&changed, metric);
         let mut first = 0;
         for (service, score) in scores.iter().enumerate() {
             if *score > scores[first] {
@@ -52,10 +52,14 @@ pub fn counterfactuals(
 mod tests {
     use super::*;
 
+    fn plain(totals: &[f64], _: Option<MetricKind>) -> Vec<f64> {
+        totals.to_vec()
+    }
+
     #[test]
     fn the_evidence_that_decides_is_the_one_without_which_another_leads() {
         let parts = [(MetricKind::Cpu, 1.0), (MetricKind::Memory, 4.0), (MetricKind::Io, 0.0)];
-        let found = counterfactuals(1, &parts, &[3.0, 5.0, 2.0], <[f64]>::to_vec);
+        let found = counterfactuals(1, &parts, &[3.0, 5.0, 2.0], plain);
         let leaders: Vec<(Option<MetricKind>, usize)> =
             found.iter().map(|leader| (leader.metric, leader.first)).collect();
         assert_eq!(leaders, [(Some(MetricKind::Memory), 0), (Some(MetricKind::Cpu), 1), (None, 0)]);
@@ -64,7 +68,7 @@ mod tests {
     #[test]
     fn at_most_three_types_are_left_out_one_by_one_and_nothing_where_nothing_speaks() {
         let parts = MetricKind::ALL.map(|kind| (kind, 1.0));
-        assert_eq!(counterfactuals(0, &parts, &[7.0, 1.0], <[f64]>::to_vec).len(), 4);
-        assert_eq!(counterfactuals(0, &[(MetricKind::Cpu, 0.0)], &[0.0], <[f64]>::to_vec), []);
+        assert_eq!(counterfactuals(0, &parts, &[7.0, 1.0], plain).len(), 4);
+        assert_eq!(counterfactuals(0, &[(MetricKind::Cpu, 0.0)], &[0.0], plain), []);
     }
 }

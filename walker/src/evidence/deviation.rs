@@ -20,7 +20,7 @@ use automap_proto::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{evidence_weights::EvidenceWeights, robust_range::RobustRange};
+use super::robust_range::RobustRange;
 use crate::{
     percentile::{median, percentile},
     service_evidence::ServiceEvidence,
@@ -162,28 +162,12 @@ impl TypeEvidence {
 /// F of one service, in the order of [`MetricKind::ALL`].
 pub type ServiceDeviation = [f64; METRIC_COUNT];
 
-/// Sums a service's evidence: a = Σ w·F. Summed in falling order, so that services with equal deviations have equal
-/// totals whatever the types.
-pub fn total(
-    deviation: &ServiceDeviation,
-    found: &[TypeEvidence; METRIC_COUNT],
-    weights: &EvidenceWeights,
-) -> f64 {
-    let mut parts = weighted(deviation, found, weights).map(|(_, part)| part);
+/// Sums a service's evidence: a = Σ F. Summed in falling order, so that services with equal deviations have equal totals
+/// whatever the types.
+pub fn total(deviation: &ServiceDeviation) -> f64 {
+    let mut parts = *deviation;
     parts.sort_unstable_by(|left, right| right.total_cmp(left));
     parts.iter().sum()
-}
-
-/// What each metric type adds to that sum: w·F, in the order of [`MetricKind::ALL`].
-pub fn weighted(
-    deviation: &ServiceDeviation,
-    found: &[TypeEvidence; METRIC_COUNT],
-    weights: &EvidenceWeights,
-) -> [(MetricKind, f64); METRIC_COUNT] {
-    MetricKind::ALL.map(|kind| {
-        let direction = found[kind.index()].direction().unwrap_or(Direction::Up);
-        (kind, deviation[kind.index()] * weights.weight(kind, direction))
-    })
 }
 
 /// The evidence of one service in words: one entry per metric type that departed, largest first.
@@ -191,7 +175,6 @@ pub fn service_evidence(
     frame: &MetricFrame,
     deviation: &ServiceDeviation,
     found: &[TypeEvidence; METRIC_COUNT],
-    weights: &EvidenceWeights,
 ) -> ServiceEvidence {
     let mut evidence: Vec<Evidence> = MetricKind::ALL
         .into_iter()
@@ -203,7 +186,7 @@ pub fn service_evidence(
         })
         .collect();
     evidence.sort_by(|left, right| right.deviation.total_cmp(&left.deviation));
-    ServiceEvidence { total: total(deviation, found, weights), evidence }
+    ServiceEvidence { total: total(deviation), evidence }
 }
 
 #[cfg(test)]
@@ -254,22 +237,6 @@ mod tests {
         assert_eq!(found.deviation(), 1.75);
         assert_eq!(found.series(), Some(5));
         assert_eq!(TypeEvidence::default().deviation(), 0.0);
-    }
-
-    #[test]
-    fn weights_of_type_and_direction_apply_to_what_is_summed() {
-        let mut found = [TypeEvidence::default(); METRIC_COUNT];
-        let down = Departure { strengths: [2.0, 2.0], direction: Direction::Down };
-        found[MetricKind::Cpu.index()].take(0, &down);
-        let mut deviation = [0.0; METRIC_COUNT];
-        deviation[MetricKind::Cpu.index()] = 2.0;
-        assert_eq!(total(&deviation, &found, &EvidenceWeights::default()), 2.0);
-        let weights = EvidenceWeights::new(|kind, direction| match (kind, direction) {
-            (MetricKind::Cpu, Direction::Down) => 0.5,
-            _ => 9.0,
-        })
-        .unwrap();
-        assert_eq!(total(&deviation, &found, &weights), 1.0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use automap_proto::{
     edge_frame::EdgeFrame,
     frame::MetricFrame,
+    learned_weights::Deviations,
     metric::{METRIC_COUNT, MetricKind},
     ranking::{Direction, Evidence},
 };
@@ -12,7 +13,6 @@ use super::{
     confidence::DEPARTED_SPREADS,
     deviation::{ServiceDeviation, TypeEvidence, service_evidence, total},
     edges_view::{CallEvidence, EdgesView},
-    evidence_weights::EvidenceWeights,
     judge::EvidenceInput,
     measure::{Measured, WindowEvidence},
     walk::walked_services,
@@ -124,22 +124,30 @@ impl Found {
         }
     }
 
-    pub(crate) fn totals(&self, weights: &EvidenceWeights) -> Vec<f64> {
-        self.deviations
-            .iter()
-            .zip(&self.types)
-            .map(|(deviation, types)| total(deviation, types, weights))
-            .collect()
+    pub(crate) fn totals(&self) -> Vec<f64> {
+        self.deviations.iter().map(total).collect()
     }
 
-    pub(crate) fn evidence(&self, frame: &MetricFrame, weights: &EvidenceWeights) -> Vec<ServiceEvidence> {
+    /// Deviations with their directions, as confirmed incidents weigh them.
+    pub(crate) fn directed(&self) -> Vec<Deviations> {
+        let of_state = |state: usize| {
+            MetricKind::ALL.map(|kind| {
+                let outside = self.outside[state][kind.index()].map(|(_, direction)| direction);
+                let direction = outside.or_else(|| self.types[state][kind.index()].direction());
+                (self.deviations[state][kind.index()], direction.unwrap_or(Direction::Up))
+            })
+        };
+        (0..self.deviations.len()).map(of_state).collect()
+    }
+
+    pub(crate) fn evidence(&self, frame: &MetricFrame) -> Vec<ServiceEvidence> {
         (0..self.deviations.len())
             .map(|state| {
                 let mut own = self.deviations[state];
                 for (deviation, outside) in own.iter_mut().zip(&self.outside[state]) {
                     *deviation = if outside.is_some() { 0.0 } else { *deviation };
                 }
-                let mut found = service_evidence(frame, &own, &self.types[state], weights);
+                let mut found = service_evidence(frame, &own, &self.types[state]);
                 for metric in MetricKind::ALL {
                     if let Some((series, direction)) = self.outside[state][metric.index()] {
                         let deviation = self.deviations[state][metric.index()];
@@ -147,7 +155,7 @@ impl Found {
                     }
                 }
                 found.evidence.sort_by(|left, right| right.deviation.total_cmp(&left.deviation));
-                found.total = total(&self.deviations[state], &self.types[state], weights);
+                found.total = total(&self.deviations[state]);
                 found
             })
             .collect()

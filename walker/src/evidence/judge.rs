@@ -7,6 +7,8 @@ use automap_proto::{
     edge_frame::EdgeFrame,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
+    learned_weights::LearnedWeights,
+    metric::MetricKind,
     throughput::ThroughputFit,
     time::UnixMillis,
 };
@@ -17,8 +19,7 @@ use super::{
     chosen_graph::choose_graph,
     confidence::{DEPARTED_SPREADS, Doubt, confidence, contrast},
     counterfactuals::{Leader, counterfactuals},
-    deviation::{ServiceDeviation, TypeEvidence, weighted},
-    evidence_weights::EvidenceWeights,
+    deviation::{ServiceDeviation, TypeEvidence},
     found::{Found, States},
     guard::GuardedRows,
     measure::{WindowEvidence, measure},
@@ -53,8 +54,8 @@ pub struct EvidenceInput<'a> {
     pub throughput: Option<&'a ThroughputFit>,
     /// CI shares of pairs of services, against which a call graph is tested.
     pub shares: Option<&'a CiShares>,
-    /// Weights by metric type and direction.
-    pub weights: &'a EvidenceWeights,
+    /// What confirmed incidents taught, where they did.
+    pub learned: Option<&'a LearnedWeights>,
     /// Seeds the permutations.
     pub seed: u64,
     /// Parameters.
@@ -72,7 +73,7 @@ pub struct Judged {
     pub evidence: Vec<ServiceEvidence>,
     /// Larger is more suspect; finite, >= 0.
     pub scores: Vec<f64>,
-    /// Scores by equal weights; empty when the weights are equal.
+    /// Scores before anything learned; empty where nothing was.
     pub unlearned_scores: Vec<f64>,
     /// When each left its normal behaviour.
     pub onsets: Vec<Option<UnixMillis>>,
@@ -125,22 +126,22 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     stop::poll(input.stop)?;
     let laid_out = |window: &WindowEvidence| states.lay_out(window, &measured, graph.calls.as_deref());
     let found = laid_out(&measured.incident);
-    let scored = |weights: &EvidenceWeights| graph.scores(&states, &found.totals(weights), parameters);
-    let scores = scored(input.weights);
-    let unlearned_scores =
-        if input.weights.are_equal() { Vec::new() } else { scored(&EvidenceWeights::default()) };
+    let totals = found.totals();
+    let directed = found.directed();
+    let walked = graph.scores(&states, &totals, parameters);
+    let (scores, unlearned_scores) = match input.learned {
+        Some(learned) => (learned.rescored(&walked, &directed), walked),
+        None => (walked, Vec::new()),
+    };
 
     stop::poll(input.stop)?;
-    let totals = found.totals(input.weights);
     let placebo: Vec<Found> = measured.placebo.iter().map(laid_out).collect();
     let top = highest(&scores);
-    let largest_placebo: Vec<f64> = placebo
-        .iter()
-        .map(|window| window.totals(input.weights).iter().copied().fold(0.0, f64::max))
-        .collect();
+    let largest_placebo: Vec<f64> =
+        placebo.iter().map(|window| window.totals().iter().copied().fold(0.0, f64::max)).collect();
     let contrast = contrast(top.map_or(0.0, |top| totals[top]), &largest_placebo);
     let confidence = confidence(contrast);
-    let evidence = found.evidence(frame, input.weights);
+    let evidence = found.evidence(frame);
     let silent: Vec<&str> = (0..states.names.len())
         .filter(|&state| found.types[state].iter().all(|kind| kind.series().is_none()))
         .map(|state| states.names[state].as_str())
@@ -167,8 +168,18 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         call_graph_fit: graph.fit,
     };
     let counterfactuals = top.map_or_else(Vec::new, |top| {
-        let parts = weighted(&found.deviations[top], &found.types[top], input.weights);
-        counterfactuals(top, &parts, &totals, |totals| graph.scores(&states, totals, parameters))
+        let parts = MetricKind::ALL.map(|kind| (kind, found.deviations[top][kind.index()]));
+        counterfactuals(top, &parts, &totals, |totals, without| {
+            let walked = graph.scores(&states, totals, parameters);
+            let Some(learned) = input.learned else {
+                return walked;
+            };
+            let mut directed = directed.clone();
+            for kind in MetricKind::ALL.into_iter().filter(|kind| without.is_none_or(|one| one == *kind)) {
+                directed[top][kind.index()].0 = 0.0;
+            }
+            learned.rescored(&walked, &directed)
+        })
     });
     let span = guarded.span();
     let onsets = states.spread(

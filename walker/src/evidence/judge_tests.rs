@@ -16,7 +16,6 @@ use ndarray::{Array1, Array2};
 
 use super::{
     call_graph_fit::CiShares,
-    evidence_weights::EvidenceWeights,
     judge::{EvidenceInput, Judged, judge},
 };
 use crate::{
@@ -105,7 +104,7 @@ impl<'a> Case<'a> {
             rules: &EdgeRules::default(),
             throughput: None,
             shares: None,
-            weights: &EvidenceWeights::default(),
+            learned: None,
             seed: 1,
             parameters: &self.parameters,
             stop: &NEVER,
@@ -276,7 +275,7 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
             rules: &EdgeRules::default(),
             throughput: None,
             shares: Some(&shares),
-            weights: &EvidenceWeights::default(),
+            learned: None,
             seed: 1,
             parameters: &EvidenceParameters::default(),
             stop: &NEVER,

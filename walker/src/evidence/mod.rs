@@ -11,7 +11,6 @@
 //! | 5, deviation | [`deviation`], [`robust_range`], [`measure`](mod@measure) | how far each series left its normal range |
 //! | 5, callers | [`callers_view`] | what callers see of their callees over all their calls |
 //! | 5, calls | [`measured_calls`], [`edges_view`] | what they measure call by call, and of whom it speaks |
-//! | 5, weights | [`evidence_weights`] | where confirmed incidents may teach |
 //! | 6, graph | [`throughput_graph`], [`call_graph_fit`], `chosen_graph` | what is walked along, and whether a given call graph fits |
 //! | 7, walk | [`walk`] | follows evidence along the graph |
 //! | 8, confidence | [`placebo`], [`confidence`] | what normal times look like, and whether this is any different |
@@ -26,7 +25,6 @@ pub mod counterfactuals;
 pub mod deload;
 pub mod deviation;
 pub mod edges_view;
-pub mod evidence_weights;
 mod found;
 pub mod guard;
 pub mod judge;

@@ -341,7 +341,8 @@ pub struct EvaluateArgs {
     /// has no row left after a late alert, or too few normal rows before an early one, is a miss.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_delay)]
     pub delay: f64,
-    /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted.
+    /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted. A recording with
+    /// fewer than five other normal rows stays as it is.
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
     pub normal_window: Option<f64>,
     /// Shuffle the names in every call graph, to see how often a wrong one is noticed.

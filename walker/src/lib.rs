@@ -23,7 +23,7 @@
 //! | [`normal_history`] | rows of normal times, remembered and brought back |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `queried_window` | which samples are asked of a server that is queried |
-//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
+//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | `service` | the RPCs |
 //! | [`config`] | configuration |
 
@@ -31,6 +31,7 @@ pub mod ablations;
 pub mod automap_walk;
 pub mod baselines;
 pub mod config;
+mod context_warnings;
 pub mod edge_rules;
 pub mod evidence;
 pub mod explain;

@@ -7,7 +7,7 @@ use automap_proto::{
     edge_frame::EdgeFrame,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
-    invalid::{Invalid, did_you_mean},
+    invalid::Invalid,
     method::Method,
     v1::{self, DiagnosisStage},
 };
@@ -21,6 +21,7 @@ use prost::Message as _;
 use tracing::Instrument as _;
 
 use crate::{
+    context_warnings::context_warnings,
     edge_rules::EdgeRules,
     graph_findings::{GraphFindings, GraphSource, graph_findings},
     impact_graph::impact_graph,
@@ -285,46 +286,4 @@ fn known_context(
         (None, Some(measured)) => Ok(context.calling(CallGraph::try_from(measured)?)),
         _ => Ok(context),
     }
-}
-
-/// Whether any series of a service has a sample in `rows`.
-fn has_sample(frame: &MetricFrame, service: usize, rows: &[usize]) -> bool {
-    frame.series_of(service).any(|series| rows.iter().any(|&row| !frame.values()[[series, row]].is_nan()))
-}
-
-/// What a person should know before trusting the answer.
-fn context_warnings(frame: &MetricFrame, context: &IncidentContext, rows: &WindowRows) -> Vec<String> {
-    let mut warnings: Vec<String> = rows.warning().into_iter().collect();
-    let fell_silent: Vec<&str> = (0..frame.services().len())
-        .filter(|&service| {
-            has_sample(frame, service, &rows.normal) && !has_sample(frame, service, &rows.incident)
-        })
-        .map(|service| frame.services()[service].as_str())
-        .collect();
-    if !fell_silent.is_empty() {
-        warnings.push(format!(
-            "no samples during the incident, so without evidence though perhaps down: {}",
-            fell_silent.join(", ")
-        ));
-    }
-    if let Some(calls) = context.call_graph() {
-        if calls.self_calls() > 0 {
-            warnings.push(format!(
-                "{} calls of a service to itself were left out of the call graph",
-                calls.self_calls()
-            ));
-        }
-        let silent: Vec<&str> =
-            calls.services().into_iter().filter(|name| frame.service_index(name).is_none()).collect();
-        if !silent.is_empty() {
-            let hint = did_you_mean(silent[0], frame.services().iter().map(String::as_str))
-                .map_or_else(String::new, |near| format!("; did you mean {near}?"));
-            warnings.push(format!(
-                "{} services of the call graph have no metrics and rank without evidence, such as {}{hint}",
-                silent.len(),
-                silent[0]
-            ));
-        }
-    }
-    warnings
 }

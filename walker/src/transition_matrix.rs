@@ -1,5 +1,11 @@
 //! Transitions of a walk over services.
 
+/// P, row-stochastic, whichever way it is kept.
+pub trait Transitions {
+    /// xᵀP, the distribution one step after `mass`, one value per state.
+    fn advance(&self, mass: &[f64]) -> Vec<f64>;
+}
+
 /// P, row-stochastic and sparse: where a walk goes from each state. A state from which no edge leads on teleports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransitionMatrix {
@@ -43,26 +49,6 @@ impl TransitionMatrix {
         &self.teleport
     }
 
-    /// xᵀP, the distribution one step after `mass`. O(edges + states).
-    pub(crate) fn advance(&self, mass: &[f64]) -> Vec<f64> {
-        let mut next = vec![0.0; self.states()];
-        let mut stranded = 0.0;
-        for (row, &here) in self.rows.iter().zip(mass) {
-            if row.is_empty() {
-                stranded += here;
-            }
-            for &(target, probability) in row {
-                next[target] += here * probability;
-            }
-        }
-        if stranded != 0.0 {
-            for (arrived, probability) in next.iter_mut().zip(&self.teleport) {
-                *arrived += stranded * probability;
-            }
-        }
-        next
-    }
-
     /// Which states a walk from `start` can ever visit. O(edges + states).
     pub(crate) fn reachable(&self, start: usize) -> Vec<bool> {
         let mut seen = vec![false; self.states()];
@@ -80,6 +66,28 @@ impl TransitionMatrix {
             }
         }
         seen
+    }
+}
+
+impl Transitions for TransitionMatrix {
+    /// O(edges + states).
+    fn advance(&self, mass: &[f64]) -> Vec<f64> {
+        let mut next = vec![0.0; self.states()];
+        let mut stranded = 0.0;
+        for (row, &here) in self.rows.iter().zip(mass) {
+            if row.is_empty() {
+                stranded += here;
+            }
+            for &(target, probability) in row {
+                next[target] += here * probability;
+            }
+        }
+        if stranded != 0.0 {
+            for (arrived, probability) in next.iter_mut().zip(&self.teleport) {
+                *arrived += stranded * probability;
+            }
+        }
+        next
     }
 }
 

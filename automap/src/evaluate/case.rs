@@ -117,6 +117,8 @@ fn handicapped(
     };
     let times = row_times(request.metrics_file())?;
     let cut = match handicap.normal_window {
+        // With so little left a diagnosis takes earlier faults for normal, with a warning; there is nothing to cut.
+        Some(_) if normal_rows(&context, &times) < MIN_NORMAL_ROWS => None,
         Some(factor) => {
             let length = incident_length(request.context()).map_err(named)?;
             Some(NormalCut::new(&context, (factor * length as f64).round() as i64))
@@ -135,6 +137,12 @@ fn handicapped(
         metrics_file = copy;
     }
     Ok(Ok(request.with(context, metrics_file)))
+}
+
+/// Rows before the alert and outside of excluded intervals.
+fn normal_rows(context: &IncidentContext, times: &[UnixMillis]) -> usize {
+    let excluded = |time: UnixMillis| context.excluded().iter().any(|window| window.contains(time));
+    times.iter().filter(|time| **time < context.anomaly_start() && !excluded(**time)).count()
 }
 
 /// Refuses what no method could answer for want of rows.
@@ -186,6 +194,18 @@ mod tests {
         assert_eq!(request.context().anomaly_start(), UnixMillis(120_000));
         // 60 s before the alert at 120 s, the alert's row and the seven after it.
         assert_eq!(row_times(request.metrics_file()).unwrap().len(), 14);
+    }
+
+    #[test]
+    fn a_recording_with_next_to_no_normal_rows_keeps_the_earlier_faults_it_has() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = incident(home.path(), "shop/a");
+        let known = r#"{"front_end": "web", "anomaly_start": 140, "anomaly_end": 180, "exclude_intervals": [[0, 99]]}"#;
+        std::fs::write(directory.join("incident.json"), known).unwrap();
+        let handicap = Handicap { delay: 0.0, normal_window: Some(1.5), shuffled_calls: None };
+        let found = read_cases(&[dataset("shop", vec![directory])], handicap, home.path()).unwrap();
+        let request = found[0].cases[0].request.as_ref().unwrap();
+        assert_eq!(row_times(request.metrics_file()).unwrap().len(), 20);
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! | [`learning`], [`learning_report`] | what confirmed incidents are worth |
 //! | [`precision`], [`figure`], [`bootstrap`] | PR@K, the figures of it, and their intervals |
 //! | [`confidence_curves`], [`confusion`], [`graph_doubts`], [`knowable`] | what else is counted |
-//! | [`report`], [`confidence_report`], [`fault_report`], [`metric_report`] | all of it together |
+//! | [`figures_report`], [`gain_report`], [`confidence_report`], [`fault_report`], [`metric_report`], [`confusion_report`], [`incident_report`] | parts of the report |
+//! | [`report`] | all of it together |
 //! | [`scores`] | what a later evaluation is held against |
 //! | [`peak_memory`] | what it cost |
 
@@ -19,12 +20,16 @@ pub mod case;
 pub mod confidence_curves;
 pub mod confidence_report;
 pub mod confusion;
+pub mod confusion_report;
 pub mod contender;
 pub mod diagnosing;
 pub mod discover;
 pub mod fault_report;
 pub mod figure;
+pub mod figures_report;
+pub mod gain_report;
 pub mod graph_doubts;
+pub mod incident_report;
 pub mod knowable;
 pub mod label;
 pub mod learning;

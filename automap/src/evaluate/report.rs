@@ -1,30 +1,24 @@
 //! The figures of an evaluation.
 
-use std::collections::BTreeMap;
-
-use automap_proto::{assessment::Abstention, metric::MetricKind};
 use serde::Serialize;
 
 use super::{
-    bootstrap::{Estimate, Resamples, mean},
+    bootstrap::Resamples,
     confidence_report::ConfidenceReport,
-    confusion::Confusion,
+    confusion_report::{ConfusionReport, confusions},
     contender::Contender,
     fault_report::{FaultReport, by_fault},
-    figure::Figure,
+    figures_report::{DatasetReport, Figures, MeanReport, dataset_reports},
+    gain_report::{GainReport, gains},
     graph_doubts::GraphDoubts,
-    knowable::{self, Knowable},
+    incident_report::{IncidentReport, incidents},
+    knowable,
     learning::Learning,
     learning_report::LearningReport,
-    measured::{Measured, Run},
+    measured::Measured,
     metric_report::MetricReport,
-    outcome::Outcome,
-    precision::MAX_K,
     scores::{Change, FORMAT, FORMAT_VERSION, Scores},
 };
-
-/// Most services named where several tie for the first place.
-const MAX_NAMED: usize = 3;
 
 /// How an evaluation was made.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,172 +81,6 @@ pub struct Report {
     pub scores: Scores,
 }
 
-/// The figures of one dataset.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct DatasetReport {
-    /// Name of its folder.
-    pub name: String,
-    /// Incidents that were diagnosed.
-    pub incidents: usize,
-    /// Incidents in which nobody could have known; absent when no scorer of single series was run.
-    pub knowable: Option<Knowable>,
-    /// In the order of the contenders.
-    pub methods: Vec<MethodReport>,
-}
-
-/// The figures of one contender on one dataset.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MethodReport {
-    /// Name of the contender.
-    pub method: String,
-    /// How often the root causes were found.
-    #[serde(flatten)]
-    pub figures: Figures,
-    /// Wall-clock seconds of one diagnosis, with as many at once as were asked for.
-    pub seconds_per_incident: f64,
-    /// The largest resident set of the whole process meanwhile, the four services and the client together, bytes.
-    pub peak_memory_bytes: Option<u64>,
-    /// Incidents without an answer; each counts as a miss.
-    pub refused: usize,
-    /// Answers that said that they name no root cause; their rankings count as they are.
-    pub abstained: usize,
-    /// Those of them that said that no service left its normal behaviour.
-    pub nothing_departed: usize,
-}
-
-/// The figures of one contender over datasets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MeanReport {
-    /// Name of the contender.
-    pub method: String,
-    /// Mean over datasets.
-    #[serde(flatten)]
-    pub figures: Figures,
-}
-
-/// PR@1, PR@3, PR@5 and the mean of PR@1 to PR@5. With one root cause per incident PR@K is AC@K.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Figures {
-    /// PR@1.
-    pub ac1: f64,
-    /// PR@3.
-    pub ac3: f64,
-    /// PR@5.
-    pub ac5: f64,
-    /// Mean of PR@1 to PR@5.
-    pub avg5: f64,
-    /// Their 95 % intervals.
-    pub intervals: Intervals,
-}
-
-/// 95 % intervals: low and high.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Intervals {
-    /// Of PR@1.
-    pub ac1: [f64; 2],
-    /// Of PR@3.
-    pub ac3: [f64; 2],
-    /// Of PR@5.
-    pub ac5: [f64; 2],
-    /// Of the mean of PR@1 to PR@5.
-    pub avg5: [f64; 2],
-}
-
-/// What the first contender gains on another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct GainReport {
-    /// The other.
-    pub over: String,
-    /// Per dataset, then `mean`, and where datasets are excluded `mean without …`.
-    pub on: Vec<Gain>,
-}
-
-/// A paired difference.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gain {
-    /// Name of a dataset, or `mean`.
-    pub dataset: String,
-    /// Of PR@1.
-    pub ac1: Estimate,
-    /// Of the mean of PR@1 to PR@5.
-    pub avg5: Estimate,
-}
-
-/// A confusion matrix of one dataset.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ConfusionReport {
-    /// Name of the dataset.
-    pub dataset: String,
-    /// Root cause by the service answered first.
-    pub services: Confusion,
-    /// Metric at fault by the metric answered first, over incidents whose label names one.
-    pub metrics: Confusion,
-}
-
-/// One incident.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct IncidentReport {
-    /// Dataset and directory.
-    pub id: String,
-    /// Who was at fault.
-    pub root_causes: Vec<String>,
-    /// The metric at fault, where known.
-    pub root_cause_metric: Option<MetricKind>,
-    /// What was done, where known.
-    pub fault_type: Option<String>,
-    /// Whether nobody could have known.
-    pub unknowable: Option<bool>,
-    /// By name of the contender.
-    pub answers: BTreeMap<String, AnswerReport>,
-}
-
-/// One answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AnswerReport {
-    /// The service ranked first; several, but at most three, where they tie.
-    pub first: Vec<String>,
-    /// How many tie for the first place.
-    pub tied: usize,
-    /// PR@1 to PR@5.
-    pub precision: [f64; MAX_K],
-    /// Where the method says it.
-    pub confidence: Option<f64>,
-    /// Whether it said that it names no root cause.
-    pub abstained: bool,
-    /// Why it did.
-    pub abstention: Option<Abstention>,
-    /// The metric types at fault in its eyes.
-    pub metrics: Vec<MetricKind>,
-    /// Why there was no answer.
-    pub refused: Option<String>,
-}
-
-impl Figures {
-    /// One estimate for each of [`Figure::ALL`].
-    fn new(estimate: impl Fn(Figure) -> Estimate) -> Self {
-        let [ac1, ac3, ac5, avg5] = Figure::ALL.map(estimate);
-        let ends = |one: Estimate| [one.low, one.high];
-        Self {
-            ac1: ac1.value,
-            ac3: ac3.value,
-            ac5: ac5.value,
-            avg5: avg5.value,
-            intervals: Intervals { ac1: ends(ac1), ac3: ends(ac3), ac5: ends(ac5), avg5: ends(avg5) },
-        }
-    }
-
-    /// A figure with its interval.
-    pub const fn estimate(&self, figure: Figure) -> Estimate {
-        let (value, [low, high]) = match figure {
-            Figure::Ac1 => (self.ac1, self.intervals.ac1),
-            Figure::Ac3 => (self.ac3, self.intervals.ac3),
-            Figure::Ac5 => (self.ac5, self.intervals.ac5),
-            Figure::Avg5 => (self.avg5, self.intervals.avg5),
-        };
-        Estimate { value, low, high }
-    }
-}
-
 impl Report {
     /// Computes all figures. O(contenders · resamples · incidents).
     pub fn new(measured: &Measured, settings: Settings) -> Self {
@@ -299,131 +127,6 @@ impl Report {
     pub fn incident_count(&self) -> usize {
         self.datasets.iter().map(|dataset| dataset.incidents).sum()
     }
-}
-
-fn dataset_reports(
-    measured: &Measured,
-    resamples: &Resamples,
-    unknowable: Option<&[Vec<bool>]>,
-) -> Vec<DatasetReport> {
-    let found_by_nobody = knowable::found_by_nobody(measured);
-    let count = |incidents: &[bool]| incidents.iter().filter(|one| **one).count();
-    let method = |dataset: usize, contender: usize, run: &Run| MethodReport {
-        method: measured.contenders[contender].name.clone(),
-        figures: Figures::new(|figure| {
-            resamples.dataset(dataset, &measured.values(contender, figure)[dataset])
-        }),
-        seconds_per_incident: mean(&run.outcomes.iter().map(|outcome| outcome.seconds).collect::<Vec<_>>()),
-        peak_memory_bytes: run.peak_bytes,
-        refused: run.outcomes.iter().filter(|outcome| outcome.refused.is_some()).count(),
-        abstained: run.outcomes.iter().filter(|outcome| outcome.abstention.is_some()).count(),
-        nothing_departed: run
-            .outcomes
-            .iter()
-            .filter(|outcome| outcome.abstention == Some(Abstention::NothingDeparted))
-            .count(),
-    };
-    measured
-        .sets
-        .iter()
-        .enumerate()
-        .map(|(dataset, set)| DatasetReport {
-            name: set.name.clone(),
-            incidents: set.cases.len(),
-            knowable: unknowable.map(|unseen| Knowable {
-                unknowable: count(&unseen[dataset]),
-                found_by_nobody: count(&found_by_nobody[dataset]),
-                scorers: knowable::asked(measured).into_iter().map(|(_, name)| name).collect(),
-            }),
-            methods: measured.runs[dataset]
-                .iter()
-                .enumerate()
-                .map(|(contender, run)| method(dataset, contender, run))
-                .collect(),
-        })
-        .collect()
-}
-
-fn gains(measured: &Measured, resamples: &Resamples, kept: &[usize], excluded: &[String]) -> Vec<GainReport> {
-    let all: Vec<usize> = (0..measured.sets.len()).collect();
-    let over = |other: usize| {
-        let [ac1, avg5] = Figure::HEADLINES.map(|figure| measured.gains(0, other, figure));
-        let mean_over = |name: String, datasets: &[usize]| Gain {
-            dataset: name,
-            ac1: resamples.mean_over(datasets, &ac1),
-            avg5: resamples.mean_over(datasets, &avg5),
-        };
-        let mut on: Vec<Gain> =
-            all.iter().map(|&dataset| mean_over(measured.sets[dataset].name.clone(), &[dataset])).collect();
-        on.push(mean_over("mean".into(), &all));
-        if kept.len() < all.len() {
-            on.push(mean_over(format!("mean without {}", excluded.join(", ")), kept));
-        }
-        GainReport { over: measured.contenders[other].name.clone(), on }
-    };
-    // What learning is worth has a table of its own.
-    let others = (1..measured.contenders.len()).filter(|&other| !measured.contenders[other].learns);
-    others.map(over).collect()
-}
-
-fn confusions(measured: &Measured) -> Vec<ConfusionReport> {
-    let of_set = |(set, runs): (&super::case::CaseSet, &Vec<Run>)| {
-        let outcomes = &runs[0].outcomes;
-        let services: Vec<(&[String], &[String])> = set
-            .cases
-            .iter()
-            .zip(outcomes)
-            .map(|(case, outcome)| (case.label.root_cause_services.as_slice(), outcome.first.as_slice()))
-            .collect();
-        let name = |kind: Option<&MetricKind>| kind.map(|kind| kind.name().to_owned()).into_iter().collect();
-        let metrics: Vec<(Vec<String>, Vec<String>)> = set
-            .cases
-            .iter()
-            .zip(outcomes)
-            .filter(|(case, _)| case.label.root_cause_metric.is_some())
-            .map(|(case, outcome)| {
-                (name(case.label.root_cause_metric.as_ref()), name(outcome.metrics.first()))
-            })
-            .collect();
-        let metrics: Vec<(&[String], &[String])> =
-            metrics.iter().map(|(actual, answered)| (actual.as_slice(), answered.as_slice())).collect();
-        ConfusionReport {
-            dataset: set.name.clone(),
-            services: Confusion::new(&services),
-            metrics: Confusion::new(&metrics),
-        }
-    };
-    measured.sets.iter().zip(&measured.runs).map(of_set).collect()
-}
-
-fn incidents(measured: &Measured, unknowable: Option<&[Vec<bool>]>) -> Vec<IncidentReport> {
-    let answer = |outcome: &Outcome| AnswerReport {
-        first: outcome.first.iter().take(MAX_NAMED).cloned().collect(),
-        tied: outcome.first.len(),
-        precision: outcome.precision,
-        confidence: outcome.confidence,
-        abstained: outcome.abstention.is_some(),
-        abstention: outcome.abstention,
-        metrics: outcome.metrics.clone(),
-        refused: outcome.refused.clone(),
-    };
-    let mut reports = Vec::new();
-    for (dataset, set) in measured.sets.iter().enumerate() {
-        for (index, case) in set.cases.iter().enumerate() {
-            let answers = measured.contenders.iter().enumerate().map(|(contender, named)| {
-                (named.name.clone(), answer(&measured.runs[dataset][contender].outcomes[index]))
-            });
-            reports.push(IncidentReport {
-                id: case.id.clone(),
-                root_causes: case.label.root_cause_services.clone(),
-                root_cause_metric: case.label.root_cause_metric,
-                fault_type: case.label.fault_type.clone(),
-                unknowable: unknowable.map(|unseen| unseen[dataset][index]),
-                answers: answers.collect(),
-            });
-        }
-    }
-    reports
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use crate::evaluate::{
     bootstrap::Estimate,
     figure::Figure,
+    figures_report::{Figures, MeanReport},
     learning_report::LearningReport,
-    report::{Figures, MeanReport, Report},
+    report::Report,
 };
 
 /// The tables of a report: methods by dataset and on the mean, what the first gains on the others, its failures by

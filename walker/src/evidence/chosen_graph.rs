@@ -5,11 +5,11 @@ use automap_proto::assessment::{CallGraphFit, WalkedGraph};
 use super::{
     found::States,
     judge::EvidenceInput,
+    pair_weights::PairWeights,
     throughput_graph::ThroughputGraph,
     walk::{WalkGraph, evidence_walk, indexed_calls},
 };
 use crate::{
-    edge_rules::IndexedRules,
     graph_plan::MIN_GRAPH_ROWS,
     parameters::{EvidenceGraph, EvidenceParameters},
 };
@@ -24,8 +24,8 @@ pub(crate) struct ChosenGraph<'a> {
     /// Calls that are believed, between states.
     pub(crate) calls: Option<Vec<(usize, usize)>>,
     pub(crate) throughput: Option<ThroughputGraph<'a>>,
-    /// Edges that are forced or forbidden, between states.
-    pub(crate) rules: IndexedRules,
+    /// The weights of all pairs, where those are walked.
+    pub(crate) pairs: Option<PairWeights>,
     pub(crate) fit: Option<CallGraphFit>,
     pub(crate) warnings: Vec<String>,
 }
@@ -37,9 +37,9 @@ impl ChosenGraph<'_> {
         totals: &[f64],
         parameters: &EvidenceParameters,
     ) -> Vec<f64> {
-        let graph = match (self.walked, &self.calls, &self.throughput) {
-            (WalkedGraph::Calls, Some(calls), throughput) => WalkGraph::Calls(calls, throughput.as_ref()),
-            (WalkedGraph::Throughput, _, Some(throughput)) => WalkGraph::Throughput(throughput, &self.rules),
+        let graph = match (self.walked, &self.calls, &self.pairs) {
+            (WalkedGraph::Calls, Some(calls), _) => WalkGraph::Calls(calls, self.throughput.as_ref()),
+            (WalkedGraph::Throughput, _, Some(pairs)) => WalkGraph::Pairs(pairs),
             _ => return totals.to_vec(),
         };
         debug_assert_eq!(states.names.len(), totals.len(), "one total per state");
@@ -47,11 +47,15 @@ impl ChosenGraph<'_> {
     }
 }
 
-pub(crate) fn choose_graph<'a>(input: &EvidenceInput<'a>, states: &States) -> ChosenGraph<'a> {
+pub(crate) fn choose_graph<'a>(
+    input: &EvidenceInput<'a>,
+    states: &States,
+    normal_rows: usize,
+) -> ChosenGraph<'a> {
     let parameters = input.parameters;
     let throughput = input
         .throughput
-        .map(|fit| ThroughputGraph::new(&states.names, fit))
+        .map(|fit| ThroughputGraph::new(&states.names, fit, normal_rows))
         .filter(ThroughputGraph::is_usable);
     let given = input.context.call_graph().filter(|calls| !calls.is_empty());
     let rows = input.rows.normal.len() + input.rows.incident.len();
@@ -96,5 +100,8 @@ pub(crate) fn choose_graph<'a>(input: &EvidenceInput<'a>, states: &States) -> Ch
         (_, None, Some(_)) => WalkedGraph::Throughput,
         (_, None, None) => WalkedGraph::None,
     };
-    ChosenGraph { walked, calls, throughput, rules, fit, warnings }
+    let pairs = throughput.as_ref().filter(|_| walked == WalkedGraph::Throughput).map(|throughput| {
+        PairWeights::new(states.names.len(), &rules, |one, other| throughput.between(one, other))
+    });
+    ChosenGraph { walked, calls, throughput, pairs, fit, warnings }
 }

@@ -2,8 +2,8 @@
 
 use automap_proto::{frame::MetricFrame, metric::MetricKind};
 
-/// Fewest rows with both samples from which a slope is taken.
-const MIN_ROWS: usize = 8;
+/// Fewest rows with both samples from which a slope is taken; one that chance could make shrinks to nothing.
+const MIN_ROWS: usize = 5;
 
 /// How a resource of a service follows the service's own throughput in normal times.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +26,7 @@ impl Load {
     /// Fits b = least-squares slope × clip(1 − 1/(n r²), 0, 1) on the `normal` rows that have both samples: a slope
     /// that chance could make shrinks to nothing.
     ///
-    /// `None` for fewer than eight such rows or no correlation at all. O(rows · log rows).
+    /// `None` for fewer than five such rows or no correlation at all. O(rows · log rows).
     pub fn fit(frame: &MetricFrame, series: usize, throughput: usize, normal: &[usize]) -> Option<Self> {
         let (uses, calls) = (frame.samples(series), frame.samples(throughput));
         let pairs: Vec<(f64, f64)> = normal
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn few_rows_or_no_correlation_are_no_load() {
         let linear = frame(|calls| calls);
-        assert!(fit(&linear, 8).is_some() && fit(&linear, 7).is_none());
+        assert!(fit(&linear, 5).is_some() && fit(&linear, 4).is_none());
         assert_eq!(fit(&frame(|_| 5.0), 12), None);
         assert!(Load::applies_to(MetricKind::Memory) && !Load::applies_to(MetricKind::Latency));
     }

@@ -20,7 +20,7 @@ use automap_proto::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::robust_range::RobustRange;
+use super::series_values::Compared;
 use crate::{
     percentile::{median, percentile},
     service_evidence::ServiceEvidence,
@@ -80,6 +80,32 @@ pub(crate) const fn directions(kind: MetricKind, directed: bool) -> (bool, bool)
     }
 }
 
+/// What a window shows of one series, in its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct WindowValues {
+    /// P80.
+    pub high: f64,
+    /// P20.
+    pub low: f64,
+    /// The median.
+    pub middle: f64,
+    /// The largest |value|.
+    pub largest: f64,
+}
+
+impl WindowValues {
+    /// Of values that ascend and are at least one. O(1).
+    pub fn of_sorted(sorted: &[f64]) -> Self {
+        let ends = sorted.first().into_iter().chain(sorted.last());
+        Self {
+            high: percentile(sorted, 0.8),
+            low: percentile(sorted, 0.2),
+            middle: median(sorted),
+            largest: ends.fold(0.0, |largest: f64, value| largest.max(value.abs())),
+        }
+    }
+}
+
 /// How far one series left its normal range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Departure {
@@ -90,16 +116,10 @@ pub struct Departure {
 }
 
 impl Departure {
-    /// Measures the values of an incident, which ascend and are at least one, against the normal range. O(1).
-    pub fn new(
-        range: &RobustRange,
-        incident: &[f64],
-        kind: MetricKind,
-        directed: bool,
-        statistic: Statistic,
-    ) -> Self {
-        let ends = incident.first().into_iter().chain(incident.last());
-        let scale = range.scale(ends.fold(0.0, |largest: f64, value| largest.max(value.abs())));
+    /// Measures the window of `compared` against its normal range. O(1).
+    pub fn new(compared: &Compared, kind: MetricKind, directed: bool, statistic: Statistic) -> Self {
+        let Compared { range, window } = compared;
+        let scale = range.scale(window.largest);
         let (up, down) = directions(kind, directed);
         let furthest = |high: f64, low: f64| {
             let above = if up { high - range.centre } else { f64::NEG_INFINITY };
@@ -107,9 +127,8 @@ impl Departure {
             let direction = if above >= below { Direction::Up } else { Direction::Down };
             ((above.max(below).max(0.0) / scale).min(f64::MAX).ln_1p(), direction)
         };
-        let middle = median(incident);
-        let by_percentile = furthest(percentile(incident, 0.8), percentile(incident, 0.2));
-        let by_median = furthest(middle, middle);
+        let by_percentile = furthest(window.high, window.low);
+        let by_median = furthest(window.middle, window.middle);
         match statistic {
             Statistic::Both => Self { strengths: [by_percentile.0, by_median.0], direction: by_percentile.1 },
             Statistic::Percentile => Self { strengths: [by_percentile.0; 2], direction: by_percentile.1 },
@@ -192,11 +211,17 @@ pub fn service_evidence(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::robust_range::RobustRange;
 
-    const RANGE: RobustRange = RobustRange { centre: 10.0, spread: 2.0 };
+    fn compared(incident: &[f64]) -> Compared {
+        Compared {
+            range: RobustRange { centre: 10.0, spread: 2.0, values: 9 },
+            window: WindowValues::of_sorted(incident),
+        }
+    }
 
     fn departure(incident: &[f64], kind: MetricKind, statistic: Statistic) -> Departure {
-        Departure::new(&RANGE, incident, kind, true, statistic)
+        Departure::new(&compared(incident), kind, true, statistic)
     }
 
     #[test]
@@ -224,7 +249,7 @@ mod tests {
             let found = departure(&incident, kind, Statistic::Both).strengths[0];
             assert_eq!(found > 0.0, counts, "{kind} {incident:?}");
         }
-        let undirected = Departure::new(&RANGE, &low, MetricKind::Latency, false, Statistic::Both);
+        let undirected = Departure::new(&compared(&low), MetricKind::Latency, false, Statistic::Both);
         assert!(undirected.strengths[0] > 0.0 && undirected.direction == Direction::Down);
     }
 

@@ -122,7 +122,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let measured = measure(frame, rows, &placebo_rows, calls.as_ref(), &measuring, input.stop)?;
 
     let states = States::new(input, edges);
-    let graph = choose_graph(input, &states);
+    let graph = choose_graph(input, &states, guarded.normal.len());
     stop::poll(input.stop)?;
     let laid_out = |window: &WindowEvidence| states.lay_out(window, &measured, graph.calls.as_deref());
     let found = laid_out(&measured.incident);

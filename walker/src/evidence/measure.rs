@@ -12,8 +12,7 @@ use super::{
     deload::Load,
     deviation::{Departure, ServiceDeviation, TypeEvidence},
     measured_calls::{CallDepartures, MeasuredCalls},
-    robust_range::RobustRange,
-    series_values::{ComparedValues, SeriesValues},
+    series_values::{Compared, SeriesValues, WindowBuffer},
 };
 use crate::{
     parameters::EvidenceParameters,
@@ -65,7 +64,7 @@ pub struct Measured {
 /// ranges of positions in `normal`.
 ///
 /// # Complexity
-/// O(series · rows · (log rows + placebo windows)).
+/// O(series · rows · log rows), and per placebo window O(series · its rows · log rows).
 ///
 /// # Errors
 /// [`Stopped`] soon after `stop` was set.
@@ -84,7 +83,7 @@ pub fn measure(
         client_spreads: vec![None; services],
         throughput: vec![None; services],
     };
-    let mut compared = ComparedValues::default();
+    let mut buffer = WindowBuffer::default();
     for service in 0..services {
         stop::poll(stop)?;
         let throughput = frame.series_of_kind(service, MetricKind::Throughput).next();
@@ -110,17 +109,17 @@ pub fn measure(
             let Some(found) = values.incident() else {
                 continue;
             };
-            let range = RobustRange::of_sorted(&found.normal);
             let role = Role::of(&key.name, key.metric, has_own_latency, parameters.client_latency);
             if Some(index) == throughput {
-                measured.throughput[service] = Some(range.centre);
+                measured.throughput[service] = Some(found.range.centre);
             }
-            if role == Role::Client && measured.client_spreads[service].is_none() {
-                measured.client_spreads[service] = Some(range.scale(largest(&found.window)));
+            if role == Role::Client {
+                let scale = found.range.scale(found.window.largest);
+                measured.client_spreads[service].get_or_insert(scale);
             }
-            let note = |window: &mut WindowEvidence, range: &RobustRange, values: &[f64]| {
+            let note = |window: &mut WindowEvidence, compared: &Compared| {
                 let departure =
-                    Departure::new(range, values, key.metric, parameters.direction, parameters.statistic);
+                    Departure::new(compared, key.metric, parameters.direction, parameters.statistic);
                 match role {
                     Role::Own => window.services[service][key.metric.index()].take(index, &departure),
                     Role::Client => {
@@ -131,10 +130,10 @@ pub fn measure(
                     Role::Ignored => {}
                 }
             };
-            note(&mut measured.incident, &range, &found.window);
+            note(&mut measured.incident, &found);
             for (window, positions) in measured.placebo.iter_mut().zip(placebo_windows) {
-                if values.placebo(positions, &mut compared) {
-                    note(window, &RobustRange::of_sorted(&compared.normal), &compared.window);
+                if let Some(compared) = values.placebo(positions, &mut buffer) {
+                    note(window, &compared);
                 }
             }
         }
@@ -172,10 +171,6 @@ impl Role {
     }
 }
 
-fn largest(sorted: &[f64]) -> f64 {
-    sorted.first().into_iter().chain(sorted.last()).fold(0.0, |most: f64, value| most.max(value.abs()))
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::Array1;
@@ -200,10 +195,11 @@ mod tests {
 
     #[test]
     fn a_deviation_worked_by_hand() {
-        // Normal 10 12 11 9 10: m 10, s 1.48. Incident 20 30: P80 28, median 25.
+        // Normal 10 12 11 9 10: m 10, s 1.48·sqrt(1 + 20/5). Incident 20 30: P80 28, median 25.
         let frame = frame_of(&[series(MetricKind::Cpu, "cpu", &[10.0, 12.0, 11.0, 9.0, 10.0, 20.0, 30.0])]);
         let found = deviations(&frame, 5, &EvidenceParameters::default());
-        let expected = f64::midpoint((1.0_f64 + 18.0 / 1.48).ln(), (1.0_f64 + 15.0 / 1.48).ln());
+        let spread = 1.48 * 5.0_f64.sqrt();
+        let expected = f64::midpoint((1.0 + 18.0 / spread).ln(), (1.0 + 15.0 / spread).ln());
         assert!((found[MetricKind::Cpu.index()] - expected).abs() < 1e-12);
     }
 

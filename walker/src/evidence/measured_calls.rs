@@ -19,8 +19,7 @@ use automap_proto::{
 
 use super::{
     deviation::Departure,
-    robust_range::RobustRange,
-    series_values::{ComparedValues, SeriesValues, clamped},
+    series_values::{Compared, SeriesValues, WindowBuffer, clamped},
 };
 use crate::{parameters::EvidenceParameters, percentile::median};
 
@@ -120,7 +119,7 @@ impl<'a> MeasuredCalls<'a> {
         let count = self.edges().len();
         let none = CallDepartures { latency: vec![0.0; count], availability: vec![0.0; count] };
         let (mut found, mut placebo) = (none.clone(), vec![none; placebo_windows.len()]);
-        let mut compared = ComparedValues::default();
+        let mut buffer = WindowBuffer::default();
         for (edge, (_, callee)) in self.edges().iter().enumerate() {
             for (metric, kind, sign) in [
                 (EdgeMetric::Latency, MetricKind::Latency, -1.0),
@@ -131,15 +130,9 @@ impl<'a> MeasuredCalls<'a> {
                 let values = SeriesValues::new(normal, incident, |row| {
                     samples[row] + passed.as_ref().map_or(0.0, |passed| sign * passed[row])
                 });
-                let slot = |window: &mut CallDepartures, values: &ComparedValues| {
-                    let range = RobustRange::of_sorted(&values.normal);
-                    let departure = Departure::new(
-                        &range,
-                        &values.window,
-                        kind,
-                        parameters.direction,
-                        parameters.statistic,
-                    );
+                let slot = |window: &mut CallDepartures, compared: &Compared| {
+                    let departure =
+                        Departure::new(compared, kind, parameters.direction, parameters.statistic);
                     let list = if metric == EdgeMetric::Latency {
                         &mut window.latency
                     } else {
@@ -147,11 +140,11 @@ impl<'a> MeasuredCalls<'a> {
                     };
                     list[edge] = departure.strength();
                 };
-                if let Some(values) = values.incident() {
-                    slot(&mut found, &values);
+                if let Some(compared) = values.incident() {
+                    slot(&mut found, &compared);
                 }
                 for (window, positions) in placebo.iter_mut().zip(placebo_windows) {
-                    if values.placebo(positions, &mut compared) {
+                    if let Some(compared) = values.placebo(positions, &mut buffer) {
                         slot(window, &compared);
                     }
                 }

@@ -18,8 +18,9 @@ use automap_proto::{frame::MetricFrame, metric::MetricKind};
 use super::{
     deviation::directions,
     guard::GuardedRows,
-    robust_range::{MAD_TO_SIGMA, RobustRange},
-    series_values::clamped,
+    robust_range::{MAD_TO_SIGMA, RobustRange, sigma},
+    series_values::{clamped, counts},
+    sorted_values::SortedValues,
 };
 use crate::{
     percentile::median,
@@ -107,7 +108,7 @@ fn add_series(
     let values = |selected: &[usize]| clamped(selected.iter().map(|&row| samples[row]));
     let (mut normal, incident) = (values(&rows.normal), values(&rows.incident));
     normal.sort_unstable_by(f64::total_cmp);
-    if !super::series_values::counts(&normal, &incident) {
+    if !counts(&SortedValues::all(&normal), &incident) {
         return;
     }
     let largest = incident.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
@@ -121,17 +122,14 @@ fn add_series(
     let range = RobustRange::of_sorted(&normal);
     let scale = range.scale(largest);
     let leave_out = normal.len() <= LEAVE_ONE_OUT;
-    let mut others = Vec::with_capacity(normal.len());
     for (sum, &row) in scores.normal.iter_mut().zip(&rows.normal) {
         if !leave_out {
             *sum += score(row, &range, scale);
         } else if let Some(own) = clamped(std::iter::once(samples[row])).first() {
-            let position = normal.partition_point(|value| value.total_cmp(own).is_lt());
-            others.clear();
-            others
-                .extend(normal.iter().enumerate().filter(|(at, _)| *at != position).map(|(_, value)| value));
-            if super::series_values::counts(&others, &incident) {
-                let range = RobustRange::of_sorted(&others);
+            let rank = [normal.partition_point(|value| value.total_cmp(own).is_lt()) as u32];
+            let others = SortedValues::without(&normal, &rank);
+            if counts(&others, &incident) {
+                let range = RobustRange::new(&others, sigma(others.iter()));
                 *sum += score(row, &range, range.scale(largest));
             }
         }
@@ -256,8 +254,8 @@ mod tests {
 
     #[test]
     fn rows_score_by_what_lies_beyond_one_spread_and_congestion_does_not_score() {
-        // Normal 9 10 10 11 12, spread 1.48, then 10 and 10 + 1.48·(1 + e − 1).
-        let high = 10.0 + 1.48 * std::f64::consts::E;
+        // Normal 9 10 10 11 12, spread 1.48·sqrt(1 + 20/5), then 10 and 10 + that·(1 + e − 1).
+        let high = 10.0 + 1.48 * 5.0_f64.sqrt() * std::f64::consts::E;
         let samples = Array1::from(vec![10.0, 12.0, 11.0, 9.0, 10.0, 10.0, high]);
         let series = |metric, name| TestSeries { service: "cart", metric, name, samples: samples.clone() };
         let frame = frame_of(&[
@@ -268,13 +266,13 @@ mod tests {
         let found = row_scores(&frame, &rows(5, 1, 1), true, &NEVER).unwrap();
         assert_eq!(found[0].span[0], 0.0);
         assert!((found[0].span[1] - 1.0).abs() < 1e-12, "availability counts downward only: {found:?}");
-        // Without the 12: 9 10 10 11, median 10, the largest measure of spread 1.48 · .5.
-        assert!((found[0].normal[1] - (2.0_f64 / 0.74).ln()).abs() < 1e-12, "{found:?}");
+        // Without the 12: 9 10 10 11, median 10, the largest measure of spread 1.48 · .5 · sqrt(1 + 20/4).
+        assert!((found[0].normal[1] - (2.0 / (0.74 * 6.0_f64.sqrt())).ln()).abs() < 1e-12, "{found:?}");
     }
 
     #[test]
     fn a_normal_row_is_no_part_of_the_range_it_is_measured_against() {
-        let samples = Array1::from_iter((0..60).map(|row| f64::from(row % 7)));
+        let samples = Array1::from_iter((0..60).map(|row| f64::from(row % 7).powi(4)));
         let series = TestSeries { service: "cart", metric: MetricKind::Cpu, name: "cpu", samples };
         let frame = frame_of(&[series]);
         let few = row_scores(&frame, &rows(6, 2, 2), true, &NEVER).unwrap();

@@ -17,9 +17,11 @@ use std::collections::BTreeSet;
 
 use automap_proto::call_graph::CallGraph;
 
-use super::throughput_graph::ThroughputGraph;
+use super::{
+    pair_weights::{PairTransitions, PairWeights},
+    throughput_graph::ThroughputGraph,
+};
 use crate::{
-    edge_rules::IndexedRules,
     parameters::EvidenceParameters,
     stationary::stationary,
     transition_matrix::{TransitionMatrix, distribution},
@@ -49,7 +51,7 @@ pub enum WalkGraph<'a> {
     /// Known calls as pairs of services, weighed by the throughput graph where there is one.
     Calls(&'a [(usize, usize)], Option<&'a ThroughputGraph<'a>>),
     /// Every pair of services, weighed by the throughput graph but where a rule says otherwise.
-    Throughput(&'a ThroughputGraph<'a>, &'a IndexedRules),
+    Pairs(&'a PairWeights),
 }
 
 /// The scores of all services: time spent at each, times a^γ.
@@ -59,8 +61,16 @@ pub enum WalkGraph<'a> {
 pub fn evidence_walk(totals: &[f64], graph: WalkGraph<'_>, parameters: &EvidenceParameters) -> Vec<f64> {
     let squares = squared(totals, totals.len());
     let restart_to = distribution(&squares);
-    let matrix = transition(&squares, graph, parameters);
-    let time = stationary(&matrix, parameters.restart, &restart_to);
+    let time = match graph {
+        WalkGraph::Calls(calls, throughput) => {
+            let matrix = transition(&squares, calls, throughput, parameters);
+            stationary(&matrix, parameters.restart, &restart_to)
+        }
+        WalkGraph::Pairs(weights) => {
+            let walk = PairTransitions::new(weights, &squares, parameters.self_weight);
+            stationary(&walk, parameters.restart, &restart_to)
+        }
+    };
     if squares.iter().all(|square| *square == 0.0) {
         return time;
     }
@@ -76,29 +86,23 @@ pub(crate) fn squared(totals: &[f64], count: usize) -> Vec<f64> {
     (0..count).map(|index| total(index).clamp(0.0, 1e9).powi(2)).collect()
 }
 
-fn transition(squares: &[f64], graph: WalkGraph<'_>, parameters: &EvidenceParameters) -> TransitionMatrix {
+fn transition(
+    squares: &[f64],
+    calls: &[(usize, usize)],
+    throughput: Option<&ThroughputGraph<'_>>,
+    parameters: &EvidenceParameters,
+) -> TransitionMatrix {
     let mut weights: Vec<Vec<(usize, f64)>> = squares
         .iter()
         .enumerate()
         .map(|(own, square)| vec![(own, parameters.self_weight * square)])
         .collect();
-    match graph {
-        WalkGraph::Calls(calls, throughput) => {
-            for &(caller, callee) in calls {
-                let together = throughput.map_or(0.0, |fit| fit.between(caller, callee));
-                // Without any floor a pair of unrelated throughput could not be walked at all.
-                let weight = if throughput.is_some() { together + parameters.edge_floor } else { 1.0 };
-                weights[caller].push((callee, weight * squares[callee]));
-                weights[callee].push((caller, parameters.backward * weight * squares[caller]));
-            }
-        }
-        WalkGraph::Throughput(fit, rules) => {
-            for (one, moves) in weights.iter_mut().enumerate() {
-                moves.extend((0..squares.len()).filter(|&other| other != one).map(|other| {
-                    (other, rules.weight(one, other, fit.between(one, other)) * squares[other])
-                }));
-            }
-        }
+    for &(caller, callee) in calls {
+        let together = throughput.map_or(0.0, |fit| fit.between(caller, callee));
+        // Without any floor a pair of unrelated throughput could not be walked at all.
+        let weight = if throughput.is_some() { together + parameters.edge_floor } else { 1.0 };
+        weights[caller].push((callee, weight * squares[callee]));
+        weights[callee].push((caller, parameters.backward * weight * squares[caller]));
     }
     TransitionMatrix::from_weights(weights, squares)
 }
@@ -126,10 +130,9 @@ mod tests {
     fn transitions_worked_by_hand() {
         // s00 calls s01 and s02; a = 1, 2, 3; R² .45, .05, .25, so that w = .5 and .1.
         let fit = ThroughputFit::new(names(3), vec![0.45, 0.05, 0.25]).unwrap();
-        let graph = ThroughputGraph::new(&names(3), &fit);
+        let graph = ThroughputGraph::new(&names(3), &fit, usize::MAX);
         let parameters = EvidenceParameters::default();
-        let calls = WalkGraph::Calls(&[(0, 1), (0, 2)], Some(&graph));
-        let matrix = transition(&[1.0, 4.0, 9.0], calls, &parameters);
+        let matrix = transition(&[1.0, 4.0, 9.0], &[(0, 1), (0, 2)], Some(&graph), &parameters);
         let close = |found: &[(usize, f64)], expected: &[(usize, f64)]| {
             found.len() == expected.len()
                 && found
@@ -139,14 +142,6 @@ mod tests {
         };
         assert!(close(matrix.row(0), &[(1, 2.0 / 2.9), (2, 0.9 / 2.9)]), "{matrix:?}");
         assert!(close(matrix.row(1), &[(0, 1.0)]) && close(matrix.row(2), &[(0, 1.0)]));
-        let rules = IndexedRules::default();
-        let matrix = transition(&[1.0, 4.0, 9.0], WalkGraph::Throughput(&graph, &rules), &parameters);
-        assert!(close(matrix.row(0), &[(1, 1.8 / 2.25), (2, 0.45 / 2.25)]), "{matrix:?}");
-        assert!(close(matrix.row(2), &[(0, 0.05 / 1.05), (1, 1.0 / 1.05)]));
-        let rules = IndexedRules { forced: [(0, 2)].into(), forbidden: [(2, 1)].into() };
-        let matrix = transition(&[1.0, 4.0, 9.0], WalkGraph::Throughput(&graph, &rules), &parameters);
-        assert!(close(matrix.row(0), &[(1, 1.8 / 10.8), (2, 9.0 / 10.8)]), "{matrix:?}");
-        assert!(close(matrix.row(2), &[(0, 1.0)]));
     }
 
     #[test]

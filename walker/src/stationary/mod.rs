@@ -8,7 +8,7 @@
 //! Power steps alone would do, but with r = .01 they are slow where services fall into loosely joined groups:
 //! thousands of steps where this needs tens.
 
-use crate::transition_matrix::TransitionMatrix;
+use crate::transition_matrix::Transitions;
 
 /// L1 norm of the residual at which the solution is exact: its L1 error is at most this over r.
 const RESIDUAL: f64 = 1e-14;
@@ -29,7 +29,7 @@ const GRID: f64 = 1e12;
 ///
 /// # Complexity
 /// O(edges) per iteration; tens of iterations on all but contrived graphs, ln(1e-16) / ln(1 − r) in the worst case.
-pub fn stationary(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64]) -> Vec<f64> {
+pub fn stationary<M: Transitions>(matrix: &M, restart: f64, restart_to: &[f64]) -> Vec<f64> {
     let system = System { matrix, damping: 1.0 - restart, source: restart_to, restart };
     let mut mass = restart_to.to_vec();
     let mut residual = system.residual(&mass);
@@ -59,14 +59,14 @@ pub fn stationary(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64]) -
 }
 
 /// (I − d·Pᵀ)·x = r·q.
-struct System<'a> {
-    matrix: &'a TransitionMatrix,
+struct System<'a, M> {
+    matrix: &'a M,
     damping: f64,
     source: &'a [f64],
     restart: f64,
 }
 
-impl System<'_> {
+impl<M: Transitions> System<'_, M> {
     /// (I − d·Pᵀ)·x
     fn apply(&self, vector: &[f64]) -> Vec<f64> {
         let mut image = self.matrix.advance(vector);

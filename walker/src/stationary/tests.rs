@@ -4,6 +4,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::transition_matrix::TransitionMatrix;
 
 /// Gaussian elimination with partial pivoting of the same system, written out densely.
 fn dense(matrix: &TransitionMatrix, restart: f64, restart_to: &[f64]) -> Vec<f64> {

@@ -4,10 +4,7 @@ use maud::{Markup, html};
 
 use super::{chart, is_variant};
 use crate::{
-    evaluate::{
-        bootstrap::mean,
-        report::{MethodReport, Report},
-    },
+    evaluate::{bootstrap::mean, figures_report::MethodReport, report::Report},
     output::evaluation_charts::{BarRow, bars, palette},
 };
 

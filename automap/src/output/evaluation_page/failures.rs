@@ -9,7 +9,9 @@ use super::{
 use crate::{
     evaluate::{
         fault_report::FaultReport,
-        report::{AnswerReport, DatasetReport, IncidentReport, Report},
+        figures_report::DatasetReport,
+        incident_report::{AnswerReport, IncidentReport},
+        report::Report,
     },
     output::evaluation_charts::{BarRow, IntervalRow, bars, intervals, palette},
 };

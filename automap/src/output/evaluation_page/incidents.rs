@@ -4,7 +4,7 @@ use automap_proto::assessment::Abstention;
 use maud::{Markup, html};
 
 use super::numbers::{optional, plain};
-use crate::evaluate::report::{AnswerReport, Report};
+use crate::evaluate::{incident_report::AnswerReport, report::Report};
 
 pub(super) fn section(report: &Report) -> Markup {
     let Some(first) = report.contenders.first() else {

@@ -10,7 +10,9 @@ use crate::{
     evaluate::{
         bootstrap::Estimate,
         figure::Figure,
-        report::{Figures, Gain, GainReport, MeanReport, Report},
+        figures_report::{Figures, MeanReport},
+        gain_report::{Gain, GainReport},
+        report::Report,
     },
     output::evaluation_charts::{IntervalRow, intervals},
 };

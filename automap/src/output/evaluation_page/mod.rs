@@ -3,6 +3,7 @@
 //! The page is one file that fetches nothing (its content security policy forbids it), runs no script, prints on paper,
 //! and follows light and dark. Failures come before successes.
 
+mod call_graphs;
 mod confidence;
 mod confusion;
 mod cost;
@@ -61,6 +62,7 @@ pub fn render_with(report: &Report, how_made: &Markup) -> anyhow::Result<String>
                     (learning::section(report)?)
                     (confidence::section(report)?)
                     (metrics::section(report)?)
+                    (call_graphs::section(report))
                     (confusion::section(report))
                     (incidents::section(report))
                     (how_made)

@@ -92,7 +92,8 @@ impl SetSearch {
         // With more variables the effective n only shrinks: a pair with too few rows has no test at this level.
         let is_tested = is_testable && limit != NOT_MADE;
         for (own, before) in [(neighbours[0], None), (neighbours[1], Some(neighbours[0]))] {
-            if !is_tested || own.len() < test.level {
+            // After a cut there is nothing more to look at, and no need to make the candidates ready for it.
+            if !is_tested || own.len() < test.level || self.cursor.is_cut() {
                 continue;
             }
             self.load(test, pair, own, before);

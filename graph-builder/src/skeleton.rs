@@ -16,6 +16,9 @@ use crate::{
 const PAIRS_PER_TASK: usize = 8;
 /// Rounds after which a level that does not fit into its budget is cut. Each divides most of what is left among fewer pairs.
 const MOST_ROUNDS: usize = 16;
+/// A level is cut when less than one part in so many of the tests is left that it began with: a round makes all pairs ready
+/// anew, however few sets each of them gets.
+const LEAST_ROUND: u64 = 32;
 
 /// Who neighbours whom: for each service the others, ascending.
 pub type Neighbours = Vec<Vec<u32>>;
@@ -152,7 +155,7 @@ pub fn learn<T: IndependenceTest>(
 /// A level of which the pairs may have more sets than tests are left is gone over in rounds: each round gives every pair
 /// that no set has separated yet the same number of further sets, so many that all together fit into what is left. So
 /// the tests go to the pairs that need them, and nothing but the data and the number decides. When fewer than one set
-/// a pair is left, or the time is up, the level is cut: the pairs that were not separated keep their edges, whatever
+/// a pair is left, or too little for a round, or the time is up, the level is cut: the pairs that were not separated keep their edges, whatever
 /// their further sets would have said, and no deeper level is begun. [`Skeleton::levels`] tells.
 ///
 /// # Errors
@@ -215,12 +218,15 @@ fn test_level(
     let expected_tests = (most_tests as f64 * made_before) as u64;
     let mut level =
         Level { size, pairs: pairs.len(), most_tests, expected_tests, tests: 0, cut_pairs: 0, sets_tried: 0 };
+    let at_first = left;
     let mut verdicts = vec![Verdict::default(); pairs.len()];
     let mut open: Vec<usize> = (0..pairs.len()).collect();
     for _ in 0..MOST_ROUNDS {
         let further = |&pair: &usize| own[pair].sets.saturating_sub(level.sets_tried).max(1);
         let most = left.map_or(u64::MAX, |left| equal_share(open.iter().map(further).collect(), left));
-        if open.is_empty() || most == 0 || halt.is_time_up() {
+        let is_small =
+            most != u64::MAX && left.zip(at_first).is_some_and(|(left, all)| left < all / LEAST_ROUND);
+        if open.is_empty() || most == 0 || is_small || halt.is_time_up() {
             break;
         }
         let open_pairs: Vec<(u32, u32)> = open.iter().map(|&pair| pairs[pair]).collect();

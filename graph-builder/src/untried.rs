@@ -15,11 +15,16 @@ impl Untried {
     pub(crate) fn start(&mut self, candidates: &[u32], before: Option<&[u32]>) {
         let width = candidates.len();
         self.tried.clear();
-        self.tried.extend(
-            candidates
-                .iter()
-                .map(|candidate| before.is_some_and(|tried| tried.binary_search(candidate).is_ok())),
-        );
+        // Both ascend.
+        let mut rest = before.unwrap_or_default();
+        self.tried.extend(candidates.iter().map(|candidate| {
+            while let [first, further @ ..] = rest
+                && first < candidate
+            {
+                rest = further;
+            }
+            rest.first() == Some(candidate)
+        }));
         self.end = self.tried.iter().rposition(|tried| !tried).map_or(0, |last| last + 1);
         self.next.clear();
         self.next.resize(width + 1, width);

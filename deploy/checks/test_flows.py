@@ -32,6 +32,14 @@ def test_a_policy_too_wide_or_too_narrow_is_found():
     assert flows.designed() - flows.allowed(documents) == {("walker", "collector", 4311, "TCP")}
 
 
+def test_collectors_reach_their_sources_once_they_have_any():
+    source = "--set-json=collector.config.sources={\"main\":{\"url\":\"http://prometheus.monitoring.svc:9090\",\"preset\":\"kubernetes\"}}"
+    more = flows.allowed(template(source)) - flows.designed()
+    assert more == {
+        ("collector", "prometheus", 9090, "TCP"), ("collector", "dns", 53, "TCP"), ("collector", "dns", 53, "UDP"),
+    }
+
+
 def test_callers_and_egress_are_what_values_say():
     found = flows.allowed(rendered("exposed"))
     assert ("neighbour", "walker", 4310, "TCP") not in found

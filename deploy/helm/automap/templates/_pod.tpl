@@ -136,6 +136,9 @@ spec:
         {{- if $root.Values.tls.enabled }}
         - {name: tls, mountPath: /etc/automap/tls, readOnly: true}
         {{- end }}
+        {{- if and (eq $role "collector") $values.sourceSecret }}
+        - {name: source, mountPath: /etc/automap/source, readOnly: true}
+        {{- end }}
         {{- if eq $role "profiler" }}
         - {name: data, mountPath: /var/lib/automap}
         {{- if $root.Values.profiler.backup.enabled }}
@@ -150,6 +153,12 @@ spec:
     - name: tls
       secret:
         secretName: {{ include "automap.tlsSecret" . }}
+        defaultMode: 0440
+    {{- end }}
+    {{- if and (eq $role "collector") $values.sourceSecret }}
+    - name: source
+      secret:
+        secretName: {{ $values.sourceSecret }}
         defaultMode: 0440
     {{- end }}
     {{- if and (eq $role "profiler") (not $root.Values.profiler.persistence.enabled) }}

@@ -1,7 +1,7 @@
 //! The admin port: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes. Plain HTTP, and nothing that changes
 //! anything.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -10,20 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::{HttpLimits, HttpServer};
 
 /// Connections at once. Scrapers and probes need a handful.
 const CONNECTIONS: usize = 64;
-
-/// How long a connection may take to send the head of a request, and how long it may stay idle between two.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -31,8 +25,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Debug)]
 #[must_use = "the port closes when this is dropped"]
 pub struct Admin {
-    address: SocketAddr,
-    _task: AbortOnDropHandle<()>,
+    server: HttpServer,
 }
 
 #[derive(Debug, Clone)]
@@ -52,19 +45,20 @@ impl Admin {
         stopping: CancellationToken,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .with_state(Answers { registry, stopping });
-        let task = AbortOnDropHandle::new(tokio::spawn(accept(listener, router)));
-        Ok(Self { address, _task: task })
+        let limits = HttpLimits { connections: CONNECTIONS, ..HttpLimits::default() };
+        // It answers while the service stops, so it ends with the service and not before.
+        let server = HttpServer::open(listener, router, limits, None, CancellationToken::new())?;
+        Ok(Self { server })
     }
 
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 }
 
@@ -81,36 +75,5 @@ async fn ready(State(answers): State<Answers>) -> (StatusCode, &'static str) {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
     } else {
         (StatusCode::OK, "ready\n")
-    }
-}
-
-/// Serves connections, each on a task of its own, and drops them all when it is dropped itself. `axum::serve` would bound
-/// neither their number nor the time of a request's head.
-async fn accept(listener: TcpListener, router: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of file descriptors, most likely: the next try must not spin.
-                tracing::warn!(%error, "the admin port cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let service = TowerToHyperService::new(router.clone());
-        connections.spawn(async move {
-            let _place = place;
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD_PATIENCE)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection of the admin port broke off");
-            }
-        });
     }
 }

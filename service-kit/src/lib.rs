@@ -5,6 +5,7 @@
 //! | [`config`] | typed configuration in layers, with the origin of every setting |
 //! | [`error`] | the one mapping of errors to gRPC status |
 //! | [`server`] | a gRPC server with health, reflection, TLS, limits and a graceful end |
+//! | [`http`] | an HTTP server with TLS, limits and a graceful end |
 //! | [`client`] | channels to other services |
 //! | [`tls`] | certificates from files, followed when they change |
 //! | [`deadline`] | the deadline of a call on its way over every hop |
@@ -22,6 +23,7 @@ pub mod config;
 pub mod deadline;
 pub mod error;
 pub mod graph_upload;
+pub mod http;
 mod log_fields;
 pub mod logging;
 pub mod process_metrics;

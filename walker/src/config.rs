@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use automap_proto::invalid::Invalid;
 use automap_service_kit::{
     client::{self, ClientConfig},
+    http::HttpConfig,
     server::ServerConfig,
 };
 use schemars::JsonSchema;
@@ -18,6 +19,8 @@ use crate::parameters::MethodParameters;
 pub struct WalkerConfig {
     /// Where it listens.
     pub server: ServerConfig,
+    /// Where people look at diagnoses, and alerts come in.
+    pub http: HttpConfig,
     /// Address of the collector.
     pub collector: String,
     /// Address of the graph-builder.
@@ -105,6 +108,7 @@ impl Default for WalkerConfig {
     fn default() -> Self {
         Self {
             server: ServerConfig::on_port(4310),
+            http: HttpConfig::default(),
             collector: "http://127.0.0.1:4311".into(),
             graph_builder: "http://127.0.0.1:4312".into(),
             profiler: "http://127.0.0.1:4313".into(),
@@ -123,6 +127,7 @@ impl WalkerConfig {
     /// A setting cannot be used, or two contradict each other; `walker` is the table that holds them.
     pub fn check(&self) -> Result<(), Invalid> {
         self.server.check("walker.server")?;
+        self.http.check("walker.http")?;
         let addresses = self.addresses();
         for (field, url) in addresses {
             client::check_url(field, url)?;

@@ -25,6 +25,7 @@
 //! | `queried_window` | which samples are asked of a server that is queried |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | `service` | the RPCs |
+//! | `http`, `page` | the HTTP port, and the page that people look at |
 //! | [`config`] | configuration |
 
 pub mod ablations;
@@ -37,11 +38,13 @@ pub mod evidence;
 pub mod explain;
 mod graph_findings;
 pub mod graph_plan;
+mod http;
 mod impact_graph;
 mod listener;
 mod memory;
 pub mod normal_history;
 mod order;
+mod page;
 pub mod parameters;
 mod path_tally;
 mod peers;
@@ -82,14 +85,15 @@ pub const SERVICE_NAME: &str = "automap.v1.WalkerService";
 /// Serves the walker on `listener` until `shutdown`.
 ///
 /// # Errors
-/// A setting is wrong, or the transport failed.
+/// A setting is wrong, the HTTP port cannot be had, or the transport failed.
 pub async fn serve(
     listener: TcpListener,
     config: WalkerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let server = config.server.clone();
+    let (server, http) = (config.server.clone(), config.http.clone());
     let walker = service::WalkerRpc::new(config, shutdown.clone())?;
+    let page = http::open(&walker, &http, server.drain_seconds, &shutdown).await?;
     let started = walker.started.clone();
     schedule::start(&walker, &shutdown);
     let routes = Routes::new(WalkerServiceServer::new(walker));
@@ -99,6 +103,9 @@ pub async fn serve(
     let drain = Duration::from_secs(server.drain_seconds);
     if tokio::time::timeout(drain, started.wait()).await.is_err() {
         tracing::warn!(running = started.len(), "drain time is over, dropping started diagnoses");
+    }
+    if let Some(page) = page {
+        page.ended().await;
     }
     served.map_err(|error| error.within("walker"))
 }

@@ -59,6 +59,14 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The HTTP port failed.
+    #[error("cannot listen on {address}; choose another http.listen")]
+    Http {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A setting is wrong.
     #[error(transparent)]
     Configuration(#[from] Invalid),

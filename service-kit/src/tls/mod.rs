@@ -17,3 +17,5 @@ pub use server::ServerTlsConfig;
 
 /// The protocol that gRPC speaks, as TLS negotiates it.
 const HTTP2: &[u8] = b"h2";
+/// HTTP/1.1 as TLS negotiates it.
+pub const HTTP1: &[u8] = b"http/1.1";

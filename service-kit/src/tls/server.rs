@@ -64,6 +64,18 @@ impl ServerTlsConfig {
     /// # Errors
     /// Settings contradict each other, or a file cannot be used.
     pub fn start(&self, table: &str) -> Result<Option<Arc<Reloading<rustls::ServerConfig>>>, Invalid> {
+        self.start_speaking(table, HTTP2)
+    }
+
+    /// The same for connections that speak `protocol`, as TLS negotiates it.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_speaking(
+        &self,
+        table: &str,
+        protocol: &'static [u8],
+    ) -> Result<Option<Arc<Reloading<rustls::ServerConfig>>>, Invalid> {
         self.check(table)?;
         let (Some(certificate), Some(key)) = (self.certificate.clone(), self.key.clone()) else {
             return Ok(None);
@@ -91,7 +103,7 @@ impl ServerTlsConfig {
             let mut config = builder
                 .with_single_cert(identity.chain, identity.key)
                 .map_err(|error| Invalid::new(format!("{table}.key"), format!("does not fit: {error}")))?;
-            config.alpn_protocols = vec![HTTP2.into()];
+            config.alpn_protocols = vec![protocol.into()];
             Ok(config)
         };
         Reloading::start(files, Duration::from_secs(self.reload_seconds), build).map(Some)

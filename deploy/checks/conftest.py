@@ -6,6 +6,7 @@ import time
 import pytest
 
 import services
+import testbed as pymicro
 from chart import binary, rendered
 
 
@@ -41,3 +42,11 @@ def diagnosed(running, incident):
     caller.kill()
     assert caller.wait() == 0, (incident / "errors").read_text()
     return (incident / "answer").read_text(), seen
+
+
+@pytest.fixture(scope="session")
+def testbed(tmp_path_factory):
+    """The demonstration application, with a Prometheus of its own."""
+    started = pymicro.Testbed(tmp_path_factory.mktemp("testbed"))
+    yield started
+    started.stop()

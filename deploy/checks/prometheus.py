@@ -1,6 +1,5 @@
-"""A real Prometheus that scrapes the running services, and an application that is made up."""
+"""A real Prometheus that scrapes the running services and the application of the testbed."""
 
-import http.server
 import json
 import re
 import subprocess
@@ -15,35 +14,6 @@ import yaml
 from chart import DEPLOY
 
 PATIENCE = 60
-
-
-class Application(http.server.BaseHTTPRequestHandler):
-    """Answers /metrics as the services of Pymicro do, with counters that grow with time."""
-
-    began = time.time()
-
-    def do_GET(self):
-        """Three services, each with a rate of its own."""
-        age = time.time() - self.began
-        lines = []
-        for number, service in enumerate(("view", "a", "db1"), start=1):
-            label = f'service="{service}"'
-            lines += [
-                f"pymicro_request_duration_seconds_sum{{{label}}} {age * number * 0.1}",
-                f"pymicro_request_duration_seconds_count{{{label}}} {age * number}",
-                f'pymicro_requests_total{{{label},status="200"}} {age * number}',
-                f"pymicro_io_bytes_total{{{label}}} {age * 1000}",
-                f"process_cpu_seconds_total{{{label}}} {age * 0.5}",
-                f"process_resident_memory_bytes{{{label}}} {number * 1e6}",
-            ]
-        body = ("\n".join(lines) + "\n").encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Says nothing."""
 
 
 class Prometheus:
@@ -111,21 +81,16 @@ class Prometheus:
 
 
 class Monitoring(Prometheus):
-    """Scrapes the running services and the made-up application, and evaluates rules."""
+    """Scrapes the running services and a testbed, and evaluates rules."""
 
-    def __init__(self, services, home):
-        self.application = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
-        threading.Thread(target=self.application.serve_forever, daemon=True).start()
+    def __init__(self, services, testbed, home):
         own = [
             {"targets": [service.admin], "labels": {"component": role, "pod": f"{role}-0", "namespace": "diagnosis"}}
             for role, service in services.by_role.items()
         ]
-        shop = [{"targets": [f"127.0.0.1:{self.application.server_port}"]}]
         rules = [str(DEPLOY / "prometheus" / "rules" / name) for name in ("automap.yaml", "pymicro.yaml")]
-        scraped = [{"job_name": "automap", "static_configs": own}, {"job_name": "pymicro", "static_configs": shop}]
+        scraped = [
+            {"job_name": "automap", "static_configs": own},
+            {"job_name": "pymicro", "static_configs": testbed.targets()},
+        ]
         super().__init__({"rule_files": rules, "scrape_configs": scraped}, home)
-
-    def stop(self):
-        """Ends both."""
-        self.application.shutdown()
-        super().stop()

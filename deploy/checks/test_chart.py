@@ -138,9 +138,17 @@ def test_a_package_of_the_chart_holds_what_it_links_to(tmp_path):
     assert template(*value_flags("everything"), apis=CRDS, chart=tmp_path / "automap") == list(rendered("everything"))
 
 
-def test_the_chart_is_of_the_version_of_the_workspace():
+def test_the_chart_is_of_the_version_of_the_workspace_and_says_what_changed():
     workspace = tomllib.loads((DEPLOY.parent / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"] == workspace
+    told = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert told["appVersion"] == workspace
+    notes = told["annotations"]
+    (image,) = yaml.safe_load(notes["artifacthub.io/images"])
+    assert image["image"] == f"automap:{workspace}"
+    for change in yaml.safe_load(notes["artifacthub.io/changes"]):
+        assert change["kind"] in ("added", "changed", "deprecated", "removed", "fixed", "security") and change["description"]
+    upgrading = (CHART / "README.md").read_text().split("\n## Upgrading\n")[1].split("\n## ")[0]
+    assert told["version"] in upgrading, "the README does not say what an upgrade to this version changes"
 
 
 @pytest.mark.parametrize("combination", ["small", "large", "mesh", "everything"])

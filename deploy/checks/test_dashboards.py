@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 from grafana_foundation_sdk.models import dashboard as grafana
 
 from chart import DEPLOY, find, rendered
@@ -18,9 +19,9 @@ VARIABLES = {
 
 
 @pytest.fixture(scope="module")
-def prometheus(running, diagnosed, tmp_path_factory):
-    """A Prometheus that has seen the services after a diagnosis."""
-    started = Monitoring(running, tmp_path_factory.mktemp("prometheus"))
+def prometheus(running, diagnosed, testbed, tmp_path_factory):
+    """A Prometheus that has seen the testbed, and the services after a diagnosis."""
+    started = Monitoring(running, testbed, tmp_path_factory.mktemp("prometheus"))
     yield started
     started.stop()
 
@@ -82,6 +83,20 @@ def test_every_expression_has_data(path, prometheus):
             continue
         # Some panels show only what is not zero.
         prometheus.wait_for(expression.removesuffix(" > 0"))
+
+
+@pytest.mark.parametrize("name", ["automap", "pymicro"])
+def test_every_recording_rule_has_data(name, prometheus):
+    groups = yaml.safe_load((DEPLOY / "prometheus" / "rules" / f"{name}.yaml").read_text())["groups"]
+    records = [rule for group in groups for rule in group["rules"] if "record" in rule]
+    assert len(records) >= 5
+    for rule in records:
+        prometheus.wait_for(rule["record"])
+
+
+def test_all_services_of_the_testbed_have_all_seven_metrics(prometheus):
+    for metric in ("latency_seconds", "throughput_per_second", "congestion", "availability", "cpu_cores", "memory_bytes", "io_bytes_per_second"):
+        prometheus.wait_for(f'count(app:{metric}{{preset="pymicro"}}) == 16')
 
 
 def test_variables_have_values(prometheus):

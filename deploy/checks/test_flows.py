@@ -32,11 +32,13 @@ def test_a_policy_too_wide_or_too_narrow_is_found():
     assert flows.designed() - flows.allowed(documents) == {("walker", "collector", 4311, "TCP")}
 
 
-def test_collectors_reach_their_sources_once_they_have_any():
+def test_collectors_and_their_preflight_reach_sources_once_there_are_any():
     source = "--set-json=collector.config.sources={\"main\":{\"url\":\"http://prometheus.monitoring.svc:9090\",\"preset\":\"kubernetes\"}}"
     more = flows.allowed(template(source)) - flows.designed()
     assert more == {
-        ("collector", "prometheus", 9090, "TCP"), ("collector", "dns", 53, "TCP"), ("collector", "dns", 53, "UDP"),
+        (source, *flow)
+        for source in ("collector", "preflight")
+        for flow in (("prometheus", 9090, "TCP"), ("dns", 53, "TCP"), ("dns", 53, "UDP"))
     }
 
 

@@ -128,3 +128,19 @@ def test_rules_and_dashboards_name_metrics_that_the_services_have(running, diagn
     named = set(re.findall(r"\b((?:grpc_server|process|automap_build)_[a-z_]+)\b", text))
     assert {"automap_build_info", "grpc_server_in_flight"} <= named
     assert named <= there, named - there
+
+
+def test_the_preflight_pods_check_sources_by_the_collectors_configuration(testbed, tmp_path):
+    sources = {"shop": {"url": testbed.prometheus, "preset": "pymicro"}, "other": {"url": testbed.prometheus, "preset": "istio"}}
+    documents = template(f"--set-json=collector.config.sources={json.dumps(sources)}")
+    configuration = tmp_path / "automap.toml"
+    configuration.write_text(find(documents, "ConfigMap", "automap-collector")["data"]["automap.toml"])
+
+    def preflight(number):
+        (container,) = find(documents, "Pod", f"automap-test-source-{number}")["spec"]["containers"]
+        arguments = [argument.replace("/etc/automap/automap.toml", str(configuration)) for argument in container["args"]]
+        return subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+    empty, found = preflight(1), preflight(2)
+    assert found.returncode == 0 and "16 of 16" in found.stdout, found.stderr + found.stdout
+    assert empty.returncode == 3 and "nothing of preset istio" in empty.stdout, empty.stderr + empty.stdout

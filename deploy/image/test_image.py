@@ -59,6 +59,23 @@ def test_it_says_what_it_is_and_what_it_holds(root):
     assert not any(name.startswith(("bin/", "usr/bin/")) for name in files)
 
 
+def seconds_until_work(table, name, addresses, builds, diagnose):
+    """Adds a graph-builder to the addresses of a name; seconds until it builds. A machine that is busy gets three tries."""
+    taken = []
+    for _ in range(3):
+        before, table[name] = builds(), addresses
+        added = time.monotonic()
+        while builds() == before:
+            diagnose()
+            assert time.monotonic() - added < containers.PATIENCE, "the second graph-builder gets no work"
+        taken.append(time.monotonic() - added)
+        if taken[-1] <= 10:
+            return taken[-1]
+        table[name] = addresses[:1]
+        time.sleep(11)
+    raise AssertionError(f"work came after {taken} s; it must within 10")
+
+
 def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
     os.chmod(tmp_path, 0o755)
     network = Network()
@@ -91,15 +108,11 @@ def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
         services["second graph-builder"] = second
         first = services["graph-builder"]
         name = "automap-graph-builder.diagnosis.svc"
-        names.table[name] = [first.address, second.address]
-        added = time.monotonic()
-        while builds(second) == 0:
-            diagnose()
-            assert time.monotonic() - added < containers.PATIENCE, "the second graph-builder gets no work"
-        print(f"a graph-builder that was added had work after {time.monotonic() - added:.1f} s")
+        seconds = seconds_until_work(names.table, name, [first.address, second.address], lambda: builds(second), diagnose)
+        print(f"a graph-builder that was added had work after {seconds:.1f} s")
 
         names.table[name] = [second.address]
-        # Looked up again every ten seconds.
+        # Looked up again every three seconds.
         time.sleep(11)
         before = builds(first)
         for _ in range(4):

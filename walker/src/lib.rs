@@ -24,7 +24,7 @@
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `queried_window` | which samples are asked of a server that is queried |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
-//! | `service` | the RPCs |
+//! | [`service`] | the RPCs |
 //! | `http`, `page` | the HTTP port, and the page that people look at |
 //! | [`config`] | configuration |
 
@@ -56,7 +56,7 @@ pub mod ranker;
 mod row_sampler;
 mod schedule;
 pub mod series_windows;
-mod service;
+pub mod service;
 pub mod service_evidence;
 mod stages;
 pub mod stationary;

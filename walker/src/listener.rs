@@ -1,6 +1,7 @@
 //! Who hears what a diagnosis is at.
 
 use automap_proto::{
+    incident::IncidentContext,
     metric::MetricKind,
     v1::{self, DiagnosisStage},
 };
@@ -9,6 +10,9 @@ use automap_proto::{
 pub(crate) trait Listener: Send + Sync {
     /// `detail` is a sentence for a person.
     fn progress(&self, stage: DiagnosisStage, detail: String);
+
+    /// System and front end are known.
+    fn identified(&self, _context: &IncidentContext) {}
 
     /// Tells how far the tests of a graph are.
     fn tested(&self, progress: &v1::GraphProgress) {

@@ -71,6 +71,7 @@ pub(crate) async fn diagnose(
     };
     stages.end("collect");
     let context = known_context(context, &collected)?;
+    listener.identified(&context);
     let Collected { frame, edges, mut warnings, .. } = collected;
     sizes::record_frame(&frame);
     let rows = WindowRows::divide(&frame, &context)?;

@@ -3,7 +3,7 @@
 use automap_proto::{
     invalid::{Invalid, did_you_mean},
     ranking::RankedService,
-    v1::{self, DiagnosisState},
+    v1,
 };
 use automap_service_kit::error::{ErrorCode, ServiceError};
 
@@ -26,13 +26,8 @@ impl WalkerRpc {
 
     /// A diagnosis that is kept or runs here.
     pub(super) async fn find(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
-        if let Some(system) = self.registry.running_system(id) {
-            return Ok(v1::Diagnosis {
-                diagnosis_id: id.into(),
-                system,
-                state: DiagnosisState::Running.into(),
-                ..v1::Diagnosis::default()
-            });
+        if let Some(running) = self.registry.running(id) {
+            return Ok(running.outline);
         }
         self.stored(id)
             .await?

@@ -22,7 +22,7 @@ use automap_service_kit::{
     error::{ErrorCode, ServiceError},
 };
 use futures::{Stream, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
@@ -57,7 +57,7 @@ enum Part {
 
 /// The walker's RPCs.
 #[derive(Debug, Clone)]
-pub(crate) struct WalkerRpc {
+pub struct WalkerRpc {
     peers: Peers,
     config: Arc<WalkerConfig>,
     registry: Registry,
@@ -81,6 +81,12 @@ impl WalkerRpc {
             shutdown,
             config: Arc::new(config),
         })
+    }
+
+    /// Every diagnosis that ends here from now on, done, failed or cancelled, once each. A listener that lags misses the
+    /// oldest.
+    pub fn finished(&self) -> broadcast::Receiver<Arc<v1::Diagnosis>> {
+        self.registry.finished()
     }
 
     /// What is to be learned without being asked.

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use automap_proto::v1::{self, DiagnosisStage, DiagnosisState};
+use automap_proto::{
+    incident::IncidentContext,
+    v1::{self, DiagnosisStage, DiagnosisState},
+};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -17,24 +20,33 @@ use crate::listener::Listener;
 /// News that a slow watcher may lag behind before it misses some.
 const NEWS_BACKLOG: usize = 1024;
 
+/// Answers that a slow listener may lag behind before it misses some; each may have megabytes.
+const FINISHED_BACKLOG: usize = 64;
+
 /// The running diagnoses.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
     running: Arc<Mutex<BTreeMap<String, Running>>>,
     news: broadcast::Sender<v1::WatchDiagnosesResponse>,
+    finished: broadcast::Sender<Arc<v1::Diagnosis>>,
 }
 
+/// A running diagnosis as others see it.
 #[derive(Debug, Clone)]
-struct Running {
-    system: String,
+pub(crate) struct Running {
+    /// What is known of it.
+    pub(crate) outline: v1::Diagnosis,
+    /// What it is at.
+    pub(crate) progress: Option<v1::DiagnosisProgress>,
     cancel: CancellationToken,
+    /// Whether it has begun, as opposed to finding out whether it may.
+    begun: bool,
 }
 
 /// A running diagnosis; leaves the registry when dropped.
 #[derive(Debug)]
 pub(crate) struct Entry {
     id: String,
-    system: String,
     registry: Registry,
     /// Cancelled when the diagnosis must stop.
     pub(crate) cancel: CancellationToken,
@@ -43,32 +55,29 @@ pub(crate) struct Entry {
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self { running: Arc::default(), news: broadcast::Sender::new(NEWS_BACKLOG) }
-    }
-
-    /// Enters a diagnosis, or answers `None` when one of that id runs already.
-    pub(crate) fn enter(&self, id: &str, system: &str) -> Option<Entry> {
-        let mut running = self.lock();
-        if running.contains_key(id) {
-            return None;
+        Self {
+            running: Arc::default(),
+            news: broadcast::Sender::new(NEWS_BACKLOG),
+            finished: broadcast::Sender::new(FINISHED_BACKLOG),
         }
-        let cancel = CancellationToken::new();
-        running.insert(id.into(), Running { system: system.into(), cancel: cancel.clone() });
-        drop(running);
-        let entry = Entry {
-            id: id.into(),
-            system: system.into(),
-            registry: self.clone(),
-            cancel,
-            ended: AtomicBool::new(false),
-        };
-        entry.tell(DiagnosisState::Running, None);
-        Some(entry)
     }
 
-    /// The system of a running diagnosis.
-    pub(crate) fn running_system(&self, id: &str) -> Option<String> {
-        self.lock().get(id).map(|running| running.system.clone())
+    /// Enters a diagnosis that is about to begin, or answers the outline of the one of that id that runs already.
+    pub(crate) fn enter(&self, outline: v1::Diagnosis) -> Result<Entry, Box<v1::Diagnosis>> {
+        let mut running = self.lock();
+        if let Some(known) = running.get(&outline.diagnosis_id) {
+            return Err(Box::new(known.outline.clone()));
+        }
+        let (id, cancel) = (outline.diagnosis_id.clone(), CancellationToken::new());
+        let entered = Running { outline, progress: None, cancel: cancel.clone(), begun: false };
+        running.insert(id.clone(), entered);
+        drop(running);
+        Ok(Entry { id, registry: self.clone(), cancel, ended: AtomicBool::new(false) })
+    }
+
+    /// A running diagnosis.
+    pub(crate) fn running(&self, id: &str) -> Option<Running> {
+        self.lock().get(id).cloned()
     }
 
     /// Stops a running diagnosis; false when there is none of that id.
@@ -81,37 +90,86 @@ impl Registry {
         self.news.subscribe()
     }
 
+    /// Every diagnosis that ends here from now on.
+    pub(crate) fn finished(&self) -> broadcast::Receiver<Arc<v1::Diagnosis>> {
+        self.finished.subscribe()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
         // The map is whole between any two statements, so a panic elsewhere leaves nothing to repair.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Entry {
     /// Tells watchers; nobody may be listening, and that is no fault.
-    pub(crate) fn tell(&self, state: DiagnosisState, progress: Option<v1::DiagnosisProgress>) {
+    fn tell(&self, outline: &v1::Diagnosis, state: DiagnosisState, progress: Option<v1::DiagnosisProgress>) {
         let news = v1::WatchDiagnosesResponse {
-            diagnosis_id: self.id.clone(),
-            system: self.system.clone(),
+            diagnosis_id: outline.diagnosis_id.clone(),
+            system: outline.system.clone(),
             state: state.into(),
             progress,
         };
-        self.registry.news.send(news).ok();
+        self.news.send(news).ok();
+    }
+}
+
+impl Entry {
+    /// It begins: watchers are told.
+    pub(crate) fn begin(&self) {
+        self.update(|running| running.begun = true, None);
     }
 
-    /// Tells how it ended, once; an entry that is dropped without an end was cancelled.
-    pub(crate) fn end(&self, state: DiagnosisState) {
-        if !self.ended.swap(true, Ordering::Relaxed) {
-            self.tell(state, None);
+    /// System and front end are known now.
+    pub(crate) fn identify(&self, system: &str, front_end: &str) {
+        let mut running = self.registry.lock();
+        if let Some(running) = running.get_mut(&self.id) {
+            running.outline.system = system.into();
+            running.outline.front_end = front_end.into();
+        }
+    }
+
+    /// What it is at now.
+    pub(crate) fn progress(&self, progress: v1::DiagnosisProgress) {
+        self.update(|running| running.progress = Some(progress.clone()), Some(progress.clone()));
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Running), progress: Option<v1::DiagnosisProgress>) {
+        let mut running = self.registry.lock();
+        let Some(running) = running.get_mut(&self.id) else { return };
+        change(running);
+        self.registry.tell(&running.outline, DiagnosisState::Running, progress);
+    }
+
+    /// What is known of it.
+    pub(crate) fn outline(&self) -> v1::Diagnosis {
+        self.registry.running(&self.id).map(|running| running.outline).unwrap_or_default()
+    }
+
+    /// Tells how it ended, once.
+    pub(crate) fn end(&self, diagnosis: &v1::Diagnosis) {
+        if self.ended.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.registry.tell(diagnosis, diagnosis.state(), None);
+        if self.registry.finished.receiver_count() > 0 {
+            // The last listener may have left between the two lines.
+            self.registry.finished.send(Arc::new(diagnosis.clone())).ok();
         }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.end(DiagnosisState::Cancelled);
+        let Some(left) = self.registry.running(&self.id) else { return };
+        if left.begun {
+            self.end(&ended(left.outline, DiagnosisState::Cancelled, "its caller left"));
+        }
         self.registry.lock().remove(&self.id);
     }
+}
+
+/// A diagnosis that ended without an answer.
+pub(crate) fn ended(outline: v1::Diagnosis, state: DiagnosisState, failure: &str) -> v1::Diagnosis {
+    v1::Diagnosis { state: state.into(), failure: failure.into(), ..outline }
 }
 
 /// Puts progress on the stream of a caller who listens.
@@ -129,7 +187,11 @@ impl Listener for Reporter<'_> {
         if let Some(to_caller) = self.to_caller {
             to_caller(progress.clone());
         }
-        self.entry.tell(DiagnosisState::Running, Some(progress));
+        self.entry.progress(progress);
+    }
+
+    fn identified(&self, context: &IncidentContext) {
+        self.entry.identify(context.system(), context.front_end());
     }
 }
 
@@ -137,16 +199,41 @@ impl Listener for Reporter<'_> {
 mod tests {
     use super::*;
 
+    fn outline(id: &str) -> v1::Diagnosis {
+        v1::Diagnosis { diagnosis_id: id.into(), system: "shop".into(), ..v1::Diagnosis::default() }
+    }
+
     #[test]
     fn an_id_runs_once_and_leaves_when_it_ends() {
         let registry = Registry::new();
         let mut news = registry.watch();
-        let entry = registry.enter("a", "shop").unwrap();
-        assert!(registry.enter("a", "shop").is_none());
-        assert_eq!(registry.running_system("a").as_deref(), Some("shop"));
+        let entry = registry.enter(outline("a")).unwrap();
+        entry.begin();
+        assert_eq!(registry.enter(outline("a")).unwrap_err().system, "shop");
+        assert_eq!(registry.running("a").unwrap().outline.system, "shop");
         assert!(registry.cancel("a") && entry.cancel.is_cancelled());
         drop(entry);
-        assert!(!registry.cancel("a") && registry.enter("a", "shop").is_some());
+        assert!(!registry.cancel("a") && registry.enter(outline("a")).is_ok());
         assert_eq!(news.try_recv().unwrap().diagnosis_id, "a");
+    }
+
+    #[test]
+    fn every_end_is_told_once_and_what_never_began_has_none() {
+        let registry = Registry::new();
+        let mut finished = registry.finished();
+        drop(registry.enter(outline("never")).unwrap());
+        let left = registry.enter(outline("left")).unwrap();
+        left.begin();
+        drop(left);
+        let done = registry.enter(outline("done")).unwrap();
+        done.begin();
+        done.end(&ended(outline("done"), DiagnosisState::Done, ""));
+        drop(done);
+        let ends = [finished.try_recv().unwrap(), finished.try_recv().unwrap()];
+        assert_eq!(
+            ends.each_ref().map(|end| (end.diagnosis_id.as_str(), end.state())),
+            [("left", DiagnosisState::Cancelled), ("done", DiagnosisState::Done),]
+        );
+        assert!(finished.try_recv().is_err());
     }
 }

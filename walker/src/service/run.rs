@@ -10,7 +10,7 @@ use tracing::{Instrument as _, field::Empty};
 use super::{
     WalkerRpc,
     admission::For,
-    registry::{Entry, Reporter, ToCaller},
+    registry::{Entry, Reporter, ToCaller, ended},
 };
 use crate::{listener::Listener, memory::now, order::Order, pipeline};
 
@@ -29,48 +29,34 @@ impl WalkerRpc {
         order: Order,
         to_caller: Option<ToCaller<'_>>,
     ) -> Result<Answer, ServiceError> {
-        let entry = self.enter(&order)?;
+        let entry = self.registry.enter(outline(&order)).map_err(|known| {
+            ServiceError::new(ErrorCode::Conflict, format!("diagnosis {} runs already", known.diagnosis_id))
+        })?;
         self.run_entered(order, &entry, to_caller).await
     }
 
     /// Starts an order on its own; a second one of the same id changes nothing.
     pub(super) async fn start(&self, order: Order) -> Result<(), ServiceError> {
-        let Ok(entry) = self.enter(&order) else {
+        let Ok(entry) = self.registry.enter(outline(&order)) else {
             return Ok(());
         };
         // One that is kept as running but does not run was cut off with its walker: it begins anew.
         let known = self.stored(&order.diagnosis_id).await?;
-        if let Some(diagnosis) = known.filter(|known| known.state() != DiagnosisState::Running) {
-            entry.end(diagnosis.state());
+        if known.is_some_and(|known| known.state() != DiagnosisState::Running) {
             return Ok(());
         }
-        let begun = outline(&order);
         if order.context.is_some() {
-            self.keep(begun.clone()).await?;
+            self.keep(entry.outline()).await?;
         }
         let walker = self.clone();
         // The call ends now, and the diagnosis goes on.
         let span = telemetry::continue_trace(tracing::info_span!(parent: None, "started"));
         let diagnosing = async move {
-            let Err(error) = walker.run_entered(order, &entry, None).await else {
-                return;
-            };
-            let state = state_after(&error);
-            let ended = v1::Diagnosis { state: state.into(), failure: error.to_string(), ..begun };
-            let id = ended.diagnosis_id.clone();
-            if let Err(error) = walker.keep(ended).await {
-                tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
-            }
+            // How it ended is kept and told.
+            walker.run_entered(order, &entry, None).await.ok();
         };
         self.started.spawn(diagnosing.instrument(span));
         Ok(())
-    }
-
-    fn enter(&self, order: &Order) -> Result<Entry, ServiceError> {
-        let system = order.context.as_ref().map_or("", |context| context.system());
-        self.registry.enter(&order.diagnosis_id, system).ok_or_else(|| {
-            ServiceError::new(ErrorCode::Conflict, format!("diagnosis {} runs already", order.diagnosis_id))
-        })
     }
 
     async fn run_entered(
@@ -79,7 +65,9 @@ impl WalkerRpc {
         entry: &Entry,
         to_caller: Option<ToCaller<'_>>,
     ) -> Result<Answer, ServiceError> {
-        let awaited = if to_caller.is_some() { For::Caller } else { For::Later };
+        entry.begin();
+        let (id, awaited) =
+            (order.diagnosis_id.clone(), if to_caller.is_some() { For::Caller } else { For::Later });
         let reporter = Reporter { entry, to_caller };
         let span = tracing::info_span!(
             "diagnosis",
@@ -100,10 +88,22 @@ impl WalkerRpc {
             }
         };
         match &answer {
-            Ok(_) => tracing::info!(parent: &span, "diagnosed"),
-            Err(error) => telemetry::mark_failed(&span, error),
+            Ok(answer) => {
+                tracing::info!(parent: &span, "diagnosed");
+                entry.end(&answer.diagnosis);
+            }
+            Err(error) => {
+                telemetry::mark_failed(&span, error);
+                let ended = ended(entry.outline(), state_after(error), &error.to_string());
+                // Whoever started it comes to look.
+                if awaited == For::Later
+                    && let Err(error) = self.keep(ended.clone()).await
+                {
+                    tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
+                }
+                entry.end(&ended);
+            }
         }
-        entry.end(answer.as_ref().map_or_else(state_after, |_| DiagnosisState::Done));
         answer
     }
 

@@ -63,6 +63,16 @@ pub async fn read(client: &mut ProfilerServiceClient<Channel>, record: &Record) 
             );
             Ok(Found::Version(version))
         }
+        Record::Rows(system) => match present(client.get_normal_rows(records::rows_request(system)).await)? {
+            None => Ok(Found::Absent),
+            Some(Err(damage)) => Ok(Found::Damaged(damage)),
+            Some(Ok(answer)) => {
+                let value = answer.services.first().and_then(|rows| rows.series.first()?.values.first());
+                let Some(version) = value.map(|value| *value as u32) else { return Ok(Found::Absent) };
+                ensure!(answer.services == records::rows(version), "{system} is torn: {answer:?}");
+                Ok(Found::Version(version))
+            }
+        },
         Record::Windows(system) => {
             let selector = v1::NormalGraphSelector {
                 system: system.clone(),

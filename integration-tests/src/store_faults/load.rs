@@ -72,7 +72,7 @@ impl Writer {
                 None | Some(ABSENT) => 1,
                 Some(version) => version + 1,
             };
-        match self.random.random_range(0..10) {
+        match self.random.random_range(0..12) {
             0..4 => {
                 let number = self.random.next_u32() % DIAGNOSES;
                 let record = Record::Diagnosis(format!("{}-d{number}", self.name));
@@ -87,6 +87,11 @@ impl Writer {
             6..8 => {
                 self.incidents += 1;
                 (Record::Incident(format!("{}-i{}", self.name, self.incidents)), 0)
+            }
+            10..12 => {
+                let record = Record::Rows(format!("{}-r", self.name));
+                let version = next_version(&self.history, &record);
+                (record, version)
             }
             // Among the youngest, so that some are confirmed many times, and the old ones stay as they are.
             choice if self.incidents > 0 => {
@@ -129,6 +134,11 @@ pub async fn write(
                 .add_normal_graph(v1::AddNormalGraphRequest { normal_graph, ..Default::default() })
                 .await
                 .map(drop)
+        }
+        Record::Rows(system) => {
+            let services = records::rows(version);
+            let request = v1::AddNormalRowsRequest { system: system.clone(), services, ..Default::default() };
+            client.add_normal_rows(request).await.map(drop)
         }
         Record::Incident(name) if version == 0 => {
             let incident = Some(records::incident(name));

@@ -12,6 +12,8 @@ pub enum Record {
     Incident(String),
     /// The normal windows of a system; version n is that there are n.
     Windows(String),
+    /// The normal rows of a system; each version replaces the values of all rows.
+    Rows(String),
 }
 
 /// The version of a record that is not there: an incident that was deleted, or whatever a crash took before it was
@@ -22,7 +24,7 @@ impl Record {
     /// The name by which a report would tell of it.
     pub fn name(&self) -> &str {
         match self {
-            Self::Diagnosis(name) | Self::Incident(name) | Self::Windows(name) => name,
+            Self::Diagnosis(name) | Self::Incident(name) | Self::Windows(name) | Self::Rows(name) => name,
         }
     }
 }
@@ -106,6 +108,32 @@ pub fn window(system: &str, index: u32) -> v1::NormalGraph {
         settings: Some(settings()),
         graph: Some(graph(5, index)),
         window_ms: 30_000,
+    }
+}
+
+/// Rows of one service of a system, whose values are the version: all of them belong to one version.
+pub fn rows(version: u32) -> Vec<v1::ServiceRows> {
+    let times = 1..=8_i64;
+    let one = |metric: v1::MetricKind, name: &str| v1::SeriesRows {
+        metric: metric.into(),
+        name: name.into(),
+        values: times.clone().map(|_| f64::from(version)).collect(),
+    };
+    vec![v1::ServiceRows {
+        service: "service-000".into(),
+        times_ms: times.clone().map(|minute| minute * 60_000).collect(),
+        series: vec![one(v1::MetricKind::Cpu, "cpu"), one(v1::MetricKind::Memory, "memory")],
+    }]
+}
+
+/// Asks for all rows of a system.
+pub fn rows_request(system: &str) -> v1::GetNormalRowsRequest {
+    v1::GetNormalRowsRequest {
+        system: system.into(),
+        before: seconds(3_600),
+        at: seconds(3_599),
+        rows: 512,
+        ..Default::default()
     }
 }
 

@@ -61,6 +61,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use config::ProfilerConfig;
+use normal_rows::Decay;
 use service::ProfilerRpc;
 use store::{
     ProfileStore,
@@ -81,7 +82,10 @@ pub async fn open_store(config: &ProfilerConfig) -> Result<Arc<dyn ProfileStore>
         cache_mib: config.cache_mib,
         reserve_mib: config.reserve_mib,
         checkpoint_mib: config.checkpoint_mib,
+        decay: Decay::days(config.normal_half_life_days),
     };
+    // A store that takes long, or hangs with its disk, is told by the log.
+    tracing::info!(store = %path.display(), "opening the store");
     work::run(move |_| Ok(Arc::new(SledStore::open(&path, options)?) as _)).await.map_err(unusable_store)
 }
 

@@ -11,13 +11,13 @@ use automap_integration_tests::{
     samples::{START, Samples},
 };
 
-const INTERVAL: i64 = 15;
-const LENGTH: i64 = 4800;
+pub(crate) const INTERVAL: i64 = 15;
+pub(crate) const LENGTH: i64 = 4800;
 /// When `b` becomes slow and busy.
 const FAULT: i64 = 4200;
 
 /// `web` calls `a`, `b` and `c`; `b` is at fault.
-fn samples() -> Samples {
+pub(crate) fn samples() -> Samples {
     let times = || (0..=LENGTH).step_by(INTERVAL as usize);
     let mut samples = Samples::default();
     // Loads and noise that differ by service and never repeat within the window.

@@ -1,15 +1,23 @@
 //! Normal behaviour that is learned from recordings and comes back where a normal window is short.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use automap_integration_tests::{
     command,
+    metrics_server::MetricsServer,
     processes::{FourProcesses, Service, all_on_free_ports},
     recording,
+    samples::START,
 };
 use automap_proto::v1::{self, profiler_service_client::ProfilerServiceClient};
 use automap_service_kit::client;
 use serde_json::Value;
+
+use crate::live_diagnosis::{INTERVAL, LENGTH, samples};
 
 fn json(home: &Path, arguments: &[&str]) -> Value {
     let ended = command::run(home, arguments).unwrap();
@@ -92,4 +100,42 @@ async fn a_walker_learns_on_its_own_and_the_profiler_tells_what_is_normal() {
     let cpu = answer.baselines.iter().find(|one| one.name == "cpu").unwrap();
     assert!(cpu.values <= 928 && cpu.values > 100, "a bounded sample: {cpu:?}");
     assert!(cpu.spread > 0.0 && cpu.quantiles.is_sorted() && cpu.quantiles[2] == cpu.median, "{cpu:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walker_learns_on_its_own_what_a_server_measured_of_late() {
+    let home = tempfile::tempdir().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    // The last samples are as new as they can be.
+    let moved = (now - START - LENGTH) / INTERVAL * INTERVAL;
+    let server = MetricsServer::prometheus(home.path(), &samples().moved(moved), &[]).unwrap();
+    let url = server.url();
+    let configuration = all_on_free_ports(home.path())
+        + &format!("[collector.sources.shop]\nurl = {url:?}\npreset = \"pymicro\"\nstep = \"15s\"\n")
+        + "[walker.learn.shop]\nsource = \"shop\"\nsystem = \"shop\"\nevery-minutes = 40\n";
+    let learn = || {
+        let service = Service::start(home.path(), "all", &configuration).unwrap();
+        let line = service.log_line("normal behaviour was learned").unwrap();
+        assert_eq!(line["fields"]["system"], "shop");
+        (line["fields"]["rows"].as_i64().unwrap(), service)
+    };
+    let (rows, service) = learn();
+    // The time between two turns, and five minutes more; the server may have begun a little later than its samples end.
+    assert!((40 * 60 / INTERVAL - 20..=45 * 60 / INTERVAL + 2).contains(&rows), "{rows} rows");
+    service.terminate().unwrap();
+    let (_, service) = learn();
+    service.terminate().unwrap();
+
+    let store = home.path().join("store");
+    let profiler = format!("[profiler]\npath = {store:?}\n[profiler.server]\nlisten = \"127.0.0.1:0\"\n");
+    let profiler = Service::start(home.path(), "profiler", &profiler).unwrap();
+    let channel = client::channel("address", &profiler.address).unwrap();
+    let request = v1::GetBaselinesRequest { system: "shop".into(), ..Default::default() };
+    let answer = ProfilerServiceClient::new(channel).get_baselines(request).await.unwrap().into_inner();
+    let services: std::collections::BTreeSet<&str> =
+        answer.baselines.iter().map(|one| one.service.as_str()).collect();
+    assert_eq!(services.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "web"]);
+    let cpu = answer.baselines.iter().find(|one| one.service == "a" && one.metric() == v1::MetricKind::Cpu);
+    let cpu = cpu.unwrap();
+    assert!(cpu.values > 100 && (0.2..0.4).contains(&cpu.median), "{cpu:?}");
 }

@@ -14,7 +14,7 @@ use crate::{
     abnormal::AbnormalTimes,
     baseline::{Baseline, QUANTILES, resembling},
     config::ProfilerConfig,
-    normal_rows::{Decay, ServiceRows},
+    normal_rows::ServiceRows,
     store::{
         ProfileStore,
         listing::{ListQuery, MAX_PAGE_SIZE},
@@ -46,7 +46,7 @@ pub(super) fn add(
             return Err(Invalid::new(field, format!("{} stands twice", wire.service)).into());
         }
     }
-    store.add_normal_rows(&request.system, &services, Decay::days(config.normal_half_life_days))?;
+    store.add_normal_rows(&request.system, &services)?;
     Ok(v1::AddNormalRowsResponse { rows: count(taken.len()), abnormal_rows: count(all.len() - taken.len()) })
 }
 

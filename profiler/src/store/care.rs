@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, path::Path};
 use sled::Tree;
 
 use super::{
+    engine_files::JOURNAL,
     error::StoreError,
     kept::{Kept, Sections},
     open_store::{OpenStore, Trust},
     readable_copy::{Scratch, engine_copy, journal_copy},
-    recovery::{self, JOURNAL},
+    rebuild,
     sled_store::StoreOptions,
+    store_lock,
 };
 
 /// What a check of a store found.
@@ -37,7 +39,7 @@ impl Verification {
 /// The store is in use, or there is none.
 pub fn verify(path: &Path) -> Result<Verification, StoreError> {
     require_store(path)?;
-    let _lock = recovery::hold(path)?;
+    let _lock = store_lock::hold(path)?;
     let scratch = Scratch::new()?;
     let mut report = Verification::default();
     let engine = engine_copy(path, &scratch);
@@ -101,13 +103,13 @@ pub fn compact(path: &Path, options: StoreOptions) -> Result<(u64, u64), StoreEr
     let before = store.statistics()?;
     store.checkpoint()?;
     let lock = store.finish()?;
-    recovery::await_release(path)?;
-    recovery::renew_engine(path, options.cache_mib << 20, before.changes)?;
+    store_lock::await_release(path)?;
+    rebuild::renew_engine(path, options.cache_mib << 20, before.changes)?;
     drop(lock);
     let store = OpenStore::open(path, options, Trust::Files)?;
     let after = store.statistics()?;
     let lock = store.finish()?;
-    recovery::await_release(path)?;
+    store_lock::await_release(path)?;
     drop(lock);
     Ok((before.engine_bytes, after.engine_bytes))
 }

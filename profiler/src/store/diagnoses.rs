@@ -4,11 +4,12 @@ use automap_proto::v1;
 
 use super::{
     change::Change,
+    entities::damaged,
     error::StoreError,
     kept::Kept,
     key::Entity,
     listing::{Collection, ListQuery, Page},
-    open_store::{OpenStore, damaged},
+    open_store::OpenStore,
 };
 use crate::{diagnosis_record::DiagnosisRecord, record_id::RecordId};
 

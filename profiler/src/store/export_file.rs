@@ -11,9 +11,9 @@ use automap_proto::invalid::Invalid;
 
 use super::{
     ProfileStore,
+    engine_files::sync_directory,
     error::StoreError,
     key::EXPORT_END,
-    recovery::sync_directory,
     transfer::{ExportTally, StoredRecord},
 };
 

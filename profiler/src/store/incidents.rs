@@ -8,12 +8,13 @@ use prost::Message;
 use super::{
     SimilarIncident, SimilarityQuery,
     change::Change,
+    entities::damaged,
     error::StoreError,
     incident_table::{Candidate, IncidentRow, services_fingerprint},
     kept::Kept,
     key::{Entity, VECTOR, parse_vector_key},
     listing::{Collection, ListQuery, Page},
-    open_store::{OpenStore, damaged},
+    open_store::OpenStore,
     sealed,
 };
 use crate::{

@@ -11,8 +11,9 @@
 //! | `kept`, `entity_rows` | what lies there: entities, their sections, and the rows derived from them |
 //! | `incident_table` | the similarity vectors of all incidents, in memory |
 //! | `change`, `journal`, `acknowledged`, `checkpoint`, `digest`, `counts` | one write, the order of all writes, and what they add up to |
-//! | `recovery`, `migration` | opening after a crash or damage, and what an older build wrote |
-//! | [`sled_store`] | the store in sled; `open_store` with `incidents`, `diagnoses` and `normals` |
+//! | `recovery`, `rebuild`, `migration` | opening after a crash or damage, the engine built anew, and what an older build wrote |
+//! | `engine_files`, `store_lock`, `room` | the files of the engine, who holds them, and room for more |
+//! | [`sled_store`] | the store in sled; `open_store` with `durability`, `entities`, `incidents`, `diagnoses` and `normals` |
 
 mod acknowledged;
 pub mod care;
@@ -21,6 +22,9 @@ mod checkpoint;
 mod counts;
 mod diagnoses;
 mod digest;
+mod durability;
+mod engine_files;
+mod entities;
 mod entity_rows;
 pub mod error;
 pub mod export_file;
@@ -36,11 +40,14 @@ mod normals;
 mod open_store;
 mod parts;
 mod readable_copy;
+mod rebuild;
 mod recovery;
 pub mod retention;
+mod room;
 pub mod salvage;
 mod sealed;
 pub mod sled_store;
+mod store_lock;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
@@ -53,7 +60,7 @@ use crate::{
     anomaly_profile::AnomalyProfile,
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
-    normal_rows::{Decay, ServiceRows},
+    normal_rows::ServiceRows,
     normal_window::{NormalSelector, NormalSum, NormalWindow},
     past_incident::{PastIncident, Verdict},
     record_id::RecordId,
@@ -145,7 +152,6 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
         &self,
         system: &str,
         services: &BTreeMap<String, ServiceRows>,
-        decay: Decay,
     ) -> Result<(), StoreError>;
 
     /// The rows of normal times of services of a system: of those named, or of all.

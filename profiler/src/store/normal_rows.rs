@@ -9,7 +9,7 @@ use super::{
     key::{Entity, RowsKey, directory_entity, directory_prefix},
     open_store::OpenStore,
 };
-use crate::normal_rows::{Decay, ServiceRows};
+use crate::normal_rows::ServiceRows;
 
 impl OpenStore {
     /// Adds rows to those that are kept of some services of a system, in one change.
@@ -17,7 +17,6 @@ impl OpenStore {
         &self,
         system: &str,
         services: &BTreeMap<String, ServiceRows>,
-        decay: Decay,
     ) -> Result<(), StoreError> {
         let number = {
             let mut writer = self.writing()?;
@@ -29,7 +28,7 @@ impl OpenStore {
                     Some(Kept::Rows(known)) => known.rows.clone(),
                     _ => ServiceRows::default(),
                 };
-                rows.add(system, more, decay);
+                rows.add(system, more, self.options.decay);
                 let after = Kept::Rows(Box::new(KeptRows { key, rows }));
                 self.replace(&mut change, before.as_ref(), Some(&after))?;
             }
@@ -110,9 +109,9 @@ mod tests {
         };
         let named = |name: &str, days: &[i64]| BTreeMap::from([(name.to_owned(), rows(days))]);
         for (name, days) in [("old-name", &[0, 1][..]), ("new-name", &[32, 40][..]), ("cart", &[0, 39][..])] {
-            store.add_normal_rows("shop", &named(name, days), Decay::default()).unwrap();
+            store.add_normal_rows("shop", &named(name, days)).unwrap();
         }
-        store.add_normal_rows("bank", &named("till", &[0]), Decay::default()).unwrap();
+        store.add_normal_rows("bank", &named("till", &[0])).unwrap();
         assert_eq!(store.normal_sum(&selector, &[]).unwrap().windows(), 4);
         let names = |store: &SledStore, system: &str| -> Vec<String> {
             store.normal_rows(system, &[]).unwrap().into_keys().collect()

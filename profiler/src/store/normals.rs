@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, sync::PoisonError};
 use super::{
     AddedWindow,
     change::Change,
+    entities::damaged,
     error::StoreError,
     kept::Kept,
     key::{directory_entity, directory_prefix, group_bytes, normal_prefix},
-    open_store::{OpenStore, damaged},
+    open_store::OpenStore,
 };
 use crate::normal_window::{NormalSelector, NormalSum, NormalWindow};
 

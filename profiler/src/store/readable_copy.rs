@@ -15,13 +15,14 @@ use super::{
     change::Change,
     checkpoint,
     digest::{STATE_KEY, State},
+    engine_files::{self, JOURNAL, TREE},
     entity_rows,
     error::StoreError,
     journal,
     kept::{Kept, Sections, promised_sum},
     key::{Entity, directory_entity, directory_key, directory_prefix},
-    recovery::{self, JOURNAL, Rebuilt, TREE},
-    sealed,
+    rebuild::{self, Rebuilt},
+    recovery, sealed,
 };
 
 const CACHE_BYTES: u64 = 64 << 20;
@@ -65,7 +66,7 @@ pub(super) fn engine_copy(path: &Path, scratch: &Scratch) -> Result<Copy, String
     let directory = scratch.directory("engine");
     let copy = |from: &Path, to: &Path| copy_all(from, to).map_err(|error| error.to_string());
     fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
-    for file in recovery::engine_files(path).map_err(|error| error.to_string())? {
+    for file in engine_files::engine_files(path).map_err(|error| error.to_string())? {
         let name = file.file_name().unwrap_or_default();
         copy(&file, &directory.join(name))?;
     }
@@ -73,7 +74,8 @@ pub(super) fn engine_copy(path: &Path, scratch: &Scratch) -> Result<Copy, String
         return Err("the engine's log is not there".into());
     }
     shielded(|| {
-        let database = recovery::open_database(&directory, CACHE_BYTES).map_err(|error| error.to_string())?;
+        let database =
+            engine_files::open_database(&directory, CACHE_BYTES).map_err(|error| error.to_string())?;
         let tree = database.open_tree(TREE).map_err(|error| error.to_string())?;
         let mut problems = Vec::new();
         let journal = path.join(JOURNAL);
@@ -151,11 +153,11 @@ pub(super) fn journal_copy(
     let promised = acknowledged(&path.join(JOURNAL)).unwrap_or(0);
     let (known, seen) = (known.max(promised), seen.max(promised));
     shielded(|| {
-        let database = recovery::open_database(&scratch.directory("journal"), CACHE_BYTES)
+        let database = engine_files::open_database(&scratch.directory("journal"), CACHE_BYTES)
             .map_err(|error| error.to_string())?;
         let tree = database.open_tree(TREE).map_err(|error| error.to_string())?;
         let Rebuilt { changes, mut missing, torn_end } =
-            recovery::rebuild(&path.join(JOURNAL), &tree).map_err(|error| error.to_string())?;
+            rebuild::rebuild(&path.join(JOURNAL), &tree).map_err(|error| error.to_string())?;
         if changes < known {
             missing.push(format!("it ends at change {changes} of {known}"));
         } else if torn_end && seen < changes {

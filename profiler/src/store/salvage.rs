@@ -14,7 +14,7 @@ use super::{
     key::Entity,
     parts,
     readable_copy::{Copy, Scratch, engine_copy, journal_copy},
-    recovery,
+    store_lock,
     transfer::{StoredRecord, gather},
 };
 
@@ -50,7 +50,7 @@ enum Found {
 /// The store is in use or there is none, or the export cannot be written.
 pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage, StoreError> {
     require_store(path)?;
-    let _lock = recovery::hold(path)?;
+    let _lock = store_lock::hold(path)?;
     let scratch = Scratch::new()?;
     let engine = engine_copy(path, &scratch);
     let journal = journal_copy(path, &scratch, &engine);

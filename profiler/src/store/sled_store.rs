@@ -11,8 +11,8 @@ use super::{
     error::StoreError,
     listing::{ListQuery, Page},
     open_store::{OpenStore, Trust},
-    recovery,
     retention::Retention,
+    room, store_lock,
     transfer::{ExportChunk, ImportMode, StoredRecord},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How a store is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StoreOptions {
     /// Page cache, MiB.
     pub cache_mib: u64,
@@ -35,11 +35,13 @@ pub struct StoreOptions {
     pub reserve_mib: u64,
     /// A checkpoint is due when the journal is larger than this and than the last checkpoint, MiB.
     pub checkpoint_mib: u64,
+    /// How fast older rows of normal times give way.
+    pub decay: Decay,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_mib: 64, reserve_mib: 64, checkpoint_mib: 32 }
+        Self { cache_mib: 64, reserve_mib: 64, checkpoint_mib: 32, decay: Decay::default() }
     }
 }
 
@@ -114,7 +116,7 @@ impl SledStore {
         };
         if !healthy {
             // Until there is room to open it again, what is open can at least be read.
-            recovery::require_room(&self.path, self.options.reserve_mib, 0)?;
+            room::require_room(&self.path, self.options.reserve_mib, 0)?;
             self.reopen()?;
         }
         match &*self.slot() {
@@ -134,7 +136,7 @@ impl SledStore {
         };
         tracing::warn!(store = %self.path.display(), "the store failed before and is opened again");
         *slot = Slot::Failed(trust);
-        recovery::await_release(&self.path)?;
+        store_lock::await_release(&self.path)?;
         *slot = Slot::Open(Box::new(OpenStore::open(&self.path, self.options, trust)?));
         Ok(())
     }
@@ -161,9 +163,8 @@ impl ProfileStore for SledStore {
         &self,
         system: &str,
         services: &BTreeMap<String, ServiceRows>,
-        decay: Decay,
     ) -> Result<(), StoreError> {
-        self.changing(|open| open.add_normal_rows(system, services, decay))
+        self.changing(|open| open.add_normal_rows(system, services))
     }
 
     fn normal_rows(
@@ -242,7 +243,7 @@ impl ProfileStore for SledStore {
             return Ok(());
         };
         let lock = open.finish()?;
-        recovery::await_release(&self.path)?;
+        store_lock::await_release(&self.path)?;
         drop(lock);
         Ok(())
     }

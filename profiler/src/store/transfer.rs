@@ -10,13 +10,13 @@ use automap_proto::invalid::Invalid;
 
 use super::{
     change::Change,
+    entities::damaged,
     error::StoreError,
     kept::{Kept, Sections},
     key::{BEFORE_ENTITIES, ENTITIES_END, EXPORT_END, Entity},
-    open_store::{OpenStore, damaged},
+    open_store::OpenStore,
     parts, sealed,
 };
-use crate::normal_rows::Decay;
 
 /// A chunk of an export ends with the entity that passes this size, bytes.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -141,7 +141,7 @@ impl OpenStore {
                     // Two samples of the same normal times make a larger one.
                     (Some(Kept::Rows(known)), Kept::Rows(more)) if mode != ImportMode::Replace => {
                         let mut both = known.clone();
-                        both.rows.add(known.key.system(), &more.rows, Decay::default());
+                        both.rows.add(known.key.system(), &more.rows, self.options.decay);
                         self.replace(&mut change, kept.as_ref(), Some(&Kept::Rows(both)))?;
                         continue;
                     }

@@ -1,0 +1,173 @@
+//! Entities of an open store: read and checked, written section by section, listed page by page.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use super::{
+    change::Change,
+    error::StoreError,
+    kept::{Kept, promised_sum},
+    key::{BODY, Entity, SUMMARY, directory_key},
+    listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, Page},
+    open_store::OpenStore,
+    parts, sealed,
+};
+use crate::record_id::RecordId;
+
+impl OpenStore {
+    /// The payload of a section, if there is one.
+    ///
+    /// # Errors
+    /// It is not what was written last.
+    pub(super) fn read(&self, entity: &Entity, section: u8) -> Result<Option<Vec<u8>>, StoreError> {
+        let prefix = entity.section(section);
+        let mut found = BTreeMap::new();
+        for entry in self.tree.scan_prefix(&prefix) {
+            let (key, value) = entry?;
+            let (_, _, part) = Entity::parse(&key).ok_or_else(|| damaged(entity, "a key is unreadable"))?;
+            found.insert(part, value);
+        }
+        let key = directory_key(entity);
+        let promised = match self.tree.get(&key)? {
+            None => None,
+            Some(line) => {
+                let line = sealed::unseal(&key, &line).map_err(|damage| damaged(entity, damage))?;
+                promised_sum(line, section)
+            }
+        };
+        match (found.is_empty(), promised) {
+            (true, None) => Ok(None),
+            (true, Some(_)) => Err(damaged(entity, "a part of it is missing")),
+            (false, promised) => {
+                let payload = parts::join(&entity.to_string(), &prefix, &found)?;
+                if promised == Some(crc32fast::hash(&payload)) {
+                    Ok(Some(payload))
+                } else {
+                    Err(damaged(entity, "it is not what was written last"))
+                }
+            }
+        }
+    }
+
+    /// All of an entity, if it is kept.
+    pub(super) fn kept(&self, entity: &Entity) -> Result<Option<Kept>, StoreError> {
+        let mut sections = BTreeMap::new();
+        for section in [SUMMARY, BODY] {
+            if let Some(payload) = self.read(entity, section)? {
+                sections.insert(section, payload);
+            }
+        }
+        if sections.is_empty() {
+            return Ok(None);
+        }
+        Kept::decode(entity, &sections).map(Some).map_err(|problem| damaged(entity, problem))
+    }
+
+    /// Adds to `change` what replaces an entity, or removes it when `after` is `None`.
+    pub(super) fn replace(
+        &self,
+        change: &mut Change,
+        before: Option<&Kept>,
+        after: Option<&Kept>,
+    ) -> Result<(), StoreError> {
+        let Some(entity) = after.or(before).map(Kept::entity) else {
+            return Ok(());
+        };
+        if let Some(old) = before {
+            for (key, _) in old.derived(&old.sections()) {
+                change.remove(key);
+            }
+        }
+        let sections = after.map(Kept::sections).unwrap_or_default();
+        for section in [SUMMARY, BODY] {
+            self.write(change, &entity, section, sections.get(&section).map(Vec::as_slice))?;
+        }
+        if let Some(new) = after {
+            for (key, value) in new.derived(&sections) {
+                change.insert(key, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces a section in `change`: a payload of `None` removes it. What is there already is not written again.
+    fn write(
+        &self,
+        change: &mut Change,
+        entity: &Entity,
+        section: u8,
+        payload: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let prefix = entity.section(section);
+        let cut = match payload {
+            Some(bytes) => parts::cut(&prefix, bytes)?,
+            None => Vec::new(),
+        };
+        let mut cut: BTreeMap<Vec<u8>, Vec<u8>> = cut.into_iter().collect();
+        for entry in self.tree.scan_prefix(&prefix) {
+            let (key, old) = entry?;
+            match cut.get(&key[..]) {
+                None => change.remove(key.to_vec()),
+                Some(new) if old == new.as_slice() => {
+                    cut.remove(&key[..]);
+                }
+                Some(_) => {}
+            }
+        }
+        for (key, value) in cut {
+            change.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// One page of a listing: the entities, in order, with their decoded summaries.
+    pub(super) fn page<M: Message + Default>(
+        &self,
+        collection: Collection,
+        query: &ListQuery,
+        entity_of: impl Fn(RecordId) -> Entity,
+    ) -> Result<Page<(Entity, M)>, StoreError> {
+        let size = query.size()?;
+        let prefix = listing::prefix(collection, query.system.as_deref());
+        let mut position = query.position(&prefix)?;
+        let mut page = Page { records: Vec::new(), next_page_token: String::new() };
+        let mut bytes = 0;
+        loop {
+            let next = match &position {
+                Some(key) => self.tree.get_gt(key)?,
+                None => self.tree.get_gt(&prefix)?,
+            };
+            let Some((key, _)) = next.filter(|(key, _)| key.starts_with(&prefix)) else {
+                return Ok(page);
+            };
+            let id = listing::parse_id(&prefix, &key).ok_or_else(|| StoreError::Damaged {
+                record: "listing".into(),
+                problem: "a key is unreadable".into(),
+            })?;
+            let entity = entity_of(id);
+            let Some(payload) = self.read(&entity, SUMMARY)? else {
+                // Removed since the listing was read.
+                if self.tree.contains_key(&key)? {
+                    return Err(damaged(&entity, "it is listed and not there"));
+                }
+                position = Some(key.to_vec());
+                continue;
+            };
+            bytes += payload.len();
+            if page.records.len() == size || (bytes > MAX_PAGE_BYTES && !page.records.is_empty()) {
+                page.next_page_token =
+                    position.map_or_else(String::new, |last| listing::token(&prefix, &last));
+                return Ok(page);
+            }
+            let summary = M::decode(payload.as_slice()).map_err(|error| damaged(&entity, error))?;
+            page.records.push((entity, summary));
+            position = Some(key.to_vec());
+        }
+    }
+}
+
+/// The error of an entity that is not what was written.
+pub(super) fn damaged(entity: &Entity, problem: impl ToString) -> StoreError {
+    StoreError::Damaged { record: entity.to_string(), problem: problem.to_string() }
+}

@@ -1,0 +1,157 @@
+//! Retention, full disks, migration, verification and compaction.
+
+use super::*;
+
+#[test]
+fn housekeeping_removes_what_outlived_its_time_and_keeps_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    let day = 86_400_000;
+    let rules = Retention { unconfirmed_days: 10, confirmed_days: 100, ..Retention::default() };
+    assert_eq!(store.housekeep(&rules, UnixMillis(9 * day)).unwrap().removed, 0);
+    // The diagnosis and the incident that nobody confirmed.
+    assert_eq!(store.housekeep(&rules, UnixMillis(20 * day)).unwrap().removed, 2);
+    assert_eq!(list(&store, &ListQuery::default()).0, ["inc-1"]);
+    assert_eq!(store.housekeep(&rules, UnixMillis(200 * day)).unwrap().removed, 1);
+    assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 2);
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_lets_reads_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let options = StoreOptions { reserve_mib: u64::MAX, ..StoreOptions::default() };
+    let store = SledStore::open(directory.path(), options).unwrap();
+    let error = store.record_incident(&incident("inc-3", 300)).unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    assert!(error.to_string().contains("reserve-mib"), "{error}");
+    assert_eq!(similar(&store, false, None), ["inc-1", "inc-2"]);
+    assert_eq!(store.incident(&id("inc-3")).unwrap(), None);
+}
+
+/// Rows as a build of format version 1 wrote them.
+const VERSION_1_ROWS: &str = include_str!("../../../tests/formats/version-1.rows");
+
+fn version_1_store(path: &Path) {
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    };
+    let database = engine_files::open_database(path, 1 << 20).unwrap();
+    let tree = database.open_tree("records").unwrap();
+    for line in VERSION_1_ROWS.lines() {
+        let (key, value) = line.split_once(' ').unwrap();
+        tree.insert(bytes(key), bytes(value)).unwrap();
+    }
+    database.flush().unwrap();
+    drop((tree, database));
+    store_lock::await_release(path).unwrap();
+}
+
+#[test]
+fn a_store_of_format_version_1_is_migrated_with_everything_in_it() {
+    let (directory, today) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    version_1_store(directory.path());
+    let store = open(&directory);
+    let wanted = filled(&today);
+    for name in ["inc-1", "inc-2"] {
+        // Version 1 kept no evidence.
+        let known = wanted.incident(&id(name)).unwrap();
+        let known = known.map(|known| PastIncident { evidence: IncidentEvidence::new(), ..known });
+        assert_eq!(store.incident(&id(name)).unwrap(), known);
+    }
+    assert_eq!(store.diagnosis(&id("d-1")).unwrap(), wanted.diagnosis(&id("d-1")).unwrap());
+    assert_eq!(store.normal_sum(&selector(), &[]).unwrap(), wanted.normal_sum(&selector(), &[]).unwrap());
+    assert_eq!(similar(&store, true, None), ["inc-1"]);
+    assert_eq!(list(&store, &ListQuery::default()).0, ["inc-2", "inc-1"]);
+    store.confirm(&id("inc-2"), confirmation(&["cart"])).unwrap();
+    store.close().unwrap();
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
+    assert_eq!(similar(&open(&directory), true, None), ["inc-1", "inc-2"]);
+    // An export of version 1 is taken, too.
+    let old = tempfile::tempdir().unwrap();
+    version_1_store(old.path());
+    let records = export(&open(&old));
+    assert_eq!(records[0].value[..2], [0, 1], "entities keep the version they were written in");
+    let target = tempfile::tempdir().unwrap();
+    assert_eq!(open(&target).import(records, ImportMode::EmptyOnly).unwrap(), 8);
+}
+
+#[test]
+fn an_interrupted_migration_begins_again() {
+    let directory = tempfile::tempdir().unwrap();
+    version_1_store(directory.path());
+    let store = open(&directory);
+    let wanted = export(&store);
+    store.close().unwrap();
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    tamper_rows(directory.path(), |tree| {
+        tree.remove([0]).unwrap();
+        let (key, _) = tree.scan_prefix([18]).next().unwrap().unwrap();
+        tree.remove(key).unwrap();
+    });
+    assert_eq!(export(&open(&directory)), wanted);
+}
+
+#[test]
+fn a_sound_store_verifies_and_each_damage_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
+    assert_eq!(report.records["incidents"], 2);
+    assert_eq!(report.records["normal windows"], 2);
+    let body = Entity::Incident(id("inc-2")).section(BODY);
+    tamper(directory.path(), &body, |bytes| bytes[20] ^= 4);
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!(report.engine_problems.len(), 1, "{report:?}");
+    assert!(report.engine_problems[0].contains("incident inc-2"), "{report:?}");
+    let file = directory.path().join("out.export");
+    let saved = salvage(directory.path(), &file, &[]).unwrap();
+    assert_eq!((saved.missing, saved.doubtful), (vec![], vec![]), "the journal has it");
+    let whole = directory.path().join("whole.export");
+    std::fs::rename(&file, &whole).unwrap();
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    let saved = salvage(directory.path(), &file, std::slice::from_ref(&whole)).unwrap();
+    assert_eq!(saved.records["incidents"], 2);
+    assert!(saved.doubtful.iter().any(|from| from.contains("incident inc-2: from the export")), "{saved:?}");
+    let saved = salvage(directory.path(), &file, &[]).unwrap();
+    assert!(saved.missing.iter().any(|problem| problem.contains("incident inc-2")), "{saved:?}");
+    assert_eq!(saved.records["incidents"], 1);
+    let target = tempfile::tempdir().unwrap();
+    open(&target).import(read_export(&file).unwrap(), ImportMode::EmptyOnly).unwrap();
+    assert!(care::verify(target.path()).unwrap().engine_problems.is_empty());
+    assert!(care::verify(&directory.path().join("nowhere")).is_err());
+    let empty = tempfile::tempdir().unwrap();
+    open(&empty).close().unwrap();
+    assert!(care::verify(empty.path()).unwrap().is_sound(), "a store without a change is sound");
+}
+
+#[test]
+fn compacting_keeps_every_record_and_frees_what_was_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    for services in [10_000, 1] {
+        for number in 0..20 {
+            store.put_diagnosis(&diagnosis(&format!("d-{number}"), number, services)).unwrap();
+        }
+    }
+    let wanted = export(&store);
+    assert!(care::compact(directory.path(), StoreOptions::default()).is_err(), "it is in use");
+    store.close().unwrap();
+    let (before, after) = care::compact(directory.path(), StoreOptions::default()).unwrap();
+    assert!(after < before, "{before} to {after} bytes");
+    assert_eq!(export(&open(&directory)), wanted);
+}
+
+#[test]
+fn large_records_stay_out_of_the_blob_files_of_the_engine() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory);
+    for number in 0..20 {
+        store.put_diagnosis(&diagnosis(&format!("d-{number}"), number, 5_000)).unwrap();
+    }
+    store.close().unwrap();
+    let blobs = std::fs::read_dir(directory.path().join("blobs")).map_or(0, Iterator::count);
+    assert_eq!(blobs, 0);
+}

@@ -1,0 +1,183 @@
+//! Damaged and lost files.
+
+use super::*;
+
+#[test]
+fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
+    for (entity, section) in [
+        (Entity::Incident(id("inc-1")), SUMMARY),
+        (Entity::Incident(id("inc-1")), BODY),
+        (Entity::Diagnosis(id("d-1")), BODY),
+        (Entity::Normal(NormalKey::new(&window(30))), BODY),
+        (Entity::Rows(RowsKey::new("shop", "cart")), BODY),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = filled(&directory);
+        let series = BTreeMap::from([((MetricKind::Cpu, "cpu".to_owned()), vec![0.5])]);
+        let rows = ServiceRows::new(vec![UnixMillis(0)], series).unwrap();
+        store.add_normal_rows("shop", &BTreeMap::from([("cart".to_owned(), rows)])).unwrap();
+        store.close().unwrap();
+        tamper(directory.path(), &entity.section(section), |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        });
+        let store = open(&directory);
+        let error = match &entity {
+            Entity::Incident(name) => store.incident(name).unwrap_err(),
+            Entity::Diagnosis(name) => store.diagnosis(name).unwrap_err(),
+            Entity::Normal(_) => store.normal_sum(&selector(), &[]).unwrap_err(),
+            Entity::Rows(_) => store.normal_rows("shop", &[]).unwrap_err(),
+        };
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(&entity.to_string()), "{error}");
+        assert!(error.to_string().contains("checksum"), "{error}");
+        assert!(store.export(None).is_err(), "an export must not hide it");
+        assert!(store.incident(&id("inc-2")).unwrap().is_some(), "others are still there");
+    }
+}
+
+#[test]
+fn a_torn_value_is_an_error_and_a_damaged_summary_fails_its_listing() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let entity = Entity::Incident(id("inc-2"));
+    tamper(directory.path(), &entity.section(SUMMARY), |bytes| bytes.truncate(3));
+    let store = open(&directory);
+    assert!(matches!(store.incident(&id("inc-2")), Err(StoreError::Damaged { .. })));
+    let error = store.list_incidents(&ListQuery::default()).unwrap_err().to_string();
+    assert!(error.contains("inc-2"), "{error}");
+    let error = store.record_incident(&incident("inc-2", 200)).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "its confirmations would be lost: {error}");
+}
+
+#[test]
+fn a_damaged_index_row_is_noticed_on_opening_and_the_store_rebuilt_from_its_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let before = export(&open(&directory));
+    tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[20] ^= 4);
+    let store = open(&directory);
+    assert_eq!(similar(&store, true, None), ["inc-1"]);
+    assert_eq!(export(&store), before);
+    assert!(directory.path().join("moved-aside/damaged-1/db").is_file(), "what was damaged stays for a look");
+    store.close().unwrap();
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[20] ^= 4);
+    let error = SledStore::open(directory.path(), StoreOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("automap store salvage"), "{error}");
+    assert!(matches!(error, StoreError::Open { .. }), "{error}");
+}
+
+#[test]
+fn changes_that_only_the_journal_has_are_replayed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory);
+    store.record_incident(&incident("inc-1", 100)).unwrap();
+    store.close().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    copy_all(directory.path(), copy.path());
+    let store = open(&directory);
+    store.record_incident(&incident("inc-2", 100)).unwrap();
+    store.confirm(&id("inc-1"), confirmation(&["db"])).unwrap();
+    let wanted = export(&store);
+    store.close().unwrap();
+    // An engine of yesterday with a journal of today.
+    std::fs::remove_dir_all(copy.path().join("journal")).unwrap();
+    copy_all(&directory.path().join("journal"), &copy.path().join("journal"));
+    assert!(care::verify(copy.path()).unwrap().is_sound(), "as a kill leaves it");
+    let store = open(&copy);
+    assert_eq!(export(&store), wanted);
+    assert_eq!(similar(&store, true, None), ["inc-1"]);
+}
+
+#[test]
+fn a_store_without_a_journal_gets_one_that_can_rebuild_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = filled(&directory);
+    let wanted = export(&store);
+    store.close().unwrap();
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    open(&directory).close().unwrap();
+    for name in ["conf", "db"] {
+        std::fs::write(directory.path().join(name), "").unwrap();
+    }
+    let store = open(&directory);
+    assert_eq!(export(&store), wanted);
+}
+
+/// The last segment of a store's journal.
+fn last_segment(path: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(path.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|ending| ending == "journal")).max().unwrap()
+}
+
+#[test]
+fn what_only_the_engine_kept_goes_into_a_checkpoint_before_the_next_change() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    // A power failure that took the journal's last change and left the engine's.
+    let segment = last_segment(directory.path());
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
+    // And one more, just after the next segment was begun: its name says seven changes, and the journal has five.
+    std::fs::write(segment.with_file_name(format!("{:020}.journal", 7)), "").unwrap();
+    let store = open(&directory);
+    assert_eq!(store.statistics().unwrap().checkpoint, 6, "the journal could not have rebuilt it");
+    store.record_incident(&incident("inc-3", 300)).unwrap();
+    let wanted = export(&store);
+    store.close().unwrap();
+    let report = care::verify(directory.path()).unwrap();
+    assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
+    std::fs::write(directory.path().join("conf"), "").unwrap();
+    assert_eq!(export(&open(&directory)), wanted);
+}
+
+#[test]
+fn an_engine_that_lost_its_log_is_rebuilt_and_never_taken_for_an_empty_store() {
+    for file in ["db", "conf"] {
+        for checkpointed in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = filled(&directory);
+            let wanted = export(&store);
+            store.close().unwrap();
+            if checkpointed {
+                // Leaves a checkpoint and a journal without a change.
+                care::compact(directory.path(), StoreOptions::default()).unwrap();
+            }
+            for lose in [|path: &Path| std::fs::write(path, ""), |path: &Path| std::fs::remove_file(path)] {
+                lose(&directory.path().join(file)).unwrap();
+                let store = open(&directory);
+                assert_eq!(export(&store), wanted, "{file}, checkpoint: {checkpointed}");
+                store.close().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_journal_without_its_end_rebuilds_nothing_silently() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let segment = last_segment(directory.path());
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
+    std::fs::write(directory.path().join("db"), "").unwrap();
+    let error = SledStore::open(directory.path(), StoreOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("it ends at change 5 of 6"), "{error}");
+    let saved = salvage(directory.path(), &directory.path().join("saved"), &[]).unwrap();
+    assert!(saved.missing.iter().any(|line| line.contains("change 5 of 6")), "{saved:?}");
+}
+
+#[test]
+fn a_store_whose_first_opening_was_cut_short_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    open(&directory).close().unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    std::fs::create_dir(fresh.path().join("journal")).unwrap();
+    std::fs::copy(last_segment(directory.path()), fresh.path().join("journal/00000000000000000001.journal"))
+        .unwrap();
+    std::fs::write(fresh.path().join("conf"), "").unwrap();
+    let store = open(&fresh);
+    store.record_incident(&incident("inc-1", 100)).unwrap();
+    assert_eq!(store.statistics().unwrap().changes, 1);
+}

@@ -42,6 +42,7 @@ mod csv_records;
 mod edges;
 mod frame_answer;
 mod listing;
+mod policy;
 mod row_order;
 mod service;
 mod stop;
@@ -72,6 +73,6 @@ pub async fn serve(
     let server = config.server.clone();
     let collector = Collector::new(config).map_err(ServeError::Configuration)?;
     let routes = Routes::new(CollectorServiceServer::new(collector));
-    let served = server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await;
+    let served = server::serve(listener, &server, &policy::POLICY, routes, shutdown).await;
     served.map_err(|error| error.within("collector"))
 }

@@ -48,6 +48,7 @@ pub mod load_removal;
 pub mod orient;
 pub mod partial_correlation;
 pub mod peer_input;
+pub mod policy;
 pub mod prepared;
 pub mod service;
 pub mod set_range;
@@ -86,6 +87,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let service = GraphBuilderServiceServer::new(GraphBuilderService::new(&config)?);
-    let served = server::serve(listener, &config.server, SERVICE_NAME, Routes::new(service), shutdown).await;
+    let served =
+        server::serve(listener, &config.server, &policy::POLICY, Routes::new(service), shutdown).await;
     served.map_err(|error| error.within("graph-builder"))
 }

@@ -37,6 +37,7 @@ pub mod hour_of_week;
 pub mod normal_rows;
 pub mod normal_window;
 pub mod past_incident;
+mod policy;
 pub mod precision;
 pub mod record_id;
 #[cfg(test)]
@@ -107,7 +108,7 @@ pub async fn serve(
     let rpc = ProfilerServiceServer::new(ProfilerRpc::new(Arc::clone(&store), config))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let served = server::serve(listener, &server_config, SERVICE_NAME, Routes::new(rpc), shutdown).await;
+    let served = server::serve(listener, &server_config, &policy::POLICY, Routes::new(rpc), shutdown).await;
     // It ends with the shutdown; a chore that was begun is finished.
     shutdown_chores.cancel();
     let finished = chores.await;

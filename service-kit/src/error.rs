@@ -18,6 +18,10 @@ pub enum ErrorCode {
     InvalidInput,
     /// The data hold too little to answer; more data may.
     TooLittleData,
+    /// The caller did not prove who he is.
+    Unauthenticated,
+    /// The caller may not do this.
+    PermissionDenied,
     /// There is no such thing.
     NotFound,
     /// The thing exists already, or is in another state than the request needs.
@@ -37,9 +41,11 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    const ALL: [(Self, Code, &'static str); 10] = [
+    const ALL: [(Self, Code, &'static str); 12] = [
         (Self::InvalidInput, Code::InvalidArgument, "INVALID_INPUT"),
         (Self::TooLittleData, Code::FailedPrecondition, "TOO_LITTLE_DATA"),
+        (Self::Unauthenticated, Code::Unauthenticated, "UNAUTHENTICATED"),
+        (Self::PermissionDenied, Code::PermissionDenied, "PERMISSION_DENIED"),
         (Self::NotFound, Code::NotFound, "NOT_FOUND"),
         (Self::Conflict, Code::Aborted, "CONFLICT"),
         (Self::Unavailable, Code::Unavailable, "UNAVAILABLE"),
@@ -223,6 +229,6 @@ mod tests {
         assert_eq!(ServiceError::from(Status::data_loss("gone")).code(), ErrorCode::DataLoss);
         assert_eq!(ServiceError::from(Status::out_of_range("large")).code(), ErrorCode::InvalidInput);
         assert_eq!(ServiceError::from(Status::unknown("h2 broke")).code(), ErrorCode::Unavailable);
-        assert_eq!(ServiceError::from(Status::permission_denied("no")).code(), ErrorCode::Internal);
+        assert_eq!(ServiceError::from(Status::permission_denied("no")).code(), ErrorCode::PermissionDenied);
     }
 }

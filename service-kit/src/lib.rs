@@ -7,6 +7,7 @@
 //! | [`server`] | a gRPC server with health, reflection, TLS, limits and a graceful end |
 //! | [`http`] | an HTTP server with TLS, limits and a graceful end |
 //! | [`client`] | channels to other services |
+//! | [`access`] | who calls, and what he may do: tokens, certificates, roles, limits per client |
 //! | [`tls`] | certificates from files, followed when they change |
 //! | [`deadline`] | the deadline of a call on its way over every hop |
 //! | [`retry`] | another try of calls that may be repeated |
@@ -17,6 +18,7 @@
 //! | [`telemetry`] | traces and metrics of calls |
 //! | [`admin`], [`process_metrics`] | the port for Prometheus and probes, and what a process takes |
 
+pub mod access;
 pub mod admin;
 pub mod client;
 pub mod config;

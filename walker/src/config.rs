@@ -128,6 +128,10 @@ impl WalkerConfig {
     pub fn check(&self) -> Result<(), Invalid> {
         self.server.check("walker.server")?;
         self.http.check("walker.http")?;
+        self.server.check_exposure("walker.server.listen", self.server.listen, "walker.server")?;
+        if let Some(listen) = self.http.listen {
+            self.server.check_exposure("walker.http.listen", listen, "walker.server")?;
+        }
         let addresses = self.addresses();
         for (field, url) in addresses {
             client::check_url(field, url)?;

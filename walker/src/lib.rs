@@ -24,7 +24,7 @@
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `queried_window` | which samples are asked of a server that is queried |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
-//! | [`service`] | the RPCs |
+//! | [`service`], `policy` | the RPCs, and what each demands of its caller |
 //! | `http`, `page` | the HTTP port, and the page that people look at |
 //! | [`config`] | configuration |
 
@@ -50,6 +50,7 @@ mod path_tally;
 mod peers;
 pub mod percentile;
 mod pipeline;
+mod policy;
 mod queried_window;
 pub mod rank;
 pub mod ranker;
@@ -97,7 +98,7 @@ pub async fn serve(
     let started = walker.started.clone();
     schedule::start(&walker, &shutdown);
     let routes = Routes::new(WalkerServiceServer::new(walker));
-    let served = server::serve(listener, &server, SERVICE_NAME, routes, shutdown).await;
+    let served = server::serve(listener, &server, &policy::POLICY, routes, shutdown).await;
     // Diagnoses without a caller get the same time to end as those with one.
     started.close();
     let drain = Duration::from_secs(server.drain_seconds);

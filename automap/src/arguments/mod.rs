@@ -135,7 +135,7 @@ Exit codes: 0 learned, 1 failed, 2 wrong usage")]
 Examples:
   automap serve all
   automap serve walker --config automap.toml
-  automap serve walker --set walker.server.listen=0.0.0.0:4310
+  automap serve walker --set walker.server.listen=0.0.0.0:4310 --set walker.server.access.anonymous=diagnose
   AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
     Serve(ServeArgs),
     /// Look at past incidents, and say what caused them.

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use automap_graph_builder::{checksum::checksum, config::GraphBuilderConfig, service::GraphBuilderService};
+use automap_graph_builder::{
+    checksum::checksum, config::GraphBuilderConfig, policy::POLICY, service::GraphBuilderService,
+};
 use automap_proto::v1::{
     self,
     graph_builder_service_server::{GraphBuilderService as Rpc, GraphBuilderServiceServer},
@@ -60,7 +62,7 @@ pub(super) async fn misbehaving(misbehaviour: Misbehaviour) -> Pod {
     let ending = shutdown.clone();
     tokio::spawn(async move {
         let config = ServerConfig::default();
-        server::serve(listener, &config, "automap.v1.GraphBuilderService", Routes::new(service), ending).await
+        server::serve(listener, &config, &POLICY, Routes::new(service), ending).await
     });
     Pod { url, _shutdown: shutdown.drop_guard() }
 }

@@ -120,7 +120,7 @@ async fn no_call_fails_while_every_certificate_and_the_authority_are_renewed() {
     let taken_up = || {
         // The walker has two sets of files: those of a server and those of a client.
         for service in four.all().into_iter().chain([&four.walker]) {
-            service.log_line("certificates were renewed; new connections use them").unwrap();
+            service.log_line("certificates were renewed and count from now on").unwrap();
         }
     };
     let load = Load::start(&dialer(&pki.authority.file, &pki.client, &url), &url);

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use super::{fault::meaning, members::Members};
+use super::{fault::meaning, members::Members, token::ShownToken};
 use crate::{
     deadline,
     error::{ErrorCode, ServiceError},
@@ -21,11 +21,12 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Balanced {
     members: Arc<Members>,
+    token: Option<ShownToken>,
 }
 
 impl Balanced {
-    pub(super) const fn new(members: Arc<Members>) -> Self {
-        Self { members }
+    pub(super) const fn new(members: Arc<Members>, token: Option<ShownToken>) -> Self {
+        Self { members, token }
     }
 
     async fn send(self, request: Request<Body>) -> Result<Response<Body>, Status> {
@@ -62,6 +63,9 @@ impl Service<Request<Body>> for Balanced {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         // What every call takes along.
         deadline::to_headers(request.headers_mut());
+        if let Some(token) = &self.token {
+            token.to_headers(request.headers_mut());
+        }
         Box::pin(self.clone().send(request))
     }
 }

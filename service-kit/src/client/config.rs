@@ -1,9 +1,12 @@
 //! How other services are reached.
 
+use std::path::PathBuf;
+
 use automap_proto::invalid::Invalid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{resolution::Target, token::check_secrecy};
 use crate::tls::ClientTlsConfig;
 
 /// How other services are reached.
@@ -16,13 +19,24 @@ pub struct ClientConfig {
     pub connect_seconds: u64,
     /// Tries of a call that may be repeated without harm, the first one included; 1 means no second try.
     pub attempts: usize,
+    /// File with the token that is shown with each call, read anew when it changes.
+    pub token_file: Option<PathBuf>,
+    /// Show the token also to other machines over http://, where something else, such as a mesh, keeps it secret.
+    pub token_in_clear: bool,
     /// Certificates.
     pub tls: ClientTlsConfig,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { resolve_seconds: 10, connect_seconds: 5, attempts: 3, tls: ClientTlsConfig::default() }
+        Self {
+            resolve_seconds: 10,
+            connect_seconds: 5,
+            attempts: 3,
+            token_file: None,
+            token_in_clear: false,
+            tls: ClientTlsConfig::default(),
+        }
     }
 }
 
@@ -38,6 +52,12 @@ impl ClientConfig {
         ];
         if let Some((name, _)) = numbers.iter().find(|(_, number)| *number == 0) {
             return Err(Invalid::new(format!("{table}.{name}"), "is 0; it must be at least 1"));
+        }
+        if self.token_file.is_some() && !self.token_in_clear {
+            for url in urls {
+                // An address that cannot be read is told by whoever connects to it.
+                Target::parse(table, url).ok().map_or(Ok(()), |target| check_secrecy(table, &target))?;
+            }
         }
         self.tls.check(&format!("{table}.tls"), urls)
     }

@@ -9,6 +9,7 @@
 //! | `resolution` | a name looked up again and again |
 //! | `connector`, `named_connector` | one connection, in clear or over TLS |
 //! | `stream` | its bytes, with a look at the first ones |
+//! | `token` | the token that is shown with each call |
 //! | `fault`, `told` | what a broken connection means, as a sentence |
 
 pub mod balanced;
@@ -20,6 +21,7 @@ mod members;
 mod named_connector;
 mod resolution;
 mod stream;
+mod token;
 mod told;
 
 use std::{sync::Arc, time::Duration};
@@ -35,6 +37,7 @@ use fleet::Fleet;
 use members::Members;
 use named_connector::NamedConnector;
 use resolution::Target;
+use token::ShownToken;
 
 use crate::{
     server::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES},
@@ -53,19 +56,22 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub struct Dialer {
     config: ClientConfig,
     tls: Option<Arc<Reloading<rustls::ClientConfig>>>,
+    token: Option<ShownToken>,
 }
 
 impl Dialer {
-    /// Reads certificates where one of `urls` wants them; `table` is where the settings are. Must be called within a tokio
+    /// Reads certificates where one of `urls` wants them, and the token where there is one; `table` is where the settings are. Must be called within a tokio
     /// runtime.
     ///
     /// # Errors
-    /// A setting is wrong, or a certificate cannot be used.
+    /// A setting is wrong, or a certificate or the token cannot be used.
     pub fn new(table: &str, config: &ClientConfig, urls: &[&str]) -> Result<Self, Invalid> {
         config.check(table, urls)?;
         let secure = urls.iter().any(|url| url.starts_with("https://"));
         let tls = secure.then(|| config.tls.start(&format!("{table}.tls"))).transpose()?;
-        Ok(Self { config: config.clone(), tls })
+        let token = config.token_file.as_deref();
+        let token = token.map(|file| ShownToken::start(&format!("{table}.token-file"), file)).transpose()?;
+        Ok(Self { config: config.clone(), tls, token })
     }
 
     /// A channel to `url` (`http://host:port`, `https://host:port`) that connects on its first call and again after a
@@ -75,7 +81,7 @@ impl Dialer {
     /// The URL cannot be parsed, or it wants TLS and this dialer was made without it; `field` names the setting it came
     /// from.
     pub fn channel(&self, field: &str, url: &str) -> Result<Channel, Invalid> {
-        Ok(ObservedClient::new(Balanced::new(self.members(field, url)?)))
+        Ok(ObservedClient::new(Balanced::new(self.members(field, url)?, self.token.clone())))
     }
 
     /// Every address behind `urls` on its own; as [`Self::channel`] otherwise.
@@ -83,7 +89,8 @@ impl Dialer {
     /// # Errors
     /// As those of [`Self::channel`].
     pub fn fleet<'a>(&self, field: &str, urls: impl Iterator<Item = &'a str>) -> Result<Fleet, Invalid> {
-        urls.map(|url| self.members(field, url)).collect::<Result<_, _>>().map(Fleet::new)
+        let names = urls.map(|url| self.members(field, url)).collect::<Result<_, _>>()?;
+        Ok(Fleet::new(names, self.token.clone()))
     }
 
     fn members(&self, field: &str, url: &str) -> Result<Arc<Members>, Invalid> {
@@ -145,7 +152,7 @@ pub fn check_url(field: &str, url: &str) -> Result<(), Invalid> {
 /// # Errors
 /// As those of [`Dialer::channel`].
 pub fn channel(field: &str, url: &str) -> Result<Channel, Invalid> {
-    Dialer { config: ClientConfig::default(), tls: None }.channel(field, url)
+    Dialer { config: ClientConfig::default(), tls: None, token: None }.channel(field, url)
 }
 
 /// The transport is told `http://` even for TLS, which the connector does, and the true origin beside it.
@@ -173,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_fleet_has_every_address_once_and_names_as_they_are_found() {
-        let dialer = Dialer { config: ClientConfig::default(), tls: None };
+        let dialer = Dialer { config: ClientConfig::default(), tls: None, token: None };
         let urls =
             ["http://127.0.0.1:1", "http://localhost:1", "http://127.0.0.1:2", "http://nowhere.invalid:3"];
         let fleet = dialer.fleet("peers", urls.into_iter()).unwrap();

@@ -119,11 +119,7 @@ fn collect(schema: &Value, defaults: &Value, parent: &str, found: &mut Vec<Setti
 }
 
 fn setting(key: String, property: &Value, default: &Value) -> Setting {
-    let types: Vec<&str> = match property.get("type") {
-        Some(Value::String(one)) => vec![one],
-        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
+    let types = types(property);
     let choices = choices(property);
     let kind = if choices.is_empty() {
         types.iter().find(|name| **name != "null").map_or("any", |name| name).to_owned()
@@ -142,13 +138,24 @@ fn setting(key: String, property: &Value, default: &Value) -> Setting {
     }
 }
 
+/// The types that a value may have; an enumeration that may be left out is one of several schemas.
+fn types(property: &Value) -> Vec<&str> {
+    match (property.get("type"), property.get("anyOf").and_then(Value::as_array)) {
+        (Some(Value::String(one)), _) => vec![one],
+        (Some(Value::Array(several)), _) => several.iter().filter_map(Value::as_str).collect(),
+        (_, Some(schemas)) => schemas.iter().flat_map(types).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The values of an enumeration.
 fn choices(property: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(values) = property.get("enum").and_then(Value::as_array) {
         return values.iter().filter_map(text).collect();
     }
-    let Some(variants) = property.get("oneOf").and_then(Value::as_array) else { return Vec::new() };
+    let variants = property.get("oneOf").or_else(|| property.get("anyOf")).and_then(Value::as_array);
+    let Some(variants) = variants else { return Vec::new() };
     let of_variant = |variant: &Value| match variant.get("const").and_then(text) {
         Some(one) => vec![one],
         None => choices(variant),

@@ -6,7 +6,10 @@ use automap_proto::invalid::Invalid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tls::ServerTlsConfig;
+use crate::{
+    access::{AccessConfig, Role},
+    tls::ServerTlsConfig,
+};
 
 /// How a service listens and what it bears.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +35,8 @@ pub struct ServerConfig {
     pub max_frame_mib: usize,
     /// Certificates.
     pub tls: ServerTlsConfig,
+    /// Who may call.
+    pub access: AccessConfig,
 }
 
 /// Most calls and connections that a limit may allow: what a semaphore counts.
@@ -72,7 +77,35 @@ impl ServerConfig {
                 ));
             }
         }
-        self.tls.check(&format!("{table}.tls"))
+        self.tls.check(&format!("{table}.tls"))?;
+        self.access.check(&format!("{table}.access"), self.tls.client_ca.is_some())
+    }
+
+    /// What callers may do who prove nothing; `None` where they must.
+    pub fn anonymous(&self) -> Option<Role> {
+        let proof_is_taken = self.access.tokens.is_some() || self.tls.client_ca.is_some();
+        self.access.anonymous.or_else(|| (!proof_is_taken).then_some(Role::Admin))
+    }
+
+    /// Whether a server at `listen`, which `field` sets, is open to strangers without anybody having said so. `table` is
+    /// where `access` and `tls` are.
+    ///
+    /// # Errors
+    /// It listens beyond this machine, and callers need not prove who they are.
+    pub fn check_exposure(&self, field: &str, listen: SocketAddr, table: &str) -> Result<(), Invalid> {
+        let decided = self.access.is_decided() || self.tls.client_ca.is_some();
+        if decided || listen.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err(Invalid::new(
+            field,
+            format!(
+                "{listen} can be reached from other machines, and callers would not have to prove who they are: set \
+                 {table}.access.tokens to a file of tokens (`automap access new-token` makes one), or \
+                 {table}.tls.client-ca for mutual TLS, or say by {table}.access.anonymous = \"read\", \"diagnose\", \
+                 \"confirm\" or \"admin\" what anybody may do"
+            ),
+        ))
     }
 }
 
@@ -89,6 +122,7 @@ impl Default for ServerConfig {
             handshake_seconds: 10,
             max_frame_mib: 1024,
             tls: ServerTlsConfig::default(),
+            access: AccessConfig::default(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,9 +14,10 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 use tokio_rustls::server::TlsStream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 use super::preface::PREFACE;
+use crate::access::certificate::CertificateNames;
 
 /// In clear or over TLS.
 #[derive(Debug)]
@@ -23,29 +26,47 @@ pub(super) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// Who is at the other end of a connection; in the extensions of each of its requests.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: Option<SocketAddr>,
+    /// What its certificate proves, where it was made to show one.
+    pub certificate: Option<Arc<CertificateNames>>,
+}
+
 /// A connection; gives its place back when dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     transport: Transport,
+    peer: Peer,
     /// What is left of the opening, which was read to know the caller and is read again by HTTP/2.
     replay: &'static [u8],
     _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    pub(super) const fn new(transport: Transport, place: OwnedSemaphorePermit) -> Self {
-        Self { transport, replay: &PREFACE, _place: place }
+    pub(super) fn new(transport: Transport, place: OwnedSemaphorePermit) -> Self {
+        let (stream, certificate) = match &transport {
+            Transport::Clear(stream) => (stream, None),
+            Transport::Tls(stream) => {
+                let (stream, tls) = stream.get_ref();
+                (stream, tls.peer_certificates().and_then(|chain| chain.first()))
+            }
+        };
+        let peer = Peer {
+            address: stream.peer_addr().ok(),
+            certificate: certificate.and_then(|shown| CertificateNames::of(shown)).map(Arc::new),
+        };
+        Self { transport, peer, replay: &PREFACE, _place: place }
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        match &self.transport {
-            Transport::Clear(stream) => stream.connect_info(),
-            Transport::Tls(stream) => stream.get_ref().0.connect_info(),
-        }
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 

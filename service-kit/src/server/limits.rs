@@ -20,6 +20,10 @@ use tower::{Layer, Service};
 
 use super::config::ServerConfig;
 use crate::{
+    access::{
+        Caller,
+        quota::{Place, Quota},
+    },
     deadline,
     error::{ErrorCode, ServiceError},
 };
@@ -34,12 +38,25 @@ const HEAD_START: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone)]
 pub(super) struct LimitsLayer {
     places: Arc<Semaphore>,
+    quota: Quota,
     longest: Duration,
 }
 
 impl LimitsLayer {
-    pub(super) fn new(config: &ServerConfig) -> Self {
-        Self { places: Arc::new(Semaphore::new(config.max_calls)), longest: config.max_call() }
+    pub(super) fn new(config: &ServerConfig, quota: &Quota) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(config.max_calls)),
+            quota: quota.clone(),
+            longest: config.max_call(),
+        }
+    }
+
+    /// A place for a call, and one among those of its client where these are limited.
+    fn enter(&self, request: &Request<Body>) -> Result<Places, ServiceError> {
+        let caller = request.extensions().get::<Caller>();
+        let of_client = caller.map(|caller| self.quota.enter(&caller.client())).transpose()?.flatten();
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded())?;
+        Ok(Places { _call: place, _of_client: of_client })
     }
 }
 
@@ -49,6 +66,12 @@ impl<S> Layer<S> for LimitsLayer {
     fn layer(&self, inner: S) -> Limited<S> {
         Limited { inner, limits: self.clone() }
     }
+}
+
+/// What a call holds until its answer ends.
+struct Places {
+    _call: OwnedSemaphorePermit,
+    _of_client: Option<Place>,
 }
 
 /// A service within the limits.
@@ -77,8 +100,9 @@ where
         if !request.uri().path().starts_with("/automap.") {
             return Box::pin(self.inner.call(request));
         }
-        let Ok(place) = Arc::clone(&self.limits.places).try_acquire_owned() else {
-            return Box::pin(std::future::ready(Ok(Status::from(overloaded()).into_http())));
+        let places = match self.limits.enter(&request) {
+            Ok(places) => places,
+            Err(error) => return Box::pin(std::future::ready(Ok(Status::from(error).into_http()))),
         };
         let allowed = deadline::from_headers(request.headers()).map(|time| time.saturating_sub(HEAD_START));
         let time = allowed.unwrap_or(self.limits.longest).min(self.limits.longest);
@@ -88,7 +112,7 @@ where
             match tokio::time::timeout_at(until, deadline::within(until, answer)).await {
                 Ok(Ok(response)) => {
                     let over = Box::pin(tokio::time::sleep_until(until));
-                    Ok(response.map(|body| Body::new(Bounded { running: Some((body, place)), over })))
+                    Ok(response.map(|body| Body::new(Bounded { running: Some((body, places)), over })))
                 }
                 Ok(Err(never)) => Err(never),
                 Err(_) => Ok(too_late().into_http()),
@@ -112,7 +136,7 @@ fn too_late() -> Status {
 
 /// An answer that ends with its deadline, and holds its place until it ends.
 struct Bounded {
-    running: Option<(Body, OwnedSemaphorePermit)>,
+    running: Option<(Body, Places)>,
     over: Pin<Box<Sleep>>,
 }
 

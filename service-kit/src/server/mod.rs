@@ -23,8 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
 
 pub use config::ServerConfig;
+pub use connection::Peer;
 
 use crate::{
+    access::{Access, Policy, layer::AccessLayer},
     admin::Admin,
     process_metrics,
     telemetry::{call_metrics::CallMetrics, methods, server_calls::ServerCalls},
@@ -103,18 +105,36 @@ pub async fn bind(config: &ServerConfig) -> Result<TcpListener, ServeError> {
 
 /// Serves `routes` on `listener` until `shutdown`, then lets running calls finish for the drain time.
 ///
-/// `service_name` is the full name (`automap.v1.WalkerService`) under which health is reported.
+/// `policy` names the service, under which health is reported, and says what each of its RPCs demands.
 ///
 /// # Errors
-/// A setting below `server` is wrong, a certificate cannot be used, or reflection or the transport failed.
+/// A setting below `server` is wrong, a certificate or the file of tokens cannot be used, or reflection or the transport
+/// failed.
 pub async fn serve(
     listener: TcpListener,
     config: &ServerConfig,
-    service_name: &'static str,
+    policy: &'static Policy,
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     config.check("server")?;
+    let access = Access::start("server", config)?;
+    serve_judged(listener, config, (access, policy), routes, shutdown).await
+}
+
+/// The same with callers judged by an `access` that others use, too, such as a port of HTTP.
+///
+/// # Errors
+/// As those of [`serve`].
+pub async fn serve_judged(
+    listener: TcpListener,
+    config: &ServerConfig,
+    (access, policy): (Access, &'static Policy),
+    routes: Routes,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    config.check("server")?;
+    let service_name = policy.service;
     let tls = config.tls.start("server.tls")?;
     let (calls, _admin) = observe(config, service_name, &shutdown).await?;
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -134,7 +154,8 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         // What every call passes, from the outside in.
         .layer(calls)
-        .layer(limits::LimitsLayer::new(config))
+        .layer(AccessLayer::new(access.clone(), policy))
+        .layer(limits::LimitsLayer::new(config, access.quota()))
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection_v1)

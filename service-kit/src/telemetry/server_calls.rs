@@ -100,6 +100,7 @@ fn span(role: &str, method: &Method, headers: &HeaderMap) -> Span {
         role,
         rpc,
         trace_id = Empty,
+        caller = Empty,
         automap.services = Empty,
         automap.series = Empty,
         automap.rows = Empty,

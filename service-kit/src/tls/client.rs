@@ -116,7 +116,7 @@ impl ClientTlsConfig {
             config.alpn_protocols = vec![protocol.into()];
             Ok(config)
         };
-        Reloading::start(files, Duration::from_secs(self.reload_seconds), build)
+        Reloading::start("certificates", files, Duration::from_secs(self.reload_seconds), build)
     }
 }
 

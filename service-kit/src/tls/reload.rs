@@ -1,4 +1,4 @@
-//! A value built from files that follows them: certificates are renewed while connections go on.
+//! A value built from files that follows them: certificates and tokens are renewed while connections go on.
 
 use std::{
     path::PathBuf,
@@ -15,13 +15,14 @@ pub struct Reloading<T> {
 }
 
 impl<T: Send + Sync + 'static> Reloading<T> {
-    /// Builds the value from `files`, and anew whenever their content changed, which is looked up `every` so often:
-    /// mounted secrets are swapped by links, which tell no watcher. While files do not fit each other, as in the middle of
+    /// Builds the value from `files` with `what`, such as certificates, and anew whenever their content changed, which is
+    /// looked up `every` so often: mounted secrets are swapped by links, which tell no watcher. While files do not fit each other, as in the middle of
     /// a renewal, the last value stays. Ends when the answer is dropped. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// The first value cannot be built.
     pub fn start(
+        what: &'static str,
         files: Vec<PathBuf>,
         every: Duration,
         build: impl Fn() -> Result<T, Invalid> + Send + Sync + 'static,
@@ -44,11 +45,11 @@ impl<T: Send + Sync + 'static> Reloading<T> {
                 match build() {
                     Ok(value) => {
                         *reloading.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
-                        tracing::info!(?files, "certificates were renewed; new connections use them");
+                        tracing::info!(?files, "{what} were renewed and count from now on");
                         (built_from, refused) = (now, None);
                     }
                     Err(error) if refused.as_ref() != Some(&now) => {
-                        tracing::warn!(%error, "renewed certificates cannot be used; the old ones stay");
+                        tracing::warn!(%error, "renewed {what} cannot be used; the old ones stay");
                         refused = Some(now);
                     }
                     Err(_) => {}

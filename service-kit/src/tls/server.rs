@@ -106,6 +106,6 @@ impl ServerTlsConfig {
             config.alpn_protocols = vec![protocol.into()];
             Ok(config)
         };
-        Reloading::start(files, Duration::from_secs(self.reload_seconds), build).map(Some)
+        Reloading::start("certificates", files, Duration::from_secs(self.reload_seconds), build).map(Some)
     }
 }

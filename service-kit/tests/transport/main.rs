@@ -7,6 +7,7 @@
     reason = "tests state facts; a failed unwrap is a failed test"
 )]
 
+mod access;
 mod limits;
 mod pki;
 mod running;

@@ -7,6 +7,7 @@ use automap_proto::v1::{
     collector_service_server::{CollectorService, CollectorServiceServer},
 };
 use automap_service_kit::{
+    access::{Policy, Role},
     client::{Channel, ClientConfig, Dialer},
     deadline,
     error::ServiceError,
@@ -78,6 +79,17 @@ impl CollectorService for Gate {
     }
 }
 
+pub(crate) const POLICY: Policy = Policy {
+    service: "automap.v1.CollectorService",
+    roles: &[
+        ("CollectFrame", Role::Diagnose),
+        ("CollectRecording", Role::Diagnose),
+        ("ListServices", Role::Read),
+        ("CheckSource", Role::Confirm),
+    ],
+    knows_systems: false,
+};
+
 /// A server on loopback; stops when dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -97,9 +109,8 @@ impl Running {
         let (gate, stop) = (Gate::default(), CancellationToken::new());
         let routes = Routes::new(CollectorServiceServer::new(gate.clone()));
         let stopped = stop.clone();
-        let ended = tokio::spawn(async move {
-            server::serve(listener, &config, "automap.v1.CollectorService", routes, stopped).await
-        });
+        let ended =
+            tokio::spawn(async move { server::serve(listener, &config, &POLICY, routes, stopped).await });
         Self { address, gate, stop, ended }
     }
 

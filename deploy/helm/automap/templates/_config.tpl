@@ -14,6 +14,10 @@ server:
     {{- end }}
 {{- end }}
 {{- if eq .role "walker" }}
+{{- with include "automap.anonymousRole" .root }}
+  access:
+    anonymous: {{ . }}
+{{- end }}
 collector: {{ include "automap.url" (dict "root" .root "role" "collector") }}
 graph-builder: {{ include "automap.url" (dict "root" .root "role" "graph-builder") }}
 profiler: {{ include "automap.url" (dict "root" .root "role" "profiler") }}
@@ -35,6 +39,15 @@ path: /var/lib/automap/store
 schedule:
   export-directory: /var/lib/automap-exports
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What callers of the walker may do who prove nothing; empty where they must prove who they are. */}}
+{{- define "automap.anonymousRole" -}}
+{{- if .Values.walker.access.anonymous }}
+{{- .Values.walker.access.anonymous }}
+{{- else if not (and .Values.tls.enabled .Values.tls.clientCertificates) }}
+{{- "diagnose" }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,40 @@
+//! What each RPC of a service demands of its caller.
+
+use super::Role;
+
+/// What a service demands of its callers: a table that holds every RPC of its contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Full name of the service, `automap.v1.WalkerService`.
+    pub service: &'static str,
+    /// The role that each RPC needs, by its name.
+    pub roles: &'static [(&'static str, Role)],
+    /// Whether the service tells systems apart. One that does not refuses callers who may know of some only.
+    pub knows_systems: bool,
+}
+
+impl Policy {
+    /// The name of the RPC that a path of HTTP/2 asks for, with the role that it needs. What the table does not hold needs
+    /// the highest.
+    pub fn of<'a>(&self, path: &'a str) -> (&'a str, Role) {
+        let method = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(self.service));
+        let Some(name) = method.and_then(|rest| rest.strip_prefix('/')) else {
+            return (path, Role::Admin);
+        };
+        let found = self.roles.iter().find(|(known, _)| *known == name);
+        (name, found.map_or(Role::Admin, |(_, role)| *role))
+    }
+
+    /// RPCs of the contract that the table does not hold, and entries that the contract does not have. For tests.
+    pub fn differences(&self) -> Vec<String> {
+        let prefix = format!("/{}/", self.service);
+        let methods = crate::telemetry::methods::served_by(self.service);
+        let contract: Vec<&str> = methods.keys().filter_map(|path| path.strip_prefix(&prefix)).collect();
+        let table: Vec<&str> = self.roles.iter().map(|(name, _)| *name).collect();
+        let missing =
+            contract.iter().filter(|name| !table.contains(name)).map(|name| format!("no role for {name}"));
+        let foreign =
+            table.iter().filter(|name| !contract.contains(name)).map(|name| format!("no RPC {name}"));
+        missing.chain(foreign).collect()
+    }
+}

@@ -6,6 +6,7 @@ from chart import ROLES
 
 PORTS = {"walker": 4310, "collector": 4311, "graph-builder": 4312, "profiler": 4313}
 ADMIN = 4390
+HTTP = 4314
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def allowed(documents):
     """All flows between pods of the chart, and between them and others: (source, target, port, protocol)."""
     policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
     own = chart_pods(documents)
-    ways = [(port, "TCP") for port in (*PORTS.values(), ADMIN, 53, 443, 4317, 9090)] + [(53, "UDP")]
+    ways = [(port, "TCP") for port in (*PORTS.values(), ADMIN, HTTP, 53, 443, 4317, 9090)] + [(53, "UDP")]
     return {
         (source.name, target.name, port, protocol)
         for source in (*own, *OUTSIDERS)
@@ -104,6 +105,7 @@ def designed():
     arrows = {("walker", role, PORTS[role], "TCP") for role in ROLES if role != "walker"}
     arrows |= {("graph-builder", "graph-builder", PORTS["graph-builder"], "TCP")}
     arrows |= {(caller, "walker", PORTS["walker"], "TCP") for caller in ("neighbour", "test")}
+    arrows |= {("neighbour", "walker", HTTP, "TCP")}
     arrows |= {("prometheus", role, ADMIN, "TCP") for role in ROLES}
     arrows |= {(source, "dns", 53, protocol) for source in ("walker", "graph-builder", "test") for protocol in ("TCP", "UDP")}
     return arrows

@@ -66,6 +66,7 @@ class Services:
                     settings = ["--set=graph-builder.peers="]
                 if role == "walker":
                     settings = [f"--set=walker.{other}=http://{service.address}" for other, service in self.by_role.items()]
+                    settings.append("--set=walker.http.listen=127.0.0.1:0")
                 self.by_role[role] = Service(role, configuration, home, *settings)
         except BaseException:
             self.stop()

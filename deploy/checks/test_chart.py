@@ -46,6 +46,11 @@ def test_helm_finds_nothing_to_say():
         ("tls.enabled=true", "tls.secrets."),
         ("walker.ingress.enabled=true", "walker.ingress.host"),
         ("walker.httpRoute.enabled=true", "walker.httpRoute.parentRefs"),
+        ("walker.http.ingress.enabled=true", "walker.http.ingress.host"),
+        ("walker.http.httpRoute.enabled=true", "walker.http.httpRoute.parentRefs"),
+        ("walker.http.ingress.enabled=true,walker.http.enabled=false", "walker.http.ingress: set walker.http.enabled"),
+        ("walker.http.externalUrl=example.com", "walker.http.externalUrl"),
+        ("walker.config.http.listen=0.0.0.0:1", "walker.config.http.listen: the chart sets this itself"),
     ],
 )
 def test_wrong_values_are_refused_with_their_field_named(values, named):
@@ -111,6 +116,37 @@ def test_selectors_find_their_pods_and_ports_are_named(combination):
         if document["kind"] in ("PodMonitor", "ServiceMonitor"):
             selector = document["spec"]["selector"]["matchLabels"].items()
             assert sum(selector <= labels.items() for labels, _ in pods) == len(ROLES)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_what_leads_in_from_outside_names_a_service_and_its_port(combination):
+    documents = rendered(combination)
+    ports = {
+        (document["metadata"]["name"], port[key])
+        for document in documents
+        if document["kind"] == "Service"
+        for port in document["spec"]["ports"]
+        for key in ("name", "port")
+    }
+    led = []
+    for document in documents:
+        for rule in document["spec"]["rules"] if document["kind"] == "Ingress" else []:
+            backend = rule["http"]["paths"][0]["backend"]["service"]
+            led.append((backend["name"], backend["port"]["name"]))
+        for rule in document["spec"]["rules"] if document["kind"] == "HTTPRoute" else []:
+            led += [(backend["name"], backend["port"]) for backend in rule["backendRefs"]]
+    assert set(led) <= ports
+    assert len(led) == (4 if combination == "exposed" else 0)
+
+
+def test_links_in_messages_lead_to_where_people_reach_the_page():
+    for values, url in (
+        ("walker.http.externalUrl=https://a.example.com", "https://a.example.com"),
+        ("walker.http.ingress.enabled=true,walker.http.ingress.host=b.example.com", "http://b.example.com"),
+        ("walker.http.ingress.enabled=true,walker.http.ingress.host=b.example.com,walker.http.ingress.tlsSecretName=b", "https://b.example.com"),
+    ):
+        text = find(template("--set", values), "ConfigMap", "automap-walker")["data"]["automap.toml"]
+        assert tomllib.loads(text)["walker"]["http"]["external-url"] == url
 
 
 def test_probes_speak_what_the_port_speaks():

@@ -45,6 +45,7 @@ def test_collectors_and_their_preflight_reach_sources_once_there_are_any():
 def test_callers_and_egress_are_what_values_say():
     found = flows.allowed(rendered("exposed"))
     assert ("neighbour", "walker", 4310, "TCP") not in found
+    assert ("neighbour", "walker", 4314, "TCP") not in found
     assert ("test", "walker", 4310, "TCP") in found
     observed = "--set-json=profiler.extraEgress=[{\"to\":[{\"namespaceSelector\":{}}],\"ports\":[{\"protocol\":\"TCP\",\"port\":4317}]}]"
     more = flows.allowed(template(observed)) - flows.designed()

@@ -86,10 +86,12 @@ def test_notes_hold_a_path_of_at_most_five_commands_that_name_what_is_there(comb
     assert 4 <= len(commands) <= 5, text
     walker = re.search(r"rollout status deployment/(\S+)", text)[1]
     assert find(documents, "Deployment", walker)
-    service, port = re.search(r"port-forward service/(\S+) (\d+)", text).groups()
-    assert int(port) in {p["port"] for p in find(documents, "Service", service)["spec"]["ports"]}
-    assert f"127.0.0.1:{port}" in text
-    secure = "https://" in text
+    forwarded = re.search(r"port-forward deployment/(\S+) ([\d ]+) &", text)
+    (container,) = find(documents, "Deployment", forwarded[1])["spec"]["template"]["spec"]["containers"]
+    ports = {str(port["containerPort"]) for port in container["ports"]}
+    assert ports - {str(flows.ADMIN)} == set(forwarded[2].split())
+    assert all(f"127.0.0.1:{port}" in text for port in forwarded[2].split())
+    secure = "https://127.0.0.1" in text
     assert secure == combination.startswith("tls")
     if secure:
         secret = re.search(r"get secret (\S+)", text)[1]

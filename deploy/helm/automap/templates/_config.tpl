@@ -21,6 +21,19 @@ server:
 collector: {{ include "automap.url" (dict "root" .root "role" "collector") }}
 graph-builder: {{ include "automap.url" (dict "root" .root "role" "graph-builder") }}
 profiler: {{ include "automap.url" (dict "root" .root "role" "profiler") }}
+{{- if .root.Values.walker.http.enabled }}
+http:
+  listen: {{ printf "%s:%s" .root.Values.listenAddress (include "automap.httpPort" .) | quote }}
+  {{- with include "automap.externalUrl" .root }}
+  external-url: {{ . }}
+  {{- end }}
+  {{- if .root.Values.tls.enabled }}
+  tls:
+    # Browsers and Alertmanager have no certificate of their own.
+    certificate: /etc/automap/tls/tls.crt
+    key: /etc/automap/tls/tls.key
+  {{- end }}
+{{- end }}
 {{- end }}
 {{- if eq .role "graph-builder" }}
 # One of them is the pod itself, which knows it.
@@ -48,6 +61,17 @@ schedule:
 {{- .Values.walker.access.anonymous }}
 {{- else if not (and .Values.tls.enabled .Values.tls.clientCertificates) }}
 {{- "diagnose" }}
+{{- end }}
+{{- end }}
+
+{{/* How people reach the page, where that is known. */}}
+{{- define "automap.externalUrl" -}}
+{{- with .Values.walker.http }}
+{{- if .externalUrl -}}
+{{ .externalUrl }}
+{{- else if and .ingress.enabled .ingress.host -}}
+{{ ternary "https" "http" (ne .ingress.tlsSecretName "") }}://{{ .ingress.host }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -60,6 +60,11 @@ labels:
 4390
 {{- end }}
 
+{{/* Of the walker's page and of its webhook for alerts. */}}
+{{- define "automap.httpPort" -}}
+4314
+{{- end }}
+
 {{/* The values of a role. */}}
 {{- define "automap.valuesKey" -}}
 {{- ternary "graphBuilder" . (eq . "graph-builder") -}}

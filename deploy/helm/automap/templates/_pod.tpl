@@ -121,6 +121,9 @@ spec:
       ports:
         - {name: grpc, containerPort: {{ include "automap.port" $role }}, protocol: TCP}
         - {name: admin, containerPort: {{ include "automap.adminPort" . }}, protocol: TCP}
+        {{- if and (eq $role "walker") $values.http.enabled }}
+        - {name: http, containerPort: {{ include "automap.httpPort" . }}, protocol: TCP}
+        {{- end }}
       {{- include "automap.probes" . | nindent 6 }}
       {{- if $preStop }}
       lifecycle:

@@ -11,7 +11,11 @@ use automap_proto::v1;
 use crate::{
     answer::Answer,
     arguments::{AnswerFormat, DiagnoseArgs, MemoryArgs},
-    drawing::{dot, picture::Picture, svg},
+    drawing::{
+        dot,
+        picture::{Picture, Size},
+        svg,
+    },
     embedded::Embedded,
     failure::Failure,
     incident_request::IncidentRequest,
@@ -151,9 +155,9 @@ pub fn print(answer: &Answer, format: AnswerFormat, top: usize) -> Result<(), Fa
 pub fn draw(answer: &Answer, file: &Path) -> Result<(), Failure> {
     let drawing = Drawing::named(file)?;
     let graph = answer.graph.as_ref().context("the walker answered without a behaviour graph")?;
-    let picture = Picture::of_diagnosis(graph, &answer.ranking, &answer.wire.front_end);
+    let picture = Picture::of_diagnosis(graph, &answer.ranking, &answer.wire.front_end, Size::USUAL);
     let text = match drawing {
-        Drawing::Svg => svg::render(&picture),
+        Drawing::Svg => svg::document(&picture),
         Drawing::Dot => dot::render(&picture),
         Drawing::Page => diagnosis_page::render(answer, &picture),
     };

@@ -58,7 +58,7 @@ pub async fn run(args: GraphArgs) -> Result<(), Failure> {
     match args.output {
         GraphFormat::Json => stdout::print_json(&GraphJson::new(&graph, tests)),
         GraphFormat::Dot => stdout::print(&dot::render(&Picture::of_graph(&graph))),
-        GraphFormat::Svg => stdout::print(&svg::render(&Picture::of_graph(&graph))),
+        GraphFormat::Svg => stdout::print(&svg::document(&Picture::of_graph(&graph))),
     }
 }
 

@@ -13,14 +13,13 @@
 //! | [`embedded`] | the four services in this process |
 //! | [`walker_client`] | upload, progress, answer |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
-//! | [`answer`], [`walk_file`] | a diagnosis, checked; and the steps of its walks as a file |
-//! | [`output`], [`drawing`] | how answers and graphs look |
+//! | [`walk_file`] | the steps of a diagnosis's walks as a file |
+//! | [`output`] | how answers look; what they share with the walker's page is in [`automap_walker::report`] |
 //! | [`recorded_incident`], [`simulated_incident`] | what the demo replays |
 //! | [`recording_writer`], [`npy_writer`] | metrics in files |
 //! | [`shell`] | completions and manual pages |
 //! | [`progress`], [`stdout`], [`output_file`], [`output_directory`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
 
-pub mod answer;
 pub mod arguments;
 pub mod bench;
 pub mod check;
@@ -28,7 +27,6 @@ pub mod collect;
 pub mod config;
 pub mod demo;
 pub mod diagnose;
-pub mod drawing;
 pub mod embedded;
 pub mod evaluate;
 pub mod experiment;
@@ -61,6 +59,8 @@ pub mod walk_file;
 pub mod walker_client;
 
 use std::process::ExitCode;
+
+pub use automap_walker::report::{answer, drawing};
 
 use arguments::{BenchCommand, Cli, Command};
 use automap_service_kit::telemetry::{self, Process, Telemetry};

@@ -1,6 +1,6 @@
 //! The configuration of all services: a table per role.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use automap_collector::CollectorConfig;
 use automap_graph_builder::GraphBuilderConfig;
@@ -91,20 +91,19 @@ impl ServicesConfig {
     }
 
     fn check_ports(&self) -> Result<(), Invalid> {
-        let servers = [
-            ("walker", &self.walker.server),
-            ("collector", &self.collector.server),
-            ("graph-builder", &self.graph_builder.server),
-            ("profiler", &self.profiler.server),
+        let mut places = vec![
+            ("walker.server.listen", self.walker.server.listen),
+            ("collector.server.listen", self.collector.server.listen),
+            ("graph-builder.server.listen", self.graph_builder.server.listen),
+            ("profiler.server.listen", self.profiler.server.listen),
         ];
-        for (index, (role, server)) in servers.iter().enumerate() {
-            let same = |(_, other): &&(&str, &ServerConfig)| {
-                other.listen == server.listen && server.listen.port() != 0
-            };
-            if let Some((taken_by, _)) = servers[..index].iter().find(same) {
+        places.extend(self.walker.http.listen.map(|listen| ("walker.http.listen", listen)));
+        for (index, (field, listen)) in places.iter().enumerate() {
+            let same = |(_, other): &&(&str, SocketAddr)| other == listen && listen.port() != 0;
+            if let Some((taken_by, _)) = places[..index].iter().find(same) {
                 return Err(Invalid::new(
-                    format!("{role}.server.listen"),
-                    format!("{} is taken by {taken_by}.server.listen; choose another port", server.listen),
+                    *field,
+                    format!("{listen} is taken by {taken_by}; choose another port"),
                 ));
             }
         }
@@ -134,6 +133,9 @@ mod tests {
         config.profiler.server.listen = config.walker.server.listen;
         assert!(config.check(Role::Profiler).is_ok());
         assert_eq!(config.check(Role::All).unwrap_err().field(), "profiler.server.listen");
+        let mut config = ServicesConfig::default();
+        config.walker.http.listen = Some(config.collector.server.listen);
+        assert_eq!(config.check(Role::All).unwrap_err().field(), "walker.http.listen");
 
         let mut config = ServicesConfig::default();
         config.collector.server.tls.certificate = Some("c.pem".into());

@@ -125,9 +125,10 @@ pub fn path(ranked: &RankedService) -> String {
 }
 
 /// Spreads below which a departure counts in the score but is no reason to tell: series do that when all is well.
-const TOLD_SPREADS: f64 = 3.0;
+pub(crate) const TOLD_SPREADS: f64 = 3.0;
 
-fn left_normal(item: &Evidence) -> bool {
+/// Whether the departure is large enough to tell.
+pub(crate) fn left_normal(item: &Evidence) -> bool {
     item.deviation >= TOLD_SPREADS.ln_1p()
 }
 
@@ -137,7 +138,7 @@ pub fn score(score: f64) -> String {
 }
 
 /// `cpu up, 34 times its normal spread`
-fn departure(item: &Evidence) -> String {
+pub fn departure(item: &Evidence) -> String {
     format!("{} {}, {} times its normal spread", item.metric, direction(item), spreads(item))
 }
 

@@ -18,6 +18,8 @@
 //! | [`edge_rules`] | edges that an expert forces or forbids |
 //! | [`rank`] | the ranking |
 //! | [`explain`] | the ranking in sentences |
+//! | [`report`] | a diagnosis as people see it: verdict, drawing, charts |
+//! | `series_sketches` | the series behind the claims, small enough to be kept |
 //! | [`stop`] | being asked to stop |
 //! | [`window_summary`] | how much data a window had |
 //! | [`normal_history`] | rows of normal times, remembered and brought back |
@@ -54,8 +56,10 @@ mod policy;
 mod queried_window;
 pub mod rank;
 pub mod ranker;
+pub mod report;
 mod row_sampler;
 mod schedule;
+mod series_sketches;
 pub mod series_windows;
 pub mod service;
 pub mod service_evidence;

@@ -31,6 +31,7 @@ use crate::{
     order::{Input, Order},
     peers::{Collected, Peers},
     ranker::{self, GraphInput, RankError, RankInput},
+    series_sketches::sketches,
     stages::Stages,
     window_summary,
 };
@@ -175,6 +176,7 @@ pub(crate) async fn diagnose(
         similar,
         assessment: ranked.assessment.as_ref().map(v1::Assessment::from),
         counterfactuals: ranked.counterfactuals,
+        sketches: sketches(&frame, &rows, ranked.ranking.services()),
         state: v1::DiagnosisState::Done.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         learned_weights: learned.as_ref().map(v1::LearnedWeights::from),

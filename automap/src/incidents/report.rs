@@ -6,7 +6,7 @@ use automap_proto::{metric::MetricKind, time::UnixMillis, v1};
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-use crate::output::verdict::moment;
+use automap_walker::report::verdict::moment;
 
 /// What engineers say of an incident by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,30 +1,16 @@
-//! A diagnosis as one HTML page: the verdict, the behaviour graph with the walked paths, and the reasons.
+//! A diagnosis as one HTML page: the verdict, the reasons, and the behaviour graph with the walked paths.
 //!
-//! The page is one file that fetches nothing (its content security policy forbids it), runs no script, and prints.
+//! The page is one file that fetches nothing (its content security policy forbids it), runs no script, and prints. It is made
+//! of the same parts as the page that the walker serves.
 
-use automap_proto::{ranking::RankedService, v1};
-use automap_walker::explain;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use automap_walker::report::{self, drawing::svg, sections};
+use maud::{DOCTYPE, PreEscaped, html};
 
-use super::{diagnosis_text::what_was_diagnosed, verdict};
-use crate::{
-    answer::Answer,
-    drawing::{picture::Picture, svg},
-};
-
-const STYLE: &str = include_str!("diagnosis_page.css");
-/// Causes whose reasons are told in sentences.
-const TOP_CAUSES: usize = 3;
-/// Most services in the table.
-const MAX_LISTED: usize = 50;
-/// Most series that are told of one service in the table.
-const REASONS: usize = 3;
+use crate::{answer::Answer, drawing::picture::Picture};
 
 /// The page. The same answer gives the same bytes.
 pub fn render(answer: &Answer, picture: &Picture) -> String {
-    let mut verdict = verdict::lines(answer).into_iter();
-    let headline = verdict.next().unwrap_or_default();
-    let ranked = answer.ranking.services();
+    let nothing = html! {};
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -32,23 +18,17 @@ pub fn render(answer: &Answer, picture: &Picture) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { (headline) }
-                style { (PreEscaped(STYLE)) }
+                title { (sections::headline(answer)) }
+                style { (PreEscaped(report::STYLE)) (PreEscaped(svg::STYLE)) }
             }
             body {
                 main {
-                    h1 { (headline) }
-                    ul.verdict { @for line in verdict { li { (line.trim_start()) } } }
-                    (graph(picture))
-                    h2 { "Most suspect" }
-                    @for service in ranked.iter().take(TOP_CAUSES) { (cause(service, &answer.wire.counterfactuals)) }
-                    h2 { "All services" }
-                    (table(ranked))
-                    @if !answer.wire.warnings.is_empty() {
-                        h2 { "Warnings" }
-                        ul { @for warning in &answer.wire.warnings { li { (warning) } } }
-                    }
-                    p.small { (what_was_diagnosed(answer)) }
+                    (sections::verdict(answer))
+                    (sections::causes(answer, |_| html! {}))
+                    (sections::graph(picture, &svg::element(picture), &nothing))
+                    (sections::table(answer.ranking.services(), sections::MAX_LISTED, &html! { "The JSON answer has all." }))
+                    (sections::similar(answer))
+                    (sections::notes(answer))
                 }
             }
         }
@@ -56,57 +36,12 @@ pub fn render(answer: &Answer, picture: &Picture) -> String {
     .into_string()
 }
 
-fn graph(picture: &Picture) -> Markup {
-    let document = svg::render(picture);
-    // Within a page the element stands without the declaration of its document.
-    let element = document.find("<svg").map_or("", |start| &document[start..]);
-    html! {
-        h2 { "Behaviour graph" }
-        figure role="img" aria-label="The behaviour graph with the walked paths" {
-            div.drawing { (PreEscaped(element)) }
-            figcaption {
-                "An edge stands where two services move together in the metrics beside it, whatever other services do. Red: the paths that the walks took "
-                "to the services ranked first; dashed: a call that is no edge of the graph. Shaded: "
-                span.first { "ranked first" } ", " span.front-end { "the front end" } "."
-            }
-        }
-    }
-}
-
-fn cause(service: &RankedService, counterfactuals: &[v1::Counterfactual]) -> Markup {
-    html! {
-        section {
-            h3 { (service.rank) ". " (service.service) }
-            ul {
-                @for sentence in explain::sentences(service) { li { (sentence) } }
-                @for sentence in explain::what_would_differ(&service.service, counterfactuals) { li { (sentence) } }
-            }
-        }
-    }
-}
-
-fn table(ranked: &[RankedService]) -> Markup {
-    html! {
-        div.wide { table {
-            thead { tr { th { "rank" } th { "service" } th { "score" } th { "what speaks against it" } th { "path from the front end" } } }
-            tbody {
-                @for service in ranked.iter().take(MAX_LISTED) {
-                    tr {
-                        td { (service.rank) } td { (service.service) } td { (explain::score(service.score)) }
-                        td { (explain::departures_in_short(service, REASONS)) } td { (service.path.join(" → ")) }
-                    }
-                }
-            }
-        } }
-        @if ranked.len() > MAX_LISTED { p.small { (ranked.len() - MAX_LISTED) " more services; the JSON answer has all." } }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use automap_proto::behavior_graph::BehaviorGraph;
+    use automap_proto::{behavior_graph::BehaviorGraph, ranking::RankedService, v1};
 
     use super::*;
+    use crate::drawing::picture::Size;
 
     fn page() -> String {
         let service = |rank: u32, name: &str| RankedService {
@@ -131,14 +66,14 @@ mod tests {
         })
         .unwrap();
         let graph = BehaviorGraph::new(names.map(str::to_owned).to_vec()).unwrap();
-        render(&answer, &Picture::of_diagnosis(&graph, &answer.ranking, "web"))
+        render(&answer, &Picture::of_diagnosis(&graph, &answer.ranking, "web", Size::USUAL))
     }
 
     #[test]
     fn the_page_holds_verdict_graph_and_reasons_and_escapes_what_it_shows() {
         let page = page();
         let place = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part} is missing"));
-        assert!(place("<h1>") < place("<svg") && place("<svg") < place("Most suspect"));
+        assert!(place("<h1>") < place("Most suspect") && place("Most suspect") < place("<svg"));
         assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains("<?xml"));
         place("&lt;i&gt;beware");
     }

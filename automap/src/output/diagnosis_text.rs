@@ -1,13 +1,16 @@
 //! A diagnosis for a person at three in the morning: the verdict first, reasons next, details last.
 
-use automap_proto::{metric::MetricKind, ranking::RankedService, time::UnixMillis, v1};
-use automap_walker::explain;
-
-use super::{
-    learning,
-    paragraph::{Page, Screen},
-    verdict::{self, clock, moment},
+use automap_proto::ranking::RankedService;
+use automap_walker::{
+    explain,
+    report::{
+        context::{recurrence, what_was_diagnosed},
+        learned,
+        verdict::{self, clock},
+    },
 };
+
+use super::paragraph::{Page, Screen};
 use crate::answer::Answer;
 
 /// Causes that get three lines each; further ones get one.
@@ -41,7 +44,7 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>) -> String {
     }
     page.gap();
     page.line(0, &what_was_diagnosed(answer));
-    for line in learning::lines(answer) {
+    for line in learned::lines(answer) {
         page.line(0, &line);
     }
     for incident in &answer.wire.similar {
@@ -66,43 +69,14 @@ fn cause(page: &mut Page, service: &RankedService) {
     page.line(3, &explain::path_in_short(service));
 }
 
-/// `87 % similar to incident inc-42, confirmed root cause cart (cpu)`
-fn recurrence(incident: &v1::PastIncident) -> String {
-    let metric = MetricKind::from_wire("metric", incident.metric);
-    format!(
-        "{:.0} % similar to incident {}, confirmed root cause {}{}",
-        100.0 * incident.similarity,
-        incident.incident_id,
-        incident.root_causes.join(", "),
-        metric.map_or_else(|_| String::new(), |metric| format!(" ({metric})"))
-    )
-}
-
-/// `shop by evidence: incident 2026-03-01T10:50:00Z to 2026-03-01T10:54:55Z (60 rows), normal … (600 rows)`
-pub(super) fn what_was_diagnosed(answer: &Answer) -> String {
-    let window = |summary: Option<&v1::WindowSummary>| {
-        let summary = summary.cloned().unwrap_or_default();
-        format!("{} to {} ({} rows)", time(summary.start), time(summary.end), summary.samples)
-    };
-    format!(
-        "{} by {}: incident {}, normal {}",
-        answer.wire.system,
-        answer.method,
-        window(answer.wire.window.as_ref()),
-        window(answer.wire.normal_window.as_ref())
-    )
-}
-
-fn time(wire: Option<prost_types::Timestamp>) -> String {
-    UnixMillis::from_wire("time", wire).map_or_else(|_| "?".to_owned(), moment)
-}
-
 #[cfg(test)]
 mod tests {
     use automap_proto::{
         metric::MetricKind,
         profile::ServiceClass,
         ranking::{Direction, Evidence},
+        time::UnixMillis,
+        v1,
     };
 
     use super::*;

@@ -8,6 +8,5 @@ pub mod evaluation_page;
 pub mod evaluation_table;
 pub mod experiment_section;
 pub mod graph_json;
-pub mod learning;
 pub mod paragraph;
 pub mod verdict;

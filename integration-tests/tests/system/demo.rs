@@ -59,9 +59,13 @@ fn the_page_of_a_diagnosis_opens_in_a_browser_and_fetches_nothing() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let page = home.path().join("answer.html");
     let shown = browser::show(&page, home.path()).unwrap();
-    for part in
-        ["root cause of the alert on web: cart", "<svg", "1. cart", "had the cpu of cart stayed normal"]
-    {
+    for part in [
+        "root cause of the alert on web: cart",
+        "<svg",
+        "1. cart",
+        "class=\"series\"",
+        "had the cpu of cart stayed normal",
+    ] {
         assert!(shown.document.contains(part), "{part}");
     }
     assert_eq!(shown.requests, [""; 0]);

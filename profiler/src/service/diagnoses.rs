@@ -37,8 +37,9 @@ pub(super) fn list(
 ) -> Result<v1::ListDiagnosesResponse, ServiceError> {
     let query = list_query(request.system, false, request.page_size, request.page_token)?;
     let page = store.list_diagnoses(&query)?;
+    let listed = |record: DiagnosisRecord| v1::Diagnosis { sketches: Vec::new(), ..record.into_wire() };
     Ok(v1::ListDiagnosesResponse {
-        diagnoses: page.records.into_iter().map(DiagnosisRecord::into_wire).collect(),
+        diagnoses: page.records.into_iter().map(listed).collect(),
         next_page_token: page.next_page_token,
     })
 }

@@ -381,7 +381,7 @@ async fn an_incident_without_an_id_gets_one_and_is_listed() {
 }
 
 #[tokio::test]
-async fn diagnoses_are_kept_by_id_and_listed_without_graphs() {
+async fn diagnoses_are_kept_by_id_and_listed_without_graphs_and_sketches() {
     let store = directory();
     let mut running = start(store.path()).await;
     let client = &mut running.client;
@@ -393,13 +393,14 @@ async fn diagnoses_are_kept_by_id_and_listed_without_graphs() {
         created_at: Some(UnixMillis(7_000).to_wire()),
         settings: [("automap.alpha".to_owned(), "0.05".to_owned())].into(),
         behavior_graph: Some(v1::ExplainedGraph { graph, tests: 3, ..Default::default() }),
+        sketches: vec![v1::SeriesSketch { points: vec![1.0, 2.0], ..Default::default() }],
         ..Default::default()
     };
     client.put_diagnosis(v1::PutDiagnosisRequest { diagnosis: Some(sent.clone()) }).await.unwrap();
     let kept = client.get_diagnosis(v1::GetDiagnosisRequest { diagnosis_id: "d-1".into() }).await.unwrap();
     assert_eq!(kept.into_inner().diagnosis.unwrap(), sent);
     let page = client.list_diagnoses(v1::ListDiagnosesRequest::default()).await.unwrap().into_inner();
-    assert_eq!(page.diagnoses, [v1::Diagnosis { behavior_graph: None, ..sent }]);
+    assert_eq!(page.diagnoses, [v1::Diagnosis { behavior_graph: None, sketches: vec![], ..sent }]);
     running.stop().await;
 }
 

@@ -42,23 +42,18 @@ pub(crate) async fn open(
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
     let limits = HttpLimits { drain: Duration::from_secs(drain_seconds), ..HttpLimits::default() };
-    let server = HttpServer::open(
-        listener,
-        router(walker.clone(), config, bound, shutdown),
-        limits,
-        tls,
-        shutdown.clone(),
-    )
-    .map_err(refused)?;
+    let server =
+        HttpServer::open(listener, router(walker.clone(), config, bound), limits, tls, shutdown.clone())
+            .map_err(refused)?;
     let url = config.url(bound);
     tracing::info!(role = "walker", address = %bound, url, "the page of diagnoses is open");
     Ok(Some(server))
 }
 
 /// Everything that is answered on the port, which listens on `bound`.
-fn router(walker: WalkerRpc, config: &HttpConfig, bound: SocketAddr, shutdown: &CancellationToken) -> Router {
+fn router(walker: WalkerRpc, config: &HttpConfig, bound: SocketAddr) -> Router {
     let guard = Guard::new(config, bound);
-    page::routes(walker, shutdown.clone())
+    page::routes(walker)
         .fallback(async || HttpError::not_found("nothing is here; the list of diagnoses is at /diagnoses"))
         .layer(middleware::from_fn_with_state(guard, guard::judge))
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod history;
+mod incident;
 mod learn;
 mod learn_graphs;
 mod registry;

@@ -31,7 +31,7 @@ pub(super) fn label(node: &Node) -> String {
 }
 
 /// The metric types of an edge, and how sure it is where that is known.
-pub(super) fn metrics(edge: &Edge) -> String {
+pub fn metrics(edge: &Edge) -> String {
     let metrics = edge.metrics.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
     match edge.confidence {
         Some(share) => format!("{metrics} {:.0} %", 100.0 * share),

@@ -2,7 +2,7 @@
 
 use automap_proto::ranking::{Direction, RankedService};
 
-use crate::answer::Answer;
+use super::answer::Answer;
 
 /// Most weights that are named.
 const NAMED: usize = 4;

@@ -9,10 +9,22 @@ use automap_proto::{
     ranking::{RankedService, Ranking},
 };
 
-/// More services than this do not make a readable drawing.
-const MAX_SERVICES: usize = 24;
-/// More edges than this do not either, and laying them out takes seconds.
-const MAX_EDGES: usize = 60;
+/// How much is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Most services.
+    pub services: usize,
+    /// Most edges; laying out many more takes seconds.
+    pub edges: usize,
+}
+
+impl Size {
+    /// What is read at a glance.
+    pub const USUAL: Self = Self { services: 24, edges: 60 };
+    /// What can still be read.
+    pub const LARGE: Self = Self { services: 40, edges: 120 };
+}
+
 /// How many of the top services have their paths drawn.
 const DRAWN_PATHS: usize = 3;
 
@@ -80,22 +92,22 @@ impl Picture {
         }
         let mut order: Vec<(&str, usize)> = degree.into_iter().collect();
         order.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(right.0)));
-        let chosen = order.into_iter().take(MAX_SERVICES).map(|(service, _)| service).collect();
-        Self::new(graph, &chosen, &[], "")
+        let chosen = order.into_iter().take(Size::USUAL.services).map(|(service, _)| service).collect();
+        Self::new(graph, &chosen, &[], "", Size::USUAL)
     }
 
     /// The services that a diagnosis speaks of: the front end, the walked paths, and the top of the ranking.
-    pub fn of_diagnosis(graph: &BehaviorGraph, ranking: &Ranking, front_end: &str) -> Self {
+    pub fn of_diagnosis(graph: &BehaviorGraph, ranking: &Ranking, front_end: &str, size: Size) -> Self {
         let ranked = ranking.services();
         let mut chosen: BTreeSet<&str> = BTreeSet::from([front_end]);
         chosen.extend(ranked.iter().take(DRAWN_PATHS).flat_map(|top| top.path.iter().map(String::as_str)));
         for service in ranked {
-            if chosen.len() >= MAX_SERVICES {
+            if chosen.len() >= size.services {
                 break;
             }
             chosen.insert(&service.service);
         }
-        Self::new(graph, &chosen, ranked, front_end)
+        Self::new(graph, &chosen, ranked, front_end, size)
     }
 
     fn new(
@@ -103,6 +115,7 @@ impl Picture {
         chosen: &BTreeSet<&str>,
         ranked: &[RankedService],
         front_end: &str,
+        size: Size,
     ) -> Self {
         let by_name: BTreeMap<&str, &RankedService> =
             ranked.iter().map(|service| (service.service.as_str(), service)).collect();
@@ -136,8 +149,8 @@ impl Picture {
             confidence: None,
         }));
         edges.sort_by_key(|edge| (!edge.walked, std::cmp::Reverse(edge.metrics.len()), edge.from, edge.to));
-        let edges_left_out = edges.len().saturating_sub(MAX_EDGES);
-        edges.truncate(MAX_EDGES);
+        let edges_left_out = edges.len().saturating_sub(size.edges);
+        edges.truncate(size.edges);
         let services_left_out =
             graph.services().iter().filter(|name| !position.contains_key(name.as_str())).count();
         Self { nodes, edges, services_left_out, edges_left_out }
@@ -188,7 +201,7 @@ mod tests {
     fn walked_edges_are_marked_and_steps_beyond_the_graph_are_added() {
         let ranking =
             Ranking::new(vec![ranked(1, "c", &["a", "c"]), ranked(2, "b", &["a", "b"]), ranked(3, "a", &[])]);
-        let picture = Picture::of_diagnosis(&graph(), &ranking.unwrap(), "a");
+        let picture = Picture::of_diagnosis(&graph(), &ranking.unwrap(), "a", Size::USUAL);
         let edges: Vec<(usize, usize, bool, bool)> =
             picture.edges.iter().map(|edge| (edge.from, edge.to, edge.directed, edge.walked)).collect();
         assert_eq!(edges, [(0, 1, false, true), (0, 2, true, true), (2, 1, true, false)]);
@@ -202,7 +215,10 @@ mod tests {
         let mut large = BehaviorGraph::new(names).unwrap();
         large.set_edge(98, 99, EdgeWeights::from_counts([1; 7]).unwrap()).unwrap();
         let picture = Picture::of_graph(&large);
-        assert_eq!((picture.nodes.len(), picture.services_left_out), (MAX_SERVICES, 100 - MAX_SERVICES));
+        assert_eq!(
+            (picture.nodes.len(), picture.services_left_out),
+            (Size::USUAL.services, 100 - Size::USUAL.services)
+        );
         assert_eq!(picture.edges.len(), 1);
     }
 
@@ -217,9 +233,12 @@ mod tests {
             }
         }
         let picture = Picture::of_graph(&dense);
-        assert_eq!((picture.edges.len(), picture.edges_left_out), (MAX_EDGES, 190 - MAX_EDGES));
+        assert_eq!(
+            (picture.edges.len(), picture.edges_left_out),
+            (Size::USUAL.edges, 190 - Size::USUAL.edges)
+        );
         assert_eq!(picture.edges.iter().filter(|edge| edge.metrics.len() == 2).count(), 19);
-        for text in [crate::drawing::dot::render(&picture), crate::drawing::svg::render(&picture)] {
+        for text in [super::super::dot::render(&picture), super::super::svg::document(&picture)] {
             assert!(text.contains("0 services and 130 edges left out"));
         }
     }

@@ -1,0 +1,149 @@
+//! A diagnosis as parts of an HTML page: no script, no style within elements, every name escaped.
+
+use automap_proto::{
+    metric::MetricKind,
+    ranking::{Evidence, RankedService},
+    time::UnixMillis,
+    v1,
+};
+use maud::{Markup, html};
+
+use super::{
+    answer::Answer,
+    chart::{self, Marks},
+    context::{recurrence, what_was_diagnosed},
+    drawing::{dot, picture::Picture},
+    learned, verdict,
+};
+use crate::explain;
+
+/// Causes whose reasons are told in sentences.
+const TOP_CAUSES: usize = 3;
+/// Most services in the table.
+pub const MAX_LISTED: usize = 50;
+/// Most series that are told of one service in the table.
+const REASONS: usize = 3;
+
+/// The headline of an answer.
+pub fn headline(answer: &Answer) -> String {
+    verdict::lines(answer).into_iter().next().unwrap_or_else(|| "No service could be ranked".to_owned())
+}
+
+/// The headline and what it is worth.
+pub fn verdict(answer: &Answer) -> Markup {
+    html! {
+        h1 { (headline(answer)) }
+        ul.verdict { @for line in verdict::lines(answer).iter().skip(1) { li { (line.trim_start()) } } }
+    }
+}
+
+/// The services ranked first with the reasons in sentences and the series behind them; `beside` adds to each.
+pub fn causes(answer: &Answer, beside: impl Fn(&RankedService) -> Markup) -> Markup {
+    let alert = answer.wire.window.as_ref().and_then(|window| window.start);
+    let alert = UnixMillis::from_wire("window.start", alert).ok();
+    html! {
+        h2 { "Most suspect" }
+        @for service in answer.ranking.services().iter().take(TOP_CAUSES) {
+            section.cause id={ "cause-" (service.rank) } aria-labelledby={ "cause-" (service.rank) "-name" } {
+                h3 id={ "cause-" (service.rank) "-name" } { (service.rank) ". " (service.service) }
+                ul {
+                    @for sentence in explain::sentences(service) { li { (sentence) } }
+                    @for sentence in explain::what_would_differ(&service.service, &answer.wire.counterfactuals) { li { (sentence) } }
+                }
+                (charts(answer, service, alert))
+                (beside(service))
+            }
+        }
+    }
+}
+
+fn charts(answer: &Answer, service: &RankedService, alert: Option<UnixMillis>) -> Markup {
+    let marks = Marks { onset: service.onset, alert };
+    let drawn: Vec<(&v1::SeriesSketch, &Evidence)> = answer
+        .wire
+        .sketches
+        .iter()
+        .filter(|sketch| sketch.service == service.service)
+        .filter_map(|sketch| {
+            let metric = MetricKind::from_wire("sketch.metric", sketch.metric).ok()?;
+            let shows = |item: &&Evidence| item.metric == metric && item.series == sketch.series;
+            Some((sketch, service.evidence.iter().find(shows)?))
+        })
+        .collect();
+    html! {
+        @if !drawn.is_empty() {
+            div.charts { @for (sketch, item) in drawn { (chart::figure(sketch, &explain::departure(item), marks)) } }
+        }
+    }
+}
+
+/// The graph as `element` draws it, with its legend and, for whoever does not see it, its edges in words; `more` follows.
+pub fn graph(picture: &Picture, element: &Markup, more: &Markup) -> Markup {
+    html! {
+        h2 id="graph" { "Behaviour graph" }
+        figure {
+            div.drawing tabindex="0" role="group" aria-label="The drawing of the behaviour graph, which scrolls" { (element) }
+            figcaption {
+                "An edge stands where two services move together in the metrics beside it, whatever other services do. Thick and red: the paths that the "
+                "walks took to the services ranked first; dashed: a call that is no edge of the graph. Shaded: "
+                span.first { "ranked first" } ", " span.front-end { "the front end" } ". Letter and frame: the class of a service's metrics, "
+                span.class-R { "R representational" } ", " span.class-C { "C computing" } ", " span.class-N { "N networking" } ", "
+                span.class-S { "S storage" } ", " span.class-E { "E environmental" } "."
+            }
+        }
+        details {
+            summary { "The edges in words" }
+            ul { @for edge in &picture.edges { li {
+                (picture.nodes[edge.from].name) @if edge.directed { " → " } @else { " and " } (picture.nodes[edge.to].name)
+                @if !edge.metrics.is_empty() { ": " (dot::metrics(edge)) }
+                @if edge.walked { ", walked" }
+            } } }
+        }
+        (more)
+    }
+}
+
+/// The ranking as a table of at most `most` rows, with what follows where there are more.
+pub fn table(ranked: &[RankedService], most: usize, more: &Markup) -> Markup {
+    html! {
+        h2 id="services" { "All services" }
+        div.wide tabindex="0" role="group" aria-label="The ranking, which scrolls" { table {
+            thead { tr {
+                th scope="col" { "rank" } th scope="col" { "service" } th scope="col" { "score" } th scope="col" { "what speaks against it" }
+                th scope="col" { "path from the front end" }
+            } }
+            tbody {
+                @for service in ranked.iter().take(most) {
+                    tr {
+                        td { (service.rank) } th scope="row" { (service.service) } td { (explain::score(service.score)) }
+                        td { (explain::departures_in_short(service, REASONS)) } td { (service.path.join(" → ")) }
+                    }
+                }
+            }
+        } }
+        @if ranked.len() > most { p.small { (ranked.len() - most) " more services. " (more) } }
+    }
+}
+
+/// Past incidents that resemble this one, and what was learned from them.
+pub fn similar(answer: &Answer) -> Markup {
+    let lines: Vec<String> =
+        learned::lines(answer).into_iter().chain(answer.wire.similar.iter().map(recurrence)).collect();
+    html! {
+        @if !lines.is_empty() {
+            h2 { "Similar incidents" }
+            ul { @for line in lines { li { (line) } } }
+        }
+    }
+}
+
+/// Warnings, and how the answer was made.
+pub fn notes(answer: &Answer) -> Markup {
+    html! {
+        @if !answer.wire.warnings.is_empty() {
+            h2 { "Warnings" }
+            ul { @for warning in &answer.wire.warnings { li { (warning) } } }
+        }
+        p.small { (what_was_diagnosed(answer)) }
+    }
+}

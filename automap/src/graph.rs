@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use automap_client::upload::{ReadFault, read_in_chunks};
 use automap_proto::{
     behavior_graph::BehaviorGraph,
     frame::MetricFrame,
@@ -28,7 +29,6 @@ use crate::{
     output::graph_json::GraphJson,
     progress::Spinner,
     stdout,
-    walker_client::read_in_chunks,
 };
 
 /// Samples of a frame that one command takes, bytes.
@@ -117,15 +117,17 @@ async fn build(
 /// Has the metrics of a recording read by the collector.
 pub(crate) async fn collect(collector: &str, request: &IncidentRequest) -> Result<MetricFrame, Failure> {
     use collect_recording_request::Part;
-    let data = read_in_chunks(request.metrics_file())?;
+    let fault = ReadFault::default();
+    let data = read_in_chunks(request.metrics_file(), &fault)?;
     let first = futures::stream::iter([Some(Part::Description(request.description().clone()))]);
     let requests = first
         .chain(ReceiverStream::new(data).map(|chunk| chunk.map(|bytes| Part::Data(bytes.into()))))
         .map(|part| v1::CollectRecordingRequest { part });
     let mut client = CollectorServiceClient::new(client::channel("collector", collector)?);
-    let mut answer = client.collect_recording(requests).await.map_err(ServiceError::from)?.into_inner();
+    let answered = client.collect_recording(requests).await;
+    let mut answer = answered.map_err(|status| broken(&fault, status))?.into_inner();
     let mut assembler = PartAssembler::new(MAX_FRAME_BYTES);
-    while let Some(message) = answer.message().await.map_err(ServiceError::from)? {
+    while let Some(message) = answer.message().await.map_err(|status| broken(&fault, status))? {
         assembler.push(message.part).context(WRONG_ANSWER)?;
     }
     let answer = assembler.finish().context(WRONG_ANSWER)?;
@@ -133,4 +135,9 @@ pub(crate) async fn collect(collector: &str, request: &IncidentRequest) -> Resul
         stdout::warning(&warning);
     }
     Ok(answer.frame)
+}
+
+/// What is told of a call that failed: a file that cannot be read is the reason, and not what the collector made of it.
+fn broken(fault: &ReadFault, status: tonic::Status) -> Failure {
+    fault.take().map_or_else(|| ServiceError::from(status).into(), Failure::from)
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use automap_client::Upload;
 use automap_collector::{
     call_graph,
     error::CollectError,
@@ -84,17 +85,6 @@ impl IncidentRequest {
         };
         Upload { incident, metrics_file: self.metrics_file, edges_file: self.edges_file }
     }
-}
-
-/// The first message of an upload, and the files whose bytes follow it.
-#[derive(Debug, Clone)]
-pub struct Upload {
-    /// The first message.
-    pub incident: v1::RecordedIncident,
-    /// Its metrics.
-    pub metrics_file: PathBuf,
-    /// Its measured calls, where there are any.
-    pub edges_file: Option<PathBuf>,
 }
 
 fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Failure> {

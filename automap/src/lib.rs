@@ -6,12 +6,13 @@
 //! | [`demo`], [`diagnose`], [`collect`], [`check`], [`evaluate`], [`graph`], [`learn`], [`services`] | a subcommand each |
 //! | [`experiment`] | an application harmed on purpose, and who finds the root cause |
 //! | [`store`], [`incidents`] | the profiler's memory as a whole, and incident by incident |
+//! | [`access`] | tokens of callers |
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
 //! | [`bench`] | generated loads and what they cost |
 //! | [`source_arguments`], [`named_source`], [`queried_incident`] | servers that are queried, and incidents whose metrics are |
 //! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
 //! | [`embedded`] | the four services in this process |
-//! | [`walker_client`] | upload, progress, answer |
+//! | [`walker_client`] | a walker to ask, here or elsewhere |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
 //! | [`walk_file`] | the steps of a diagnosis's walks as a file |
 //! | [`output`] | how answers look; what they share with the walker's page is in [`automap_walker::report`] |
@@ -20,6 +21,7 @@
 //! | [`shell`] | completions and manual pages |
 //! | [`progress`], [`stdout`], [`output_file`], [`output_directory`], [`verbosity`], `named_value`, [`failure`] | manners of a command |
 
+pub mod access;
 pub mod arguments;
 pub mod bench;
 pub mod check;
@@ -125,6 +127,7 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => services::serve(args).await,
         Command::Incidents(command) => incidents::run(command).await,
         Command::Store(command) => store::run(command).await,
+        Command::Access(command) => access::run(command),
         Command::Config(command) => config::run(command),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),

@@ -75,7 +75,7 @@ fn apply(config: &mut QuerySourceConfig, args: &SourceArgs, step: Option<&str>) 
     set(&mut config.scrape_interval, &args.scrape_interval);
     set(&mut config.end_offset, &args.end_offset);
     set(&mut config.proxy, &args.proxy);
-    if let Some(file) = &args.token_file {
+    if let Some(file) = &args.source_token_file {
         config.bearer_token_file = Some(file.clone());
         (config.username, config.password_file) = (None, None);
     }
@@ -109,7 +109,7 @@ fn refused(invalid: &Invalid) -> Failure {
         Some(("tls", "key")) => "--source-key".into(),
         _ => match field {
             "url" => "--source".into(),
-            "bearer-token-file" => "--token-file".into(),
+            "bearer-token-file" => "--source-token-file".into(),
             other => format!("--{other}"),
         },
     };

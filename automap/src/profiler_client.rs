@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use automap_profiler::{ProfilerConfig, store::care};
 use automap_proto::v1::profiler_service_client::ProfilerServiceClient;
 use automap_service_kit::{
-    client::{self, Channel},
+    client::{self, Channel, ClientConfig},
     error::{ErrorCode, ServiceError},
     server,
     tls::ClientTlsConfig,
@@ -41,6 +41,12 @@ pub struct StoreArgs {
     /// Name that the profiler must prove, where it is not the host of its address.
     #[arg(long, value_name = "NAME", requires = "server")]
     pub server_name: Option<String>,
+    /// File with the token that says who calls.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_TOKEN_FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+    /// Send the token also over http:// to another machine, where something else keeps it secret on the way.
+    #[arg(long, requires = "token_file")]
+    pub token_in_clear: bool,
 }
 
 /// Whether a directory without a store will do.
@@ -73,14 +79,19 @@ impl Profiler {
     /// There is no such store, another process has it open, or an address or certificate cannot be used.
     pub async fn open(args: &StoreArgs, need: Need) -> Result<Self, Failure> {
         if let Some(url) = &args.server {
-            let tls = ClientTlsConfig {
-                ca: args.ca.clone(),
-                certificate: args.cert.clone(),
-                key: args.key.clone(),
-                server_name: args.server_name.clone(),
-                ..ClientTlsConfig::default()
+            let config = ClientConfig {
+                token_file: args.token_file.clone(),
+                token_in_clear: args.token_in_clear,
+                tls: ClientTlsConfig {
+                    ca: args.ca.clone(),
+                    certificate: args.cert.clone(),
+                    key: args.key.clone(),
+                    server_name: args.server_name.clone(),
+                    ..ClientTlsConfig::default()
+                },
+                ..ClientConfig::default()
             };
-            let client = ProfilerServiceClient::new(remote_channel(url, &tls)?);
+            let client = ProfilerServiceClient::new(remote_channel(url, &config)?);
             return Ok(Self { client, place: format!("profiler at {url}"), local: None });
         }
         let path = directory(args.store.as_deref())?;

@@ -103,7 +103,7 @@ pub(crate) fn known_elsewhere(source: &SourceArgs, step: Option<&str>) -> Result
         ("--header", !source.headers.is_empty()),
         ("--scrape-interval", source.scrape_interval.is_some()),
         ("--end-offset", source.end_offset.is_some()),
-        ("--token-file", source.token_file.is_some()),
+        ("--source-token-file", source.source_token_file.is_some()),
         ("--username", source.username.is_some()),
         ("--proxy", source.proxy.is_some()),
         ("--source-ca", source.source_ca.is_some()),

@@ -29,7 +29,7 @@ Exit codes: 0 collected, 1 failed, 2 wrong usage, 3 the source holds nothing of 
 pub const CHECK_EXAMPLES: &str = "\
 Examples:
   automap check --source http://prometheus:9090 --preset kubernetes
-  automap check --source https://mimir.example/prometheus --preset istio --token-file token --header X-Scope-OrgID=shop
+  automap check --source https://mimir.example/prometheus --preset istio --source-token-file token --header X-Scope-OrgID=shop
   automap check --source prod --config automap.toml --output json
 
 Tells whether the server answers and knows who asks, how often samples are taken, whether it has history, which series of
@@ -66,9 +66,9 @@ pub struct SourceArgs {
     /// How far behind now a window ends; without it 0s, and 30s of VictoriaMetrics.
     #[arg(long, value_name = "DURATION", requires = "source")]
     pub end_offset: Option<String>,
-    /// File with a bearer token.
+    /// File with a bearer token for that server.
     #[arg(long, value_name = "FILE", requires = "source")]
-    pub token_file: Option<PathBuf>,
+    pub source_token_file: Option<PathBuf>,
     /// User name of basic authentication.
     #[arg(long, value_name = "NAME", requires = "source")]
     pub username: Option<String>,

@@ -29,6 +29,7 @@ COMBINATIONS = {
     "tls-cert-manager": (("tls-cert-manager.yaml",), CRDS),
     "tls-secrets": (("tls-secrets.yaml",), ()),
     "tls-server-only": (("tls-server-only.yaml",), ()),
+    "tls-tokens": (("tls-server-only.yaml", "tokens.yaml"), ()),
     "open": (("open.yaml",), ()),
     "exposed": (("exposed.yaml",), CRDS),
     "everything": (("values-large.yaml", "everything.yaml"), CRDS),

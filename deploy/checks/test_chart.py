@@ -44,6 +44,8 @@ def test_helm_finds_nothing_to_say():
         ("walker.config.profiler=http://x:1", "walker.config.profiler: the chart sets this itself"),
         ("profiler.config.path=/x", "profiler.config.path: the chart sets this itself"),
         ("tls.enabled=true", "tls.secrets."),
+        ("walker.access.anonymous=king", "walker.access.anonymous"),
+        ("walker.access.tokensSecretName=x", "walker.access.callerTokenSecretName"),
         ("walker.ingress.enabled=true", "walker.ingress.host"),
         ("walker.httpRoute.enabled=true", "walker.httpRoute.parentRefs"),
         ("walker.http.ingress.enabled=true", "walker.http.ingress.host"),

@@ -1,7 +1,8 @@
 """Calls a method of a server that it knows nothing of but its address: the contract comes from reflection.
 
 Input: {"address": "127.0.0.1:4310", "method": "automap.v1.WalkerService/Diagnose", "requests": [{...}],
-        "tls": null | {"ca": PEM, "certificate": PEM | null, "key": PEM | null, "server_name": ...}, "timeout": seconds}
+        "tls": null | {"ca": PEM, "certificate": PEM | null, "key": PEM | null, "server_name": ...},
+        "token": text | null, "timeout": seconds}
 Output: {"answers": [{...}], "code": "OK", "message": "", "details": [{"type": "ErrorInfo", ...}]}
 """
 
@@ -40,7 +41,8 @@ def call(channel, asked):
         f"/{asked['method']}", request_serializer=request.SerializeToString, response_deserializer=answer.FromString
     )
     sent = iter(requests) if method.client_streaming else requests[0]
-    answers = stub(sent, timeout=asked["timeout"])
+    metadata = [("authorization", f"Bearer {asked['token']}")] if asked.get("token") else []
+    answers = stub(sent, metadata=metadata, timeout=asked["timeout"])
     return answers if method.server_streaming else [answers]
 
 

@@ -55,6 +55,20 @@ impl Answered {
 /// # Errors
 /// Python was not set up, or the client broke down before it had an answer.
 pub fn grpcio(address: &str, tls: Option<&Tls>, method: &str, requests: &Value) -> anyhow::Result<Answered> {
+    grpcio_as(address, tls, None, method, requests)
+}
+
+/// The same with the token of a file.
+///
+/// # Errors
+/// Python was not set up, or the client broke down before it had an answer.
+pub fn grpcio_as(
+    address: &str,
+    tls: Option<&Tls>,
+    token_file: Option<&Path>,
+    method: &str,
+    requests: &Value,
+) -> anyhow::Result<Answered> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
     };
@@ -71,6 +85,7 @@ pub fn grpcio(address: &str, tls: Option<&Tls>, method: &str, requests: &Value) 
         "method": method,
         "requests": requests,
         "tls": tls,
+        "token": token_file.map(read).transpose()?.map(|token| token.trim().to_owned()),
         "timeout": TIMEOUT,
     });
     Ok(serde_json::from_value(python::run("grpc_client.py", &asked)?)?)
@@ -93,6 +108,20 @@ pub fn buf() -> anyhow::Result<PathBuf> {
 /// # Errors
 /// buf was not installed.
 pub fn buf_curl(address: &str, tls: Option<&Tls>, method: &str, request: &Value) -> anyhow::Result<Ended> {
+    buf_curl_as(address, tls, None, method, request)
+}
+
+/// The same with the token of a file.
+///
+/// # Errors
+/// buf was not installed, or the file cannot be read.
+pub fn buf_curl_as(
+    address: &str,
+    tls: Option<&Tls>,
+    token_file: Option<&Path>,
+    method: &str,
+    request: &Value,
+) -> anyhow::Result<Ended> {
     let mut command = Command::new(buf()?);
     command.args(["curl", "--protocol", "grpc", "--connect-timeout", &TIMEOUT.to_string()]);
     match tls {
@@ -105,6 +134,10 @@ pub fn buf_curl(address: &str, tls: Option<&Tls>, method: &str, request: &Value)
                 command.arg("--cert").arg(certificate).arg("--key").arg(key);
             }
         }
+    }
+    if let Some(file) = token_file {
+        let token = std::fs::read_to_string(file)?;
+        command.args(["--header", &format!("authorization: Bearer {}", token.trim())]);
     }
     command.args(["--data", &request.to_string()]).arg(format!("{address}/{method}"));
     Ok(command.output().context("cannot start buf")?.into())

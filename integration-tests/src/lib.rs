@@ -10,6 +10,7 @@
 //! | [`hosts`] | several hosts on this machine |
 //! | [`faulty_proxy`] | a bad network |
 //! | [`pki`] | authorities and certificates |
+//! | [`tokens`] | tokens of callers |
 //! | [`otlp_receiver`] | a receiver of spans |
 //! | [`foreign`] | clients that others wrote |
 //! | [`metrics_server`], [`samples`] | Prometheus and VictoriaMetrics, and what they hold |
@@ -48,4 +49,5 @@ pub mod store_faults;
 pub mod table;
 pub mod testbed;
 pub mod tls_front;
+pub mod tokens;
 pub mod usage;

@@ -156,6 +156,13 @@ impl Service {
         bail!("no log line says {message:?}: {unasked:#?}")
     }
 
+    /// Every line of its log so far that nobody asked for.
+    pub fn whole_log(&self) -> String {
+        let mut unasked = self.unasked.borrow_mut();
+        unasked.extend(self.lines.try_iter());
+        unasked.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// Where the admin port of a role listens, `127.0.0.1:port`.
     ///
     /// # Errors

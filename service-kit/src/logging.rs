@@ -4,10 +4,14 @@ use std::io::IsTerminal as _;
 
 use automap_proto::invalid::did_you_mean;
 use serde::{Deserialize, Serialize};
-use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt as _, filter_fn},
+    registry::LookupSpan,
+};
 
-use crate::log_fields::HumanFields;
+use crate::{access::audit, log_fields::HumanFields};
 
 /// The variable that sets the filter of log lines.
 pub const FILTER_VARIABLE: &str = "AUTOMAP_LOG";
@@ -59,12 +63,19 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, FilterError> {
         .map_err(|error| FilterError { problem: format!("cannot be read: {error}") })
 }
 
-/// Writes log lines that pass `filter` to standard error. Colours appear on a terminal unless the variable `NO_COLOR` is
+/// Lines that a service writes whatever the filter says: who changed what is remembered.
+fn is_audit(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && metadata.target() == audit::TARGET
+}
+
+/// Writes log lines that pass `filter` to standard error, and those of the audit where `audited`. Colours appear on a terminal unless the variable `NO_COLOR` is
 /// set.
-pub(crate) fn layer<S>(format: LogFormat, filter: EnvFilter) -> Box<dyn Layer<S> + Send + Sync>
+pub(crate) fn layer<S>(format: LogFormat, filter: EnvFilter, audited: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    let audit = filter_fn(move |metadata| audited && is_audit(metadata)).with_max_level_hint(Level::INFO);
+    let filter = filter.or(audit);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours());
     match format {
         LogFormat::Human => layer.fmt_fields(HumanFields).with_filter(filter).boxed(),

@@ -77,7 +77,10 @@ mod test_frames;
 use std::time::Duration;
 
 use automap_proto::v1::walker_service_server::WalkerServiceServer;
-use automap_service_kit::server::{self, ServeError};
+use automap_service_kit::{
+    access::Access,
+    server::{self, ServeError},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -98,11 +101,14 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (server, http) = (config.server.clone(), config.http.clone());
     let walker = service::WalkerRpc::new(config, shutdown.clone())?;
-    let page = http::open(&walker, &http, server.drain_seconds, &shutdown).await?;
+    // One for both ports, so that a client is counted once.
+    let access =
+        Access::start("server", &server).map_err(|invalid| ServeError::from(invalid).within("walker"))?;
+    let page = http::open(&walker, (&http, access.clone()), server.drain_seconds, &shutdown).await?;
     let started = walker.started.clone();
     schedule::start(&walker, &shutdown);
     let routes = Routes::new(WalkerServiceServer::new(walker));
-    let served = server::serve(listener, &server, &policy::POLICY, routes, shutdown).await;
+    let served = server::serve_judged(listener, &server, (access, &policy::POLICY), routes, shutdown).await;
     // Diagnoses without a caller get the same time to end as those with one.
     started.close();
     let drain = Duration::from_secs(server.drain_seconds);

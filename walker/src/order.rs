@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method, time::TimeWindow, v1};
+use automap_service_kit::access::Systems;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::parameters::MethodParameters;
@@ -29,6 +30,8 @@ pub(crate) struct Order {
     pub(crate) want_graph: bool,
     pub(crate) record: bool,
     pub(crate) want_walk: bool,
+    /// Of which applications whoever ordered it may know.
+    pub(crate) systems: Systems,
 }
 
 impl Order {
@@ -61,7 +64,18 @@ impl Order {
             want_graph: settings.want_graph,
             record: settings.record,
             want_walk: settings.want_walk,
+            systems: Systems::All,
         })
+    }
+
+    /// The name of the server that is queried, where one is.
+    pub(crate) fn queried_source(&self) -> Option<&str> {
+        match &self.input {
+            Input::Source(v1::MetricSource { source: Some(v1::metric_source::Source::Query(query)) }, _) => {
+                Some(&query.name)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the method, or the caller, needs the behaviour graph.

@@ -62,7 +62,17 @@ pub(crate) async fn diagnose(
     let mut stages = Stages::begin();
     let needs_graph = order.needs_graph();
     let Order {
-        diagnosis_id, input, context, method, seed, parameters, names_edges, record, want_walk, ..
+        diagnosis_id,
+        input,
+        context,
+        method,
+        seed,
+        parameters,
+        names_edges,
+        record,
+        want_walk,
+        systems,
+        ..
     } = order;
 
     listener.progress(DiagnosisStage::Collecting, "collecting metrics".into());
@@ -71,7 +81,11 @@ pub(crate) async fn diagnose(
         Input::Upload(upload) => peers.collect_recording(upload, max_frame_bytes).await?,
     };
     stages.end("collect");
+    if let Some(of_source) = &collected.context {
+        systems.require(&of_source.system, "the source")?;
+    }
     let context = known_context(context, &collected)?;
+    systems.require(context.system(), "the incident")?;
     listener.identified(&context);
     let Collected { frame, edges, mut warnings, .. } = collected;
     sizes::record_frame(&frame);

@@ -28,6 +28,7 @@ pub use self::{
     shell::{CompletionsArgs, ManArgs},
 };
 use crate::{
+    access::arguments::AccessCommand,
     experiment::arguments::ExperimentCommand,
     incidents::arguments::IncidentsCommand,
     source_arguments::{CHECK_EXAMPLES, COLLECT_EXAMPLES, CheckArgs, CollectArgs},
@@ -144,6 +145,9 @@ Examples:
     /// Verify, export, import, back up, compact or salvage the profiler's memory.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Make tokens for callers, and check the file that lists them.
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Show what services are configured with, and what can be configured.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -178,6 +182,7 @@ impl Command {
             Self::Serve(_) => "serve",
             Self::Incidents(command) => command.name(),
             Self::Store(command) => command.name(),
+            Self::Access(command) => command.name(),
             Self::Config(_) => "config",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",

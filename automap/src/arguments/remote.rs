@@ -22,6 +22,12 @@ pub struct RemoteArgs {
     /// Name that the walker must prove, where it is not the host of its address.
     #[arg(long, value_name = "NAME", requires = "server")]
     pub server_name: Option<String>,
+    /// File with the token that says who calls.
+    #[arg(long, value_name = "FILE", env = "AUTOMAP_TOKEN_FILE", requires = "server")]
+    pub token_file: Option<PathBuf>,
+    /// Send the token also over http:// to another machine, where something else keeps it secret on the way.
+    #[arg(long, requires = "token_file")]
+    pub token_in_clear: bool,
 }
 
 /// Where the embedded profiler keeps its memory.

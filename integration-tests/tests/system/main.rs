@@ -7,6 +7,7 @@
     reason = "a failed unwrap is a failed test, also in the functions that tests share"
 )]
 
+mod access;
 mod admin_port;
 mod bad_input;
 mod bench;

@@ -77,13 +77,13 @@ fn a_token_is_read_anew_and_a_tenant_is_told_by_a_header() {
     let users = format!("users:\n- bearer_token: \"secret\"\n  url_prefix: \"{}\"\n", server.url());
     let auth = MetricsServer::vmauth(home.path(), &users).unwrap();
     std::fs::write(home.path().join("token"), "old").unwrap();
-    let token = ["--token-file", "token", "--header", "X-Scope-OrgID=shop"];
+    let token = ["--source-token-file", "token", "--header", "X-Scope-OrgID=shop"];
     assert_fails(home.path(), &auth.url(), &token, 1, &["Bearer ***", "does not know who asks"]);
     std::fs::write(home.path().join("token"), "secret\n").unwrap();
     let ended = collect(home.path(), &auth.url(), &token);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     std::fs::remove_dir_all(home.path().join("incident")).unwrap();
-    let missing = ["--token-file", "no-token"];
+    let missing = ["--source-token-file", "no-token"];
     assert_fails(home.path(), &auth.url(), &missing, 1, &["bearer-token-file: no-token cannot be read"]);
 }
 

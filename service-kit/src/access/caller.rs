@@ -124,6 +124,18 @@ impl Caller {
         Err(denied(format!("{} may know nothing of system {system:?}", self.name)))
     }
 
+    /// # Errors
+    /// `PermissionDenied`: he may know of some systems only, and `what` concerns all.
+    pub fn require_all_systems(&self, what: &str) -> Result<(), ServiceError> {
+        if self.systems.are_all() {
+            return Ok(());
+        }
+        Err(denied(format!(
+            "{} may know of some systems only, and {what} is for those who may of all",
+            self.name
+        )))
+    }
+
     /// The refusal of a service that does not tell systems apart and could not keep from him what he may not know.
     pub(super) fn denied_by_blind_service(&self) -> ServiceError {
         denied(format!(

@@ -14,15 +14,18 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The name of the RPC that a path of HTTP/2 asks for, with the role that it needs. What the table does not hold needs
-    /// the highest.
+    /// The name of the RPC that a path of HTTP/2 asks for, with the role that it needs.
     pub fn of<'a>(&self, path: &'a str) -> (&'a str, Role) {
         let method = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(self.service));
         let Some(name) = method.and_then(|rest| rest.strip_prefix('/')) else {
             return (path, Role::Admin);
         };
-        let found = self.roles.iter().find(|(known, _)| *known == name);
-        (name, found.map_or(Role::Admin, |(_, role)| *role))
+        (name, self.role(name))
+    }
+
+    /// The role that an RPC needs, by its name; what the table does not hold needs the highest.
+    pub fn role(&self, rpc: &str) -> Role {
+        self.roles.iter().find(|(known, _)| *known == rpc).map_or(Role::Admin, |(_, role)| *role)
     }
 
     /// RPCs of the contract that the table does not hold, and entries that the contract does not have. For tests.

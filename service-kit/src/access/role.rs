@@ -1,7 +1,8 @@
 //! What a caller may do.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
+use automap_proto::invalid::Invalid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,17 @@ impl Role {
             Self::Confirm => "confirm",
             Self::Admin => "admin",
         }
+    }
+}
+
+impl FromStr for Role {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let found = Self::ALL.into_iter().find(|role| role.name() == text);
+        found.ok_or_else(|| {
+            Invalid::new("role", format!("{text} is none; use read, diagnose, confirm or admin"))
+        })
     }
 }
 

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use automap_proto::invalid::Invalid;
 
+use crate::error::{ErrorCode, ServiceError};
+
 /// Stands for all applications.
 pub const ALL: &str = "*";
 
@@ -31,6 +33,16 @@ impl Systems {
             Self::All => true,
             Self::Only(names) => names.contains(system),
         }
+    }
+
+    /// # Errors
+    /// `PermissionDenied`: `system` is not among them; `what` belongs to it.
+    pub fn require(&self, system: &str, what: &str) -> Result<(), ServiceError> {
+        if self.contains(system) {
+            return Ok(());
+        }
+        let problem = format!("{what} belongs to system {system:?}, of which the caller may know nothing");
+        Err(ServiceError::new(ErrorCode::PermissionDenied, problem))
     }
 
     /// Whether they are all.

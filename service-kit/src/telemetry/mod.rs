@@ -50,6 +50,8 @@ pub struct Process {
     pub filter: Option<String>,
     /// How log lines look.
     pub format: LogFormat,
+    /// Write the lines of the audit, whatever the filter of log lines says.
+    pub audited: bool,
     /// Try again when spans cannot be exported. Only a process that goes on has the time.
     pub retry_export: bool,
     /// How long the end may wait for the last spans to be taken.
@@ -64,6 +66,7 @@ impl Process {
             default_filter: "error",
             filter: None,
             format: LogFormat::Human,
+            audited: false,
             retry_export: false,
             exit_patience: Duration::from_millis(250),
         }
@@ -76,6 +79,7 @@ impl Process {
             default_filter: "info",
             filter: None,
             format,
+            audited: true,
             retry_export: true,
             exit_patience: Duration::from_secs(2),
         }
@@ -116,7 +120,10 @@ pub fn install(process: &Process) -> Result<Telemetry, FilterError> {
                 worth_exporting && metadata.target().starts_with(OWN_TARGETS)
             }))
     });
-    let installed = Registry::default().with(spans).with(logging::layer(process.format, filter)).try_init();
+    let installed = Registry::default()
+        .with(spans)
+        .with(logging::layer(process.format, filter, process.audited))
+        .try_init();
     if let Err(error) = installed {
         tracing::debug!(%error, "telemetry was set up before");
         return Ok(Telemetry { provider: None, exit_patience: Duration::ZERO });

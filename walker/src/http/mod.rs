@@ -2,15 +2,18 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`access`] | who calls, and logging in |
 //! | [`error`] | errors as JSON with the status that belongs to them |
 //! | [`guard`] | pages of others that use a reader's browser, and headers that keep browsers strict |
 
+mod access;
 pub(crate) mod error;
 mod guard;
 
 use std::{net::SocketAddr, time::Duration};
 
 use automap_service_kit::{
+    access::Access,
     http::{HttpConfig, HttpLimits, HttpServer},
     server::ServeError,
     tls::HTTP1,
@@ -20,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{page, service::WalkerRpc};
+use access::Door;
 use error::HttpError;
 use guard::Guard;
 
@@ -29,7 +33,7 @@ use guard::Guard;
 /// A setting below `walker.http` is wrong, or the address cannot be bound.
 pub(crate) async fn open(
     walker: &WalkerRpc,
-    config: &HttpConfig,
+    (config, access): (&HttpConfig, Access),
     drain_seconds: u64,
     shutdown: &CancellationToken,
 ) -> Result<Option<HttpServer>, ServeError> {
@@ -42,18 +46,19 @@ pub(crate) async fn open(
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
     let limits = HttpLimits { drain: Duration::from_secs(drain_seconds), ..HttpLimits::default() };
-    let server =
-        HttpServer::open(listener, router(walker.clone(), config, bound), limits, tls, shutdown.clone())
-            .map_err(refused)?;
+    let router = router(walker.clone(), (config, access), bound);
+    let server = HttpServer::open(listener, router, limits, tls, shutdown.clone()).map_err(refused)?;
     let url = config.url(bound);
     tracing::info!(role = "walker", address = %bound, url, "the page of diagnoses is open");
     Ok(Some(server))
 }
 
 /// Everything that is answered on the port, which listens on `bound`.
-fn router(walker: WalkerRpc, config: &HttpConfig, bound: SocketAddr) -> Router {
-    let guard = Guard::new(config, bound);
+fn router(walker: WalkerRpc, (config, access): (&HttpConfig, Access), bound: SocketAddr) -> Router {
+    let (guard, door) = (Guard::new(config, bound), Door::new(access, config));
     page::routes(walker)
+        .merge(door.routes())
         .fallback(async || HttpError::not_found("nothing is here; the list of diagnoses is at /diagnoses"))
+        .layer(middleware::from_fn_with_state(door, access::judge))
         .layer(middleware::from_fn_with_state(guard, guard::judge))
 }

@@ -6,7 +6,7 @@ use super::assets;
 
 /// What a page does beside being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Live<'a> {
+pub(crate) enum Live<'a> {
     /// Nothing.
     No,
     /// Follows all diagnoses.
@@ -16,7 +16,7 @@ pub(super) enum Live<'a> {
 }
 
 /// A whole page.
-pub(super) fn page(title: &str, live: Live<'_>, content: &Markup) -> Markup {
+pub(crate) fn page(title: &str, live: Live<'_>, content: &Markup) -> Markup {
     let follows = match live {
         Live::No => None,
         Live::All => Some(""),

@@ -16,7 +16,7 @@ mod confirm;
 mod diagnosis;
 mod events;
 mod failure;
-mod layout;
+pub(crate) mod layout;
 mod list;
 
 use std::sync::Arc;

@@ -5,9 +5,15 @@ use automap_proto::{
     ranking::RankedService,
     v1,
 };
-use automap_service_kit::error::{ErrorCode, ServiceError};
+use automap_service_kit::{
+    access::{Caller, audit},
+    error::{ErrorCode, ServiceError},
+};
 
-use super::WalkerRpc;
+use super::{
+    WalkerRpc,
+    access::{no_diagnosis, shown_to},
+};
 use crate::explain;
 
 impl WalkerRpc {
@@ -29,15 +35,23 @@ impl WalkerRpc {
         if let Some(running) = self.registry.running(id) {
             return Ok(running.outline);
         }
-        self.stored(id)
-            .await?
-            .ok_or_else(|| ServiceError::new(ErrorCode::NotFound, format!("there is no diagnosis {id}")))
+        self.stored(id).await?.ok_or_else(|| no_diagnosis(id))
     }
 
+    /// The same, where the caller may know of it.
+    pub(super) async fn find_for(&self, caller: &Caller, id: &str) -> Result<v1::Diagnosis, ServiceError> {
+        shown_to(caller, self.find(id).await?)
+    }
+
+    /// A page of what the caller may know of: one of whoever may know of some systems may hold fewer than it has room for.
     pub(super) async fn list(
         &self,
+        caller: &Caller,
         request: v1::WalkerServiceListDiagnosesRequest,
     ) -> Result<v1::WalkerServiceListDiagnosesResponse, ServiceError> {
+        if !request.system.is_empty() {
+            caller.require_system(&request.system)?;
+        }
         let request = v1::ListDiagnosesRequest {
             system: request.system,
             page_size: request.page_size,
@@ -49,17 +63,17 @@ impl WalkerRpc {
                     profiler.list_diagnoses(request).await
                 })
                 .await?;
-        Ok(v1::WalkerServiceListDiagnosesResponse {
-            diagnoses: page.diagnoses,
-            next_page_token: page.next_page_token,
-        })
+        let mut diagnoses = page.diagnoses;
+        diagnoses.retain(|diagnosis| caller.systems().contains(&diagnosis.system));
+        Ok(v1::WalkerServiceListDiagnosesResponse { diagnoses, next_page_token: page.next_page_token })
     }
 
     pub(super) async fn explain(
         &self,
+        caller: &Caller,
         request: v1::ExplainServiceRequest,
     ) -> Result<v1::ExplainServiceResponse, ServiceError> {
-        let diagnosis = self.find(&request.diagnosis_id).await?;
+        let diagnosis = self.find_for(caller, &request.diagnosis_id).await?;
         let ranked =
             diagnosis.ranking.iter().find(|ranked| ranked.service == request.service).ok_or_else(|| {
                 let names = diagnosis.ranking.iter().map(|ranked| ranked.service.as_str());
@@ -72,22 +86,29 @@ impl WalkerRpc {
         Ok(v1::ExplainServiceResponse { ranked: Some(ranked.clone()), sentences })
     }
 
+    /// Keeps what the caller says of an incident, under the name that he proved where he did.
     pub(super) async fn confirm(
         &self,
+        caller: &Caller,
         request: v1::WalkerServiceConfirmRootCauseRequest,
     ) -> Result<v1::WalkerServiceConfirmRootCauseResponse, ServiceError> {
-        let diagnosis = self.find(&request.diagnosis_id).await?;
+        let diagnosis = self.find_for(caller, &request.diagnosis_id).await?;
         if diagnosis.incident_id.is_empty() {
             return Err(ServiceError::new(
                 ErrorCode::Conflict,
                 format!("diagnosis {} is not done or was not recorded", diagnosis.diagnosis_id),
             ));
         }
-        let request = v1::ConfirmRootCauseRequest {
-            incident_id: diagnosis.incident_id,
-            confirmation: request.confirmation,
-        };
+        let mut confirmation = request.confirmation;
+        if let (Some(said), Some(name)) = (&mut confirmation, caller.proved_name()) {
+            said.confirmed_by = name.into();
+        }
+        let causes = confirmation.as_ref().map(|said| said.root_causes.join(", ")).unwrap_or_default();
+        let object =
+            format!("incident {} of diagnosis {}: [{causes}]", diagnosis.incident_id, diagnosis.diagnosis_id);
+        let request = v1::ConfirmRootCauseRequest { incident_id: diagnosis.incident_id, confirmation };
         let incident = self.peers.confirm(request).await?.incident;
+        audit::record(caller, "confirmed", &object);
         Ok(v1::WalkerServiceConfirmRootCauseResponse { incident })
     }
 }

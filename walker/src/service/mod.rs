@@ -1,5 +1,6 @@
 //! The RPCs of `WalkerService`: each decodes its request, has the work done, and encodes the answer.
 
+mod access;
 mod admission;
 mod history;
 mod incident;
@@ -107,7 +108,9 @@ impl walker_service_server::WalkerService for WalkerRpc {
         request: Request<v1::DiagnoseRequest>,
     ) -> Result<Response<Self::DiagnoseStream>, Status> {
         use diagnose_response::Part as Wire;
+        let caller = access::caller(&request, "Diagnose")?;
         let order = self.order(Uuid::now_v7().to_string(), request.into_inner())?;
+        let order = access::ordered_by(&caller, order)?;
         let wrap = |part| v1::DiagnoseResponse {
             part: Some(match part {
                 Part::Progress(progress) => Wire::Progress(progress),
@@ -123,7 +126,8 @@ impl walker_service_server::WalkerService for WalkerRpc {
         request: Request<Streaming<v1::DiagnoseRecordingRequest>>,
     ) -> Result<Response<Self::DiagnoseRecordingStream>, Status> {
         use diagnose_recording_response::Part as Wire;
-        let order = self.upload_order(request.into_inner()).await?;
+        let caller = access::caller(&request, "DiagnoseRecording")?;
+        let order = access::ordered_by(&caller, self.upload_order(request.into_inner()).await?)?;
         let wrap = |part| v1::DiagnoseRecordingResponse {
             part: Some(match part {
                 Part::Progress(progress) => Wire::Progress(progress),
@@ -138,10 +142,11 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::StartDiagnosisRequest>,
     ) -> Result<Response<v1::StartDiagnosisResponse>, Status> {
+        let caller = access::caller(&request, "StartDiagnosis")?;
         let v1::StartDiagnosisRequest { request_id, diagnosis } = request.into_inner();
         check_request_id(&request_id)?;
         let diagnosis = diagnosis.ok_or_else(|| ServiceError::from(Invalid::missing("diagnosis")))?;
-        let mut order = self.order(request_id.clone(), diagnosis)?;
+        let mut order = access::ordered_by(&caller, self.order(request_id.clone(), diagnosis)?)?;
         order.record = true;
         self.start(order).await?;
         Ok(Response::new(v1::StartDiagnosisResponse { diagnosis_id: request_id }))
@@ -151,7 +156,8 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::WalkerServiceGetDiagnosisRequest>,
     ) -> Result<Response<v1::WalkerServiceGetDiagnosisResponse>, Status> {
-        let diagnosis = self.find(&request.into_inner().diagnosis_id).await?;
+        let caller = access::caller(&request, "GetDiagnosis")?;
+        let diagnosis = self.find_for(&caller, &request.into_inner().diagnosis_id).await?;
         Ok(Response::new(v1::WalkerServiceGetDiagnosisResponse { diagnosis: Some(diagnosis) }))
     }
 
@@ -159,15 +165,18 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::WalkerServiceListDiagnosesRequest>,
     ) -> Result<Response<v1::WalkerServiceListDiagnosesResponse>, Status> {
-        Ok(Response::new(self.list(request.into_inner()).await?))
+        let caller = access::caller(&request, "ListDiagnoses")?;
+        Ok(Response::new(self.list(&caller, request.into_inner()).await?))
     }
 
     async fn cancel_diagnosis(
         &self,
         request: Request<v1::CancelDiagnosisRequest>,
     ) -> Result<Response<v1::CancelDiagnosisResponse>, Status> {
+        let caller = access::caller(&request, "CancelDiagnosis")?;
         let id = request.into_inner().diagnosis_id;
-        if self.registry.cancel(&id) {
+        let system = self.registry.running(&id).map(|running| running.outline.system);
+        if system.is_some_and(|system| caller.systems().contains(&system)) && self.registry.cancel(&id) {
             return Ok(Response::new(v1::CancelDiagnosisResponse {}));
         }
         Err(ServiceError::new(ErrorCode::NotFound, format!("no diagnosis {id} runs on this walker")).into())
@@ -177,10 +186,16 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::WatchDiagnosesRequest>,
     ) -> Result<Response<Self::WatchDiagnosesStream>, Status> {
+        let caller = access::caller(&request, "WatchDiagnoses")?;
         let system = request.into_inner().system;
+        if !system.is_empty() {
+            caller.require_system(&system)?;
+        }
         let news = BroadcastStream::new(self.registry.watch()).filter_map(move |item| {
             // A watcher that lags misses states that newer ones have replaced.
-            let wanted = item.ok().filter(|news| system.is_empty() || news.system == system);
+            let wanted = item.ok().filter(|news| {
+                (system.is_empty() || news.system == system) && caller.systems().contains(&news.system)
+            });
             futures::future::ready(wanted.map(Ok))
         });
         Ok(Response::new(Box::pin(news.take_until(self.shutdown.clone().cancelled_owned()))))
@@ -190,13 +205,15 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::ExplainServiceRequest>,
     ) -> Result<Response<v1::ExplainServiceResponse>, Status> {
-        Ok(Response::new(self.explain(request.into_inner()).await?))
+        let caller = access::caller(&request, "ExplainService")?;
+        Ok(Response::new(self.explain(&caller, request.into_inner()).await?))
     }
 
     async fn learn_recording(
         &self,
         request: Request<Streaming<v1::LearnRecordingRequest>>,
     ) -> Result<Response<v1::LearnRecordingResponse>, Status> {
+        access::caller(&request, "LearnRecording")?.require_all_systems("LearnRecording")?;
         let learned = self.learn_upload(request.into_inner()).await?;
         Ok(Response::new(v1::LearnRecordingResponse { learned: Some(learned) }))
     }
@@ -205,6 +222,7 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::LearnSourceRequest>,
     ) -> Result<Response<v1::LearnSourceResponse>, Status> {
+        access::caller(&request, "LearnSource")?.require_all_systems("LearnSource")?;
         let learned = self.learn_source_of(request.into_inner()).await?;
         Ok(Response::new(v1::LearnSourceResponse { learned: Some(learned) }))
     }
@@ -213,7 +231,8 @@ impl walker_service_server::WalkerService for WalkerRpc {
         &self,
         request: Request<v1::WalkerServiceConfirmRootCauseRequest>,
     ) -> Result<Response<v1::WalkerServiceConfirmRootCauseResponse>, Status> {
-        Ok(Response::new(self.confirm(request.into_inner()).await?))
+        let caller = access::caller(&request, "ConfirmRootCause")?;
+        Ok(Response::new(self.confirm(&caller, request.into_inner()).await?))
     }
 }
 

@@ -14,9 +14,9 @@ server:
     {{- end }}
 {{- end }}
 {{- if eq .role "walker" }}
-{{- with include "automap.anonymousRole" .root }}
+{{- with include "automap.ownAccess" .root }}
   access:
-    anonymous: {{ . }}
+    {{- . | trim | nindent 4 }}
 {{- end }}
 collector: {{ include "automap.url" (dict "root" .root "role" "collector") }}
 graph-builder: {{ include "automap.url" (dict "root" .root "role" "graph-builder") }}
@@ -59,8 +59,25 @@ schedule:
 {{- define "automap.anonymousRole" -}}
 {{- if .Values.walker.access.anonymous }}
 {{- .Values.walker.access.anonymous }}
-{{- else if not (and .Values.tls.enabled .Values.tls.clientCertificates) }}
+{{- else if not (or .Values.walker.access.tokensSecretName (and .Values.tls.enabled .Values.tls.clientCertificates)) }}
 {{- "diagnose" }}
+{{- end }}
+{{- end }}
+
+{{/* What the chart sets of `walker.server.access`. */}}
+{{- define "automap.ownAccess" -}}
+{{- if .Values.walker.access.tokensSecretName }}
+tokens: /etc/automap/access/tokens.toml
+{{- end }}
+{{- with include "automap.anonymousRole" . }}
+anonymous: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the token of a caller, where one must show one. */}}
+{{- define "automap.callerToken" -}}
+{{- if and .Values.walker.access.tokensSecretName (not (has .Values.walker.access.anonymous (list "diagnose" "confirm" "admin"))) }}
+{{- required "walker.access.callerTokenSecretName: name a Secret whose `token` may diagnose, which `helm test` shows" .Values.walker.access.callerTokenSecretName }}
 {{- end }}
 {{- end }}
 

@@ -139,6 +139,9 @@ spec:
         {{- if $root.Values.tls.enabled }}
         - {name: tls, mountPath: /etc/automap/tls, readOnly: true}
         {{- end }}
+        {{- if and (eq $role "walker") $root.Values.walker.access.tokensSecretName }}
+        - {name: access, mountPath: /etc/automap/access, readOnly: true}
+        {{- end }}
         {{- if and (eq $role "collector") $values.sourceSecret }}
         - {name: source, mountPath: /etc/automap/source, readOnly: true}
         {{- end }}
@@ -152,6 +155,12 @@ spec:
     - name: config
       configMap:
         name: {{ include "automap.roleName" . }}
+    {{- if and (eq $role "walker") $root.Values.walker.access.tokensSecretName }}
+    - name: access
+      secret:
+        secretName: {{ $root.Values.walker.access.tokensSecretName }}
+        defaultMode: 0440
+    {{- end }}
     {{- if $root.Values.tls.enabled }}
     - name: tls
       secret:

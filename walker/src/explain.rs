@@ -125,7 +125,7 @@ pub fn path(ranked: &RankedService) -> String {
 }
 
 /// Spreads below which a departure counts in the score but is no reason to tell: series do that when all is well.
-pub(crate) const TOLD_SPREADS: f64 = 3.0;
+const TOLD_SPREADS: f64 = 3.0;
 
 /// Whether the departure is large enough to tell.
 pub(crate) fn left_normal(item: &Evidence) -> bool {

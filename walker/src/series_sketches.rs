@@ -8,10 +8,7 @@ use automap_proto::{
     v1,
 };
 
-use crate::{
-    evidence::robust_range::RobustRange,
-    explain::{TOLD_SPREADS, left_normal},
-};
+use crate::{evidence::sorted_values::SortedValues, explain::left_normal};
 
 /// Services whose claims are drawn.
 const TOP_SERVICES: usize = 3;
@@ -55,17 +52,15 @@ fn sketch(
     let mut values: Vec<f64> =
         normal.iter().map(|&row| samples[row]).filter(|value| !value.is_nan()).collect();
     values.sort_unstable_by(f64::total_cmp);
-    let (lowest, _) = (values.first()?, values.last()?);
-    let range = RobustRange::of_sorted(&values);
-    let reach = TOLD_SPREADS * range.spread;
-    // What was never below zero, as a latency, has no normal range there.
-    let floor = if *lowest >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
+    values.first()?;
+    let sorted = SortedValues::all(&values);
+    let median = sorted.median();
     let grid = frame.grid();
     let stride = shown.len().div_ceil(POINTS);
     let points = shown.clone().step_by(stride).map(|from| {
         let step = from..(from + stride).min(shown.end);
         let present = step.map(|row| samples[row]).filter(|value| !value.is_nan());
-        let away = |value: &f64| (value - range.centre).abs();
+        let away = |value: &f64| (value - median).abs();
         present
             .max_by(|left, right| away(left).total_cmp(&away(right)))
             .map_or(f32::NAN, |value| value as f32)
@@ -77,9 +72,9 @@ fn sketch(
         start: Some(grid.time(shown.start).to_wire()),
         step: Some(duration_to_wire(grid.step_ms().saturating_mul(stride as u64))),
         points: points.collect(),
-        normal_median: range.centre,
-        normal_low: (range.centre - reach).max(floor),
-        normal_high: range.centre + reach,
+        normal_median: median,
+        normal_low: sorted.percentile(0.025),
+        normal_high: sorted.percentile(0.975),
     })
 }
 

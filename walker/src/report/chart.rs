@@ -25,7 +25,7 @@ pub fn figure(sketch: &v1::SeriesSketch, claim: &str, marks: Marks) -> Markup {
         return html! {};
     };
     let usual = format!(
-        "usually {}, {} to {} at most; furthest {}",
+        "usually {}, mostly {} to {}; furthest {}",
         short(sketch.normal_median),
         short(sketch.normal_low),
         short(sketch.normal_high),
@@ -36,7 +36,11 @@ pub fn figure(sketch: &v1::SeriesSketch, claim: &str, marks: Marks) -> Markup {
     let median = tenths(scale.y(sketch.normal_median));
     html! {
         figure.chart {
-            figcaption { strong { (sketch.series) } " " (claim) }
+            figcaption {
+                // The plain series of a metric bears its name, with which the claim begins.
+                @if !claim.starts_with(&sketch.series) { strong { (sketch.series) } ": " }
+                (claim)
+            }
             svg.series viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (sketch.series) " of " (sketch.service) ": " (usual) } {
                 rect.band x="0" y=(tenths(top)) width=(WIDTH) height=(tenths((bottom - top).max(0.0))) {}
                 line.median x1="0" x2=(WIDTH) y1=(median) y2=(median) {}
@@ -142,7 +146,7 @@ mod tests {
     fn a_chart_has_band_line_onset_and_words_and_escapes_names() {
         let marks = Marks { onset: Some(UnixMillis(80_000)), alert: Some(UnixMillis(1)) };
         let text = figure(&sketch(&[1.0, f32::NAN, 1.0, 9.0, 8.0]), "up", marks).into_string();
-        assert!(text.contains("usually 1, 0.5 to 1.5 at most; furthest 9"), "{text}");
+        assert!(text.contains("usually 1, mostly 0.5 to 1.5; furthest 9"), "{text}");
         assert!(text.contains(r#"class="onset" x1="160.0""#), "{text}");
         assert!(!text.contains("alert"), "the alert lies outside: {text}");
         assert_eq!(text.matches('M').count(), 2, "the line breaks at the gap: {text}");

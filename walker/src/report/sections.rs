@@ -46,12 +46,24 @@ pub fn causes(answer: &Answer, beside: impl Fn(&RankedService) -> Markup) -> Mar
         @for service in answer.ranking.services().iter().take(TOP_CAUSES) {
             section.cause id={ "cause-" (service.rank) } aria-labelledby={ "cause-" (service.rank) "-name" } {
                 h3 id={ "cause-" (service.rank) "-name" } { (service.rank) ". " (service.service) }
-                ul {
-                    @for sentence in explain::sentences(service) { li { (sentence) } }
-                    @for sentence in explain::what_would_differ(&service.service, &answer.wire.counterfactuals) { li { (sentence) } }
-                }
+                (reasons(service, &answer.wire.counterfactuals))
                 (charts(answer, service, alert))
                 (beside(service))
+            }
+        }
+    }
+}
+
+fn reasons(service: &RankedService, counterfactuals: &[v1::Counterfactual]) -> Markup {
+    let others = explain::what_would_differ(&service.service, counterfactuals);
+    html! {
+        div.reasons {
+            ul { @for sentence in explain::sentences(service) { li { (sentence) } } }
+            @if !others.is_empty() {
+                details {
+                    summary { "What would have to differ" }
+                    ul { @for sentence in others { li { (sentence) } } }
+                }
             }
         }
     }

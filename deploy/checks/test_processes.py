@@ -120,6 +120,18 @@ def test_the_test_pod_runs_commands_that_diagnose(running, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+def test_backup_and_restore_work_as_operations_tell(running, tmp_path):
+    told = re.findall(r"(?m)^automap (store (?:backup|import) .*)$", (DEPLOY / "OPERATIONS.md").read_text())
+    assert [command.split()[1] for command in told] == ["backup", "import"]
+    for command in told:
+        here = command.replace("127.0.0.1:4313", running.by_role["profiler"].address).replace("/backup/automap", str(tmp_path))
+        if "NAME.export" in here:
+            (export,) = tmp_path.glob("*.export")
+            here = here.replace("NAME.export", export.name)
+        done = subprocess.run([binary(), *here.split()], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{here}: {done.stderr}"
+
+
 def test_rules_and_dashboards_name_metrics_that_the_services_have(running, diagnosed):
     there = set()
     for service in running.by_role.values():

@@ -100,6 +100,8 @@ def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
             return run(*entered(root, ["diagnose", "/data/shop", "--no-record", "--server", server], binds, caller))
 
         assert "root cause" in diagnose()
+        page = ["curl", "-sL", "-o", "/dev/null", "-w", "%{http_code}", f"http://{services['walker'].address}:4314/"]
+        assert run("ip", "netns", "exec", caller, *page) == "200"
 
         def builds(service):
             return service.metric("grpc_server_started_total", grpc_method="BuildGraph")

@@ -142,7 +142,7 @@ spec:
         {{- if and (eq $role "walker") $root.Values.walker.access.tokensSecretName }}
         - {name: access, mountPath: /etc/automap/access, readOnly: true}
         {{- end }}
-        {{- if and (eq $role "collector") $values.sourceSecret }}
+        {{- if and (eq $role "collector") $values.sourceSecretName }}
         - {name: source, mountPath: /etc/automap/source, readOnly: true}
         {{- end }}
         {{- if eq $role "profiler" }}
@@ -167,10 +167,10 @@ spec:
         secretName: {{ include "automap.tlsSecret" . }}
         defaultMode: 0440
     {{- end }}
-    {{- if and (eq $role "collector") $values.sourceSecret }}
+    {{- if and (eq $role "collector") $values.sourceSecretName }}
     - name: source
       secret:
-        secretName: {{ $values.sourceSecret }}
+        secretName: {{ $values.sourceSecretName }}
         defaultMode: 0440
     {{- end }}
     {{- if and (eq $role "profiler") (not $root.Values.profiler.persistence.enabled) }}

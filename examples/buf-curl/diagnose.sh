@@ -5,5 +5,6 @@
 set -euo pipefail
 url=$1 recording=$2 token_file=$3 ca=${4:-}
 
-"${BUF:-buf}" curl --protocol grpc ${ca:+--cacert "$ca"} --header @<(echo "authorization: Bearer $(cat "$token_file")") \
-    --data "{\"source\": {\"recording\": \"$recording\"}}" "$url/automap.v1.WalkerService/Diagnose"
+printf 'authorization: Bearer %s\n' "$(cat "$token_file")" |
+    "${BUF:-buf}" curl --protocol grpc ${ca:+--cacert "$ca"} --header @- \
+        --data "{\"source\": {\"recording\": \"$recording\"}}" "$url/automap.v1.WalkerService/Diagnose"

@@ -112,7 +112,11 @@ impl Caller {
         if self.role >= role {
             return Ok(());
         }
-        Err(denied(format!("{} has the role {}, and {what} needs {role}", self.name, self.role)))
+        let way_out = match self.proof {
+            Proof::Nothing => "; prove who you are by a token or a certificate",
+            Proof::Token | Proof::Certificate => "",
+        };
+        Err(denied(format!("{} has the role {}, and {what} needs {role}{way_out}", self.name, self.role)))
     }
 
     /// # Errors

@@ -78,6 +78,7 @@ impl QueriedIncident {
             context: Some((&context).into()),
             settings: None,
             window: Some(window.to_wire()),
+            alerts: None,
         };
         Ok(Self { request, source })
     }

@@ -51,11 +51,14 @@ mod upload_pace;
 
 use automap_proto::v1::collector_service_server::CollectorServiceServer;
 use automap_service_kit::server::{self, ServeError};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use config::CollectorConfig;
+
+use query::failures::Failures;
 use service::Collector;
 
 /// Full name of the service, under which its health is reported.
@@ -71,8 +74,10 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let server = config.server.clone();
-    let collector = Collector::new(config).map_err(ServeError::Configuration)?;
+    let (failures, mut registry) = (Failures::default(), Registry::default());
+    failures.register(&mut registry);
+    let collector = Collector::new(config, &failures).map_err(ServeError::Configuration)?;
     let routes = Routes::new(CollectorServiceServer::new(collector));
-    let served = server::serve(listener, &server, &policy::POLICY, routes, shutdown).await;
+    let served = server::serve_observed(listener, &server, &policy::POLICY, routes, registry, shutdown).await;
     served.map_err(|error| error.within("collector"))
 }

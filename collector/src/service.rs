@@ -26,6 +26,7 @@ use crate::{
     limits::{FrameLimits, SampleBounds},
     query::{
         config::{QuerySourceConfig, Step},
+        failures::Failures,
         source::{QueryServer, QuerySource},
     },
     recording::RecordingSource,
@@ -71,11 +72,12 @@ impl MetricSource for NamedSource {
 impl Collector {
     /// # Errors
     /// A source cannot be used as it is configured.
-    pub(crate) fn new(config: CollectorConfig) -> Result<Self, Invalid> {
+    pub(crate) fn new(config: CollectorConfig, failures: &Failures) -> Result<Self, Invalid> {
         let max_bytes = config.server.max_frame_bytes();
         let server = |(name, source): (&String, &QuerySourceConfig)| {
             let table = format!("collector.sources.{name}");
-            Ok((name.clone(), QueryServer::new(&table, source.clone(), max_bytes)?))
+            let server = QueryServer::counting(&table, source.clone(), max_bytes, failures.clone())?;
+            Ok((name.clone(), server))
         };
         let servers = config.sources.iter().map(server).collect::<Result<_, Invalid>>()?;
         Ok(Self { config, servers: Arc::new(servers) })

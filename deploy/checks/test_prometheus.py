@@ -34,6 +34,10 @@ def test_rules_parse_and_record_and_alert_as_tested():
         ("automap.yaml", 'grpc_code="ResourceExhausted"', 'grpc_code="Unavailable"'),
         ("automap.yaml", "> 3", "> 30"),
         ("automap.yaml", "< 0.15", "< 0.05"),
+        ("automap.yaml", "< 2 *", "< 1 *"),
+        ("automap.yaml", 'outcome!="cancelled"', 'outcome!="failed"'),
+        ("automap.yaml", 'outcome!="taken"', 'outcome="taken"'),
+        ("automap.yaml", "min_over_time(automap_sink_queued", "max_over_time(automap_sink_queued"),
         ("istio.yaml", "/ 1000", "/ 1"),
         ("kubernetes.yaml", 'container!="",', ""),
         ("opentelemetry.yaml", '"5.."', '"4.."'),
@@ -69,7 +73,7 @@ def test_every_rule_and_alert_is_tested():
 def test_alerts_say_what_to_do_and_are_explained():
     operations = (DEPLOY / "OPERATIONS.md").read_text()
     alerts = [rule for rule in rules_of(PROMETHEUS / "rules" / "automap.yaml") if "alert" in rule]
-    assert len(alerts) == 8
+    assert len(alerts) == 15
     for alert in alerts:
         assert alert["labels"]["severity"] in ("info", "warning", "critical")
         assert alert["annotations"].keys() == {"summary", "description"}

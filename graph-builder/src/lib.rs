@@ -67,6 +67,7 @@ mod test_frames;
 
 use automap_proto::v1::graph_builder_service_server::GraphBuilderServiceServer;
 use automap_service_kit::server::{self, ServeError};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -86,8 +87,11 @@ pub async fn serve(
     config: GraphBuilderConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let service = GraphBuilderServiceServer::new(GraphBuilderService::new(&config)?);
+    let service = GraphBuilderService::new(&config)?;
+    let mut registry = Registry::default();
+    service.register(&mut registry);
+    let routes = Routes::new(GraphBuilderServiceServer::new(service));
     let served =
-        server::serve(listener, &config.server, &policy::POLICY, Routes::new(service), shutdown).await;
+        server::serve_observed(listener, &config.server, &policy::POLICY, routes, registry, shutdown).await;
     served.map_err(|error| error.within("graph-builder"))
 }

@@ -8,6 +8,7 @@ mod exchange;
 mod input_cache;
 mod job;
 mod level_job;
+mod metrics;
 mod pair_code;
 mod peers;
 mod resample_job;
@@ -33,6 +34,7 @@ use automap_service_kit::{
     work,
 };
 use futures::{StreamExt as _, future::ready, stream, stream::BoxStream};
+use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -44,6 +46,7 @@ use self::{
     answer::Answer,
     description::GraphTask,
     input_cache::InputCache,
+    metrics::BuildMetrics,
     peers::Peers,
     resample_shard::AskedResamples,
     shard::Shard,
@@ -72,6 +75,7 @@ pub struct GraphBuilderService {
     /// Names this process among its peers.
     instance: String,
     peers: Option<Arc<Peers>>,
+    metrics: BuildMetrics,
 }
 
 impl GraphBuilderService {
@@ -91,7 +95,13 @@ impl GraphBuilderService {
             inputs: Arc::new(InputCache::new(config.input_cache_bytes())),
             peers: Peers::new(config, &instance)?.map(Arc::new),
             instance,
+            metrics: BuildMetrics::default(),
         })
+    }
+
+    /// Registers what it counts.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(self.peers.clone(), registry);
     }
 
     async fn build(
@@ -115,6 +125,7 @@ impl GraphBuilderService {
             patience: self.patience,
             max_tests: self.max_tests,
             peers: self.peers.clone(),
+            metrics: self.metrics.clone(),
             sender,
         };
         let running = tokio::spawn(answer.run(place).in_current_span());

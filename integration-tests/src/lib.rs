@@ -17,6 +17,8 @@
 //! | [`preset_world`], [`table`] | an application as exporters tell of it, and files of the command |
 //! | [`testbed`] | Pymicro with its ZooKeeper and its Prometheus |
 //! | [`scripted_server`] | faults of servers that no real one can be brought to |
+//! | [`sink_server`] | a server that keeps what sinks are sent |
+//! | [`alertmanager`] | a real Alertmanager, and rules for a running Prometheus |
 //! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
 //! | [`usage`] | what a process takes |
@@ -26,6 +28,7 @@
 //! | [`store_faults`] | kills, power failures and damage, on the real server |
 //! | [`answers`] | JSON answers without what may differ from run to run |
 
+pub mod alertmanager;
 pub mod answers;
 pub mod browser;
 pub mod command;
@@ -44,6 +47,7 @@ pub mod recording;
 pub mod samples;
 pub mod scripted_server;
 pub mod setup;
+pub mod sink_server;
 pub mod skeletons;
 pub mod store_faults;
 pub mod table;

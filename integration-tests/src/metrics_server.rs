@@ -172,7 +172,7 @@ fn post(address: &str, path: &str, body: &str) -> anyhow::Result<String> {
 }
 
 /// The port on which a process listens, as the kernel tells: these servers log the port that they were given, 0.
-fn listening_port(process: u32) -> anyhow::Result<Option<u16>> {
+pub(crate) fn listening_port(process: u32) -> anyhow::Result<Option<u16>> {
     const LISTEN: &str = "0A";
     let Ok(descriptors) = fs::read_dir(format!("/proc/{process}/fd")) else { return Ok(None) };
     let sockets: Vec<String> = descriptors

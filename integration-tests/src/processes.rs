@@ -130,6 +130,21 @@ impl Service {
         bail!("the service {what}; its log: {unasked:#?}")
     }
 
+    /// Ends it by SIGTERM, and answers all that it logged and nobody has asked for.
+    ///
+    /// # Errors
+    /// The process did not end in time.
+    pub fn end_with_log(mut self) -> anyhow::Result<String> {
+        self.signal("TERM")?;
+        end_of(&mut self.child)?;
+        let mut lines: Vec<String> = self.unasked.take().into();
+        // The thread that reads them ends with the pipe.
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            lines.push(line);
+        }
+        Ok(lines.join("\n"))
+    }
+
     /// The next log line with this message; each is answered once.
     ///
     /// # Errors

@@ -17,6 +17,7 @@
 //! | [`past_incident`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
 //! | [`store`] | the trait `ProfileStore` and its implementation in sled |
 //! | [`service`] | the RPCs of `ProfilerService` |
+//! | `store_metrics` | what the store takes of its volume |
 //! | [`schedule`] | what the server does on its own |
 //! | [`config`] | configuration |
 //!
@@ -47,6 +48,7 @@ pub mod service;
 pub mod service_profile;
 pub mod similarity;
 pub mod store;
+mod store_metrics;
 pub mod weights;
 
 use std::sync::Arc;
@@ -57,6 +59,7 @@ use automap_service_kit::{
     server::{self, MAX_MESSAGE_BYTES, ServeError},
     work,
 };
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -105,10 +108,14 @@ pub async fn serve(
     // Also when the server fails without being told to stop.
     let shutdown_chores = shutdown.child_token();
     let chores = tokio::spawn(schedule::run(Arc::clone(&store), config.clone(), shutdown_chores.clone()));
+    let mut registry = Registry::default();
+    store_metrics::register(&config.path, config.reserve_mib, &mut registry);
     let rpc = ProfilerServiceServer::new(ProfilerRpc::new(Arc::clone(&store), config))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let served = server::serve(listener, &server_config, &policy::POLICY, Routes::new(rpc), shutdown).await;
+    let routes = Routes::new(rpc);
+    let served =
+        server::serve_observed(listener, &server_config, &policy::POLICY, routes, registry, shutdown).await;
     // It ends with the shutdown; a chore that was begun is finished.
     shutdown_chores.cancel();
     let finished = chores.await;

@@ -11,7 +11,7 @@ use automap_service_kit::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::MethodParameters;
+use crate::{alerts::config::AlertsConfig, parameters::MethodParameters, sinks::config::SinkConfig};
 
 /// Configuration of the walker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,10 @@ pub struct WalkerConfig {
     pub server: ServerConfig,
     /// Where people look at diagnoses, and alerts come in.
     pub http: HttpConfig,
+    /// Which alerts begin a diagnosis; they come in at the HTTP port.
+    pub alerts: AlertsConfig,
+    /// Where finished diagnoses are sent, by names of your choosing.
+    pub sinks: BTreeMap<String, SinkConfig>,
     /// Address of the collector.
     pub collector: String,
     /// Address of the graph-builder.
@@ -109,6 +113,8 @@ impl Default for WalkerConfig {
         Self {
             server: ServerConfig::on_port(4310),
             http: HttpConfig::default(),
+            alerts: AlertsConfig::default(),
+            sinks: BTreeMap::new(),
             collector: "http://127.0.0.1:4311".into(),
             graph_builder: "http://127.0.0.1:4312".into(),
             profiler: "http://127.0.0.1:4313".into(),
@@ -131,6 +137,13 @@ impl WalkerConfig {
         self.server.check_exposure("walker.server.listen", self.server.listen, "walker.server")?;
         if let Some(listen) = self.http.listen {
             self.server.check_exposure("walker.http.listen", listen, "walker.server")?;
+        }
+        self.alerts.check("walker.alerts")?;
+        if !self.alerts.rules.is_empty() && self.http.listen.is_none() {
+            return Err(Invalid::new("walker.alerts.rules", "need walker.http.listen, where alerts come in"));
+        }
+        for (name, sink) in &self.sinks {
+            sink.check(&format!("walker.sinks.{name}"))?;
         }
         let addresses = self.addresses();
         for (field, url) in addresses {

@@ -27,10 +27,13 @@
 //! | `queried_window` | which samples are asked of a server that is queried |
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | [`service`], `policy` | the RPCs, and what each demands of its caller |
+//! | [`alerts`], [`sinks`] | alerts that begin diagnoses, and where finished ones are sent |
+//! | `metrics` | the walker's own metrics |
 //! | `http`, `page` | the HTTP port, and the page that people look at |
 //! | [`config`] | configuration |
 
 pub mod ablations;
+pub mod alerts;
 pub mod automap_walk;
 pub mod baselines;
 pub mod config;
@@ -44,6 +47,7 @@ mod http;
 mod impact_graph;
 mod listener;
 mod memory;
+mod metrics;
 pub mod normal_history;
 mod order;
 mod page;
@@ -63,6 +67,7 @@ mod series_sketches;
 pub mod series_windows;
 pub mod service;
 pub mod service_evidence;
+pub mod sinks;
 mod stages;
 pub mod stationary;
 pub mod stop;
@@ -81,11 +86,16 @@ use automap_service_kit::{
     access::Access,
     server::{self, ServeError},
 };
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::service::Routes;
 
 pub use config::WalkerConfig;
+
+use alerts::Alerts;
+use metrics::WalkerMetrics;
+use sinks::Sinks;
 
 /// Full name of the service, under which its health is reported.
 pub const SERVICE_NAME: &str = "automap.v1.WalkerService";
@@ -99,22 +109,39 @@ pub async fn serve(
     config: WalkerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let (server, http) = (config.server.clone(), config.http.clone());
+    let WalkerConfig { server, http, alerts, sinks, .. } = config.clone();
     let walker = service::WalkerRpc::new(config, shutdown.clone())?;
     // One for both ports, so that a client is counted once.
     let access =
         Access::start("server", &server).map_err(|invalid| ServeError::from(invalid).within("walker"))?;
-    let page = http::open(&walker, (&http, access.clone()), server.drain_seconds, &shutdown).await?;
+    let mut registry = Registry::default();
+    let metrics = WalkerMetrics::new(&mut registry);
+    metrics::register_load(walker.clone(), &mut registry);
+    let alerts = Alerts::new(&alerts, metrics.clone())?;
+    let sinks = Sinks::open(&sinks, http.external_url.clone(), |name| metrics.sink(name))?;
+    let page =
+        http::open(&walker, alerts.clone(), (&http, access.clone()), server.drain_seconds, &shutdown).await?;
     let started = walker.started.clone();
     schedule::start(&walker, &shutdown);
+    let (told, beginning_ends) = (CancellationToken::new(), shutdown.child_token());
+    let telling = tokio::spawn(sinks.send_all(walker.finished(), told.clone()));
+    let counting = AbortOnDropHandle::new(tokio::spawn(metrics.count(walker.finished())));
+    let beginning = tokio::spawn(alerts::begin_all(alerts, walker.clone(), beginning_ends.clone()));
     let routes = Routes::new(WalkerServiceServer::new(walker));
-    let served = server::serve_judged(listener, &server, (access, &policy::POLICY), routes, shutdown).await;
+    let served =
+        server::serve_judged(listener, &server, (access, &policy::POLICY), routes, registry, shutdown).await;
+    // The server may have ended by itself.
+    beginning_ends.cancel();
+    beginning.await.ok();
     // Diagnoses without a caller get the same time to end as those with one.
     started.close();
     let drain = Duration::from_secs(server.drain_seconds);
     if tokio::time::timeout(drain, started.wait()).await.is_err() {
         tracing::warn!(running = started.len(), "drain time is over, dropping started diagnoses");
     }
+    told.cancel();
+    telling.await.ok();
+    drop(counting);
     if let Some(page) = page {
         page.ended().await;
     }

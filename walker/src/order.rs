@@ -6,7 +6,7 @@ use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method,
 use automap_service_kit::access::Systems;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::parameters::MethodParameters;
+use crate::{alerts::MAX_LISTED, parameters::MethodParameters};
 
 /// Where the metrics come from.
 pub(crate) enum Input {
@@ -32,6 +32,8 @@ pub(crate) struct Order {
     pub(crate) want_walk: bool,
     /// Of which applications whoever ordered it may know.
     pub(crate) systems: Systems,
+    /// The alerts that ask for it.
+    pub(crate) alerts: Option<v1::AlertList>,
 }
 
 impl Order {
@@ -65,6 +67,7 @@ impl Order {
             record: settings.record,
             want_walk: settings.want_walk,
             systems: Systems::All,
+            alerts: None,
         })
     }
 
@@ -76,6 +79,20 @@ impl Order {
             }
             _ => None,
         }
+    }
+
+    /// The same, asked for by alerts.
+    ///
+    /// # Errors
+    /// They are more than are kept.
+    pub(crate) fn with_alerts(self, alerts: Option<v1::AlertList>) -> Result<Self, Invalid> {
+        let listed = alerts.as_ref().map_or(0, |list| list.alerts.len());
+        if listed > MAX_LISTED {
+            let problem =
+                format!("lists {listed}; list at most {MAX_LISTED} and count the others in left_out");
+            return Err(Invalid::new("alerts", problem));
+        }
+        Ok(Self { alerts, ..self })
     }
 
     /// Whether the method, or the caller, needs the behaviour graph.

@@ -18,6 +18,7 @@ use reqwest::{
 use super::{
     answer_stream::{AnswerStream, Envelope, beginning},
     config::QuerySourceConfig,
+    failures::Failures,
     fault::{FaultKind, QueryFault, refusal},
 };
 
@@ -59,6 +60,7 @@ pub(crate) struct Api {
     /// The client and the certificates that it was built with.
     client: Mutex<(Client, Option<Arc<rustls::ClientConfig>>)>,
     facts: Mutex<ServerFacts>,
+    failures: Failures,
 }
 
 impl Api {
@@ -66,7 +68,7 @@ impl Api {
     ///
     /// # Errors
     /// A setting cannot be used, or a file of certificates.
-    pub(crate) fn new(table: &str, config: QuerySourceConfig) -> Result<Self, Invalid> {
+    pub(crate) fn new(table: &str, config: QuerySourceConfig, failures: Failures) -> Result<Self, Invalid> {
         config.check(table)?;
         let mut base = config.base()?;
         if !base.path().ends_with('/') {
@@ -78,7 +80,7 @@ impl Api {
             .transpose()?;
         let headers = config.header_map()?.into_iter().collect();
         let client = Mutex::new(build(&config, tls.as_deref())?);
-        Ok(Self { base, config, headers, tls, client, facts: Mutex::default() })
+        Ok(Self { base, config, headers, tls, client, facts: Mutex::default(), failures })
     }
 
     pub(crate) const fn config(&self) -> &QuerySourceConfig {
@@ -129,7 +131,10 @@ impl Api {
         })
         .notify(|fault: &QueryFault, pause| tracing::debug!(%fault, ?pause, "asking again"))
         .await
-        .map_err(|fault| fault.context(self.shown()))
+        .map_err(|fault| {
+            self.failures.count(fault.kind);
+            fault.context(self.shown())
+        })
     }
 
     async fn ask_once(

@@ -25,6 +25,32 @@ pub(crate) enum FaultKind {
     TooLarge,
 }
 
+impl FaultKind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::Busy,
+        Self::Timeout,
+        Self::TooManySamples,
+        Self::Refused,
+        Self::BadQuery,
+        Self::TooLarge,
+    ];
+
+    /// The name under which it is counted.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::TooManySamples => "too_many_samples",
+            Self::Refused => "refused",
+            Self::BadQuery => "bad_query",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
 /// A query that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -9,6 +9,7 @@
 //! | `edges` | who calls whom, and how each call goes |
 //! | `metric_names`, `presence` | what is told of expressions that match nothing, and of services that come and go |
 //! | `api`, `fault` | the HTTP API: authentication, tries, and what each failure means |
+//! | [`failures`] | how often queries failed |
 //! | `terms` | up to when a server shows samples, how often they are taken, and the grid that follows |
 //! | `fetch` | expressions asked over a grid, several at once |
 //! | [`source`] | all of it as a source of metrics |
@@ -17,6 +18,7 @@
 //! All but `api`, `fetch`, `terms`, `source` and `preflight` is pure.
 
 pub mod config;
+pub mod failures;
 pub mod preflight;
 pub mod preset;
 pub mod source;

@@ -12,6 +12,7 @@ use super::{
     api::{Api, Notes},
     config::{QuerySourceConfig, Step},
     edges::{call_graph, edge_frame},
+    failures::Failures,
     fault::QueryFault,
     fetch::{Fetched, Query, ask_instant, brief, fetch},
     metric_names::metric_names,
@@ -54,7 +55,20 @@ impl QueryServer {
     /// # Errors
     /// A setting cannot be used, or a file of certificates.
     pub fn new(table: &str, config: QuerySourceConfig, max_bytes: usize) -> Result<Self, Invalid> {
-        Ok(Self { api: Arc::new(Api::new(table, config)?), max_bytes })
+        Self::counting(table, config, max_bytes, Failures::default())
+    }
+
+    /// The same, whose failures are counted in `failures`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn counting(
+        table: &str,
+        config: QuerySourceConfig,
+        max_bytes: usize,
+        failures: Failures,
+    ) -> Result<Self, Invalid> {
+        Ok(Self { api: Arc::new(Api::new(table, config, failures)?), max_bytes })
     }
 
     /// This server asked with a preset (the configured one when empty) and a step (the configured one when `None`).

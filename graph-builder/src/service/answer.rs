@@ -28,6 +28,7 @@ use super::{
     description::{GraphTask, Selection},
     exchange::{Exchange, Means},
     job::Batch,
+    metrics::BuildMetrics,
     peers::Peers,
     resample_job::ResampleJob,
     spread::Spread,
@@ -56,6 +57,7 @@ pub(super) struct Answer {
     pub(super) max_tests: Option<u64>,
     /// Who may help.
     pub(super) peers: Option<Arc<Peers>>,
+    pub(super) metrics: BuildMetrics,
     pub(super) sender: Sender<v1::BuildGraphResponse>,
 }
 
@@ -86,6 +88,8 @@ impl Answer {
             span.in_scope(|| sizes::record_graphs(1, built.graph.edges().len(), built.tests));
             edges += built.graph.edges().len();
             tests += built.tests;
+            self.metrics.graphs.inc();
+            self.metrics.tests.inc_by(built.tests);
             self.send_graph(selection, &built, spread).await?;
         }
         sizes::record_graphs(self.task.selections.len(), edges, tests);

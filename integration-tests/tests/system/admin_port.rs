@@ -1,5 +1,7 @@
 //! The admin port: metrics of calls, liveness and readiness.
 
+use std::time::{Duration, Instant};
+
 use automap_integration_tests::{
     command, http,
     processes::{Service, all_on_free_ports},
@@ -73,6 +75,16 @@ fn each_service_tells_rate_errors_and_duration_of_its_calls() {
         // Names of a user's services are no labels: their number has no bound.
         assert!(!metrics.contains("cart"), "{metrics}");
     }
+    assert!(value(&metrics("graph-builder"), "automap_ci_tests_total ") > 0.0);
+    assert!(value(&metrics("profiler"), "automap_store_size_bytes ") > 0.0);
+    assert_eq!(value(&metrics("collector"), "automap_source_errors_total{kind=\"timeout\"}"), 0.0);
+    // Counted after the answer has left.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while value(&metrics("walker"), "automap_diagnoses_total{outcome=\"failed\"}") < 1.0 {
+        assert!(Instant::now() < deadline, "the failed diagnosis is not counted");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(value(&metrics("walker"), "automap_diagnoses_running "), 0.0);
 }
 
 #[test]
@@ -112,12 +124,12 @@ fn a_draining_service_is_alive_and_not_ready() {
             && line.contains("CollectRecording")
             && line.ends_with(" 1"))
     }) {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     service.signal("TERM").unwrap();
     service.log_line("SIGTERM: draining").unwrap();
     while http::get(&address, "/readyz").unwrap().status == 200 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(http::get(&address, "/readyz").unwrap().status, 503);
     assert_eq!(http::get(&address, "/healthz").unwrap().status, 200);

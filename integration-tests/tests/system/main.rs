@@ -9,6 +9,7 @@
 
 mod access;
 mod admin_port;
+mod alerting;
 mod bad_input;
 mod bench;
 mod calls;

@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const NONE: Vec<(i32, String)> = Vec::new();
 
-fn turn() -> MutexGuard<'static, ()> {
+/// The turn to run a testbed.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -117,9 +117,24 @@ pub async fn serve(
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    serve_observed(listener, config, policy, routes, Registry::default(), shutdown).await
+}
+
+/// The same with metrics of the service's own in `registry`, which the admin port answers with the others.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_observed(
+    listener: TcpListener,
+    config: &ServerConfig,
+    policy: &'static Policy,
+    routes: Routes,
+    registry: Registry,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
     config.check("server")?;
     let access = Access::start("server", config)?;
-    serve_judged(listener, config, (access, policy), routes, shutdown).await
+    serve_judged(listener, config, (access, policy), routes, registry, shutdown).await
 }
 
 /// The same with callers judged by an `access` that others use, too, such as a port of HTTP.
@@ -131,12 +146,13 @@ pub async fn serve_judged(
     config: &ServerConfig,
     (access, policy): (Access, &'static Policy),
     routes: Routes,
+    registry: Registry,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     config.check("server")?;
     let service_name = policy.service;
     let tls = config.tls.start("server.tls")?;
-    let (calls, _admin) = observe(config, service_name, &shutdown).await?;
+    let (calls, _admin) = observe(config, service_name, registry, &shutdown).await?;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status(service_name, tonic_health::ServingStatus::Serving).await;
     let reflection = || {
@@ -178,10 +194,10 @@ pub async fn serve_judged(
 async fn observe(
     config: &ServerConfig,
     service_name: &str,
+    mut registry: Registry,
     shutdown: &CancellationToken,
 ) -> Result<(ServerCalls, Option<Admin>), ServeError> {
     let role = methods::role(service_name);
-    let mut registry = Registry::default();
     process_metrics::register(&mut registry, &role);
     let calls = ServerCalls::new(service_name, Arc::new(CallMetrics::new(service_name, &mut registry)));
     let Some(address) = config.admin_listen else {

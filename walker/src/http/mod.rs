@@ -22,7 +22,11 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{page, service::WalkerRpc};
+use crate::{
+    alerts::{self, Alerts},
+    page,
+    service::WalkerRpc,
+};
 use access::Door;
 use error::HttpError;
 use guard::Guard;
@@ -33,6 +37,7 @@ use guard::Guard;
 /// A setting below `walker.http` is wrong, or the address cannot be bound.
 pub(crate) async fn open(
     walker: &WalkerRpc,
+    alerts: Alerts,
     (config, access): (&HttpConfig, Access),
     drain_seconds: u64,
     shutdown: &CancellationToken,
@@ -46,7 +51,7 @@ pub(crate) async fn open(
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
     let limits = HttpLimits { drain: Duration::from_secs(drain_seconds), ..HttpLimits::default() };
-    let router = router(walker.clone(), (config, access), bound);
+    let router = router(walker.clone(), alerts, (config, access), bound);
     let server = HttpServer::open(listener, router, limits, tls, shutdown.clone()).map_err(refused)?;
     let url = config.url(bound);
     tracing::info!(role = "walker", address = %bound, url, "the page of diagnoses is open");
@@ -54,10 +59,16 @@ pub(crate) async fn open(
 }
 
 /// Everything that is answered on the port, which listens on `bound`.
-fn router(walker: WalkerRpc, (config, access): (&HttpConfig, Access), bound: SocketAddr) -> Router {
+fn router(
+    walker: WalkerRpc,
+    alerts: Alerts,
+    (config, access): (&HttpConfig, Access),
+    bound: SocketAddr,
+) -> Router {
     let (guard, door) = (Guard::new(config, bound), Door::new(access, config));
     page::routes(walker)
         .merge(door.routes())
+        .merge(alerts::routes(alerts))
         .fallback(async || HttpError::not_found("nothing is here; the list of diagnoses is at /diagnoses"))
         .layer(middleware::from_fn_with_state(door, access::judge))
         .layer(middleware::from_fn_with_state(guard, guard::judge))

@@ -29,6 +29,9 @@ pub(super) enum For {
 /// The places of a walker.
 #[derive(Debug)]
 pub(super) struct Admission {
+    at_once: usize,
+    /// Places of callers and of started diagnoses, running ones included.
+    rooms: [usize; 2],
     turns: Semaphore,
     callers: Semaphore,
     started: Semaphore,
@@ -47,13 +50,23 @@ impl Admission {
         let at_once = if config.concurrent_diagnoses == 0 { cores } else { config.concurrent_diagnoses };
         let at_once = at_once.clamp(1, MAX_DIAGNOSES);
         let waiting = config.waiting_callers.unwrap_or(at_once.div_ceil(2));
-        let with = |queue: usize| Semaphore::new(at_once + queue.min(MAX_DIAGNOSES));
+        let rooms = [waiting, config.queued_diagnoses].map(|queue| at_once + queue.min(MAX_DIAGNOSES));
         Self {
+            at_once,
+            rooms,
             turns: Semaphore::new(at_once),
-            callers: with(waiting),
-            started: with(config.queued_diagnoses),
+            callers: Semaphore::new(rooms[0]),
+            started: Semaphore::new(rooms[1]),
             started_turns: Semaphore::new(at_once.div_ceil(2)),
         }
+    }
+
+    /// Diagnoses that run and that wait now, as far as they can be told at one instant.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let running = self.at_once.saturating_sub(self.turns.available_permits());
+        let taken = |room: usize, places: &Semaphore| room.saturating_sub(places.available_permits());
+        let all = taken(self.rooms[0], &self.callers) + taken(self.rooms[1], &self.started);
+        (running, all.saturating_sub(running))
     }
 
     /// Waits for a turn, in the order of asking.
@@ -119,6 +132,7 @@ mod tests {
         let mut queued: Vec<_> = (0..50).map(|_| Box::pin(admission.turn(For::Later))).collect();
         assert!(queued.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
         assert!(admission.turn(For::Caller).now_or_never().is_some_and(|turn| turn.is_ok()));
+        assert_eq!(admission.load(), (1, 50));
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ mod access;
 mod admission;
 mod history;
 mod incident;
+mod internal;
 mod learn;
 mod learn_graphs;
 mod registry;
@@ -253,7 +254,8 @@ impl WalkerRpc {
             context,
             settings,
             &self.config.parameters,
-        )?)
+        )?
+        .with_alerts(request.alerts)?)
     }
 
     /// Reads the first message of an upload; the rest is passed on as it comes.

@@ -115,11 +115,12 @@ impl WalkerRpc {
         reporter: &dyn Listener,
     ) -> Result<Answer, ServiceError> {
         let _turn = self.admission.turn(answer).await?;
-        let record = order.record;
+        let (record, alerts) = (order.record, order.alerts.clone());
         let max_frame_bytes = self.config.server.max_frame_bytes();
         let pipeline::Finished { mut diagnosis, memory_answers, walk } =
             pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
         diagnosis.created_at = Some(now().to_wire());
+        diagnosis.alerts = alerts;
         if record
             && memory_answers
             && let Err(error) = self.keep(diagnosis.clone()).await
@@ -130,7 +131,7 @@ impl WalkerRpc {
     }
 
     /// Keeps a diagnosis in the profiler.
-    async fn keep(&self, diagnosis: v1::Diagnosis) -> Result<(), ServiceError> {
+    pub(super) async fn keep(&self, diagnosis: v1::Diagnosis) -> Result<(), ServiceError> {
         let request = v1::PutDiagnosisRequest { diagnosis: Some(diagnosis) };
         self.peers
             .ask_profiler(
@@ -165,6 +166,7 @@ fn outline(order: &Order) -> v1::Diagnosis {
         state: DiagnosisState::Running.into(),
         created_at: Some(now().to_wire()),
         version: env!("CARGO_PKG_VERSION").into(),
+        alerts: order.alerts.clone(),
         ..v1::Diagnosis::default()
     }
 }

@@ -1,0 +1,102 @@
+//! Diagnoses that are due are begun, and alerts that came too late for them are added to their records.
+
+use std::time::Duration;
+
+use automap_proto::{
+    time::UnixMillis,
+    v1::{self, metric_source::Source},
+};
+use automap_service_kit::error::ErrorCode;
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Alerts, desk::Due};
+use crate::{memory::now, service::WalkerRpc};
+
+/// How often it is looked up what is due.
+const TICK: Duration = Duration::from_millis(250);
+/// Until the next try of a diagnosis that could not begin, milliseconds.
+const AGAIN_MS: i64 = 5000;
+
+/// Begins what alerts ask for, until `shutdown`. What waits then is lost: Alertmanager tells it again after its
+/// `repeat_interval`, and the same id makes sure that nothing is diagnosed twice.
+pub(crate) async fn begin_all(alerts: Alerts, walker: WalkerRpc, shutdown: CancellationToken) {
+    let mut finished = walker.finished();
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            ended = finished.recv() => match ended {
+                Ok(diagnosis) => alerts.desk().ended(&diagnosis.diagnosis_id),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            },
+            _ = ticks.tick() => step(&alerts, &walker),
+        }
+    }
+    let waiting = alerts.desk().waiting();
+    if waiting > 0 {
+        tracing::warn!(waiting, "ends with diagnoses that alerts asked for and that had not begun");
+    }
+}
+
+fn step(alerts: &Alerts, walker: &WalkerRpc) {
+    let (due, untold) = {
+        let mut desk = alerts.desk();
+        (desk.due(now()), desk.untold())
+    };
+    alerts.metrics.alerts_waiting(alerts.desk().waiting());
+    for due in due {
+        walker.started.spawn(begin(alerts.clone(), walker.clone(), due));
+    }
+    for (id, list) in untold {
+        let walker = walker.clone();
+        walker.started.clone().spawn(async move {
+            if let Err(error) = walker.note_alerts(&id, list).await {
+                tracing::warn!(diagnosis = id, %error, "alerts could not be added to a diagnosis");
+            }
+        });
+    }
+}
+
+async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
+    let (id, system) = (due.id.clone(), due.target.system.clone());
+    let Err(error) = walker.begin(id.clone(), request(due)).await else {
+        tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
+        return;
+    };
+    let passes = matches!(
+        error.code(),
+        ErrorCode::Unavailable | ErrorCode::Overloaded | ErrorCode::DeadlineExceeded | ErrorCode::Cancelled
+    );
+    let mut desk = alerts.desk();
+    if passes && !desk.gave_up(&system, now()) {
+        tracing::info!(diagnosis = id, %error, "a diagnosis that an alert asks for is tried again");
+        desk.put_back(&system, UnixMillis(now().0 + AGAIN_MS));
+    } else {
+        tracing::error!(diagnosis = id, %error, "a diagnosis that an alert asks for could not begin");
+    }
+}
+
+fn request(due: Due) -> v1::DiagnoseRequest {
+    let Due { target, start, end, alerts, .. } = due;
+    let query = v1::QuerySource { name: target.source, preset: target.preset, step: None };
+    v1::DiagnoseRequest {
+        source: Some(v1::MetricSource { source: Some(Source::Query(query)) }),
+        context: Some(v1::IncidentContext {
+            system: target.system,
+            front_end: target.front_end,
+            anomaly_start: Some(start.to_wire()),
+            anomaly_end: end.map(UnixMillis::to_wire),
+            // An alert comes after its incident began.
+            late_alert: true,
+            ..v1::IncidentContext::default()
+        }),
+        alerts: Some(alerts),
+        ..v1::DiagnoseRequest::default()
+    }
+}

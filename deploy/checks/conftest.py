@@ -7,7 +7,7 @@ import pytest
 
 import services
 import testbed as pymicro
-from chart import binary, rendered
+from chart import binary, template
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +20,9 @@ def incident(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory):
-    """The four services with the configuration of the default values."""
-    started = services.Services(rendered("default"), tmp_path_factory.mktemp("services"))
+    """The four services with the configuration of the default values, what dashboards need, and a sink that gets nothing."""
+    documents = template("--set", "dashboards.enabled=true,walker.config.sinks.nobody.url=http://127.0.0.1:9/")
+    started = services.Services(documents, tmp_path_factory.mktemp("services"))
     yield started
     started.stop()
 

@@ -40,6 +40,8 @@ def chart_pods(documents):
 OUTSIDERS = (
     outsider("neighbour", "diagnosis", app="shell"),
     outsider("stranger", "shop", app="web"),
+    outsider("alertmanager", "monitoring", **{"app.kubernetes.io/name": "alertmanager"}),
+    outsider("internet", ""),
     outsider("prometheus", "monitoring", **{"app.kubernetes.io/name": "prometheus"}),
     outsider("dns", "kube-system", **{"k8s-app": "kube-dns"}),
 )
@@ -53,7 +55,13 @@ def selects(selector, labels):
 
 def is_peer(peer, pod, own_namespace):
     """Whether a peer of a rule is this pod."""
-    assert set(peer) <= {"podSelector", "namespaceSelector"}, f"unknown peer {peer}"
+    assert set(peer) <= {"podSelector", "namespaceSelector", "ipBlock"}, f"unknown peer {peer}"
+    if "ipBlock" in peer:
+        # Only what leaves pods out is known.
+        assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} <= set(peer["ipBlock"]["except"]), f"pods may be in {peer}"
+        return pod.name == "internet"
+    if pod.name == "internet":
+        return False
     if "namespaceSelector" in peer:
         in_namespace = selects(peer["namespaceSelector"], pod.namespace_labels)
     else:

@@ -14,7 +14,7 @@ PATHS = sorted((DEPLOY / "dashboards").glob("*.json"))
 
 # What Grafana puts in place of variables. Windows are short, as the data are young.
 VARIABLES = {
-    "$__rate_interval": "10s", "$namespace": "diagnosis", "$preset": "pymicro", "$service": ".*", "$window": "5s", "$before": "3s",
+    "$__rate_interval": "10s", "$namespace": "diagnosis", "$preset": "pymicro", "$service": ".*", "$system": ".*", "$window": "5s", "$before": "3s",
 }
 
 

@@ -24,7 +24,7 @@ def test_a_policy_too_wide_or_too_narrow_is_found():
     profiler = find(documents, "NetworkPolicy", "automap-profiler")
     profiler["spec"]["ingress"][0]["from"].append({"namespaceSelector": {}})
     assert flows.allowed(documents) - flows.designed() == {
-        (source, "profiler", 4313, "TCP") for source in ("neighbour", "stranger", "prometheus", "dns")
+        (source, "profiler", 4313, "TCP") for source in ("neighbour", "stranger", "alertmanager", "prometheus", "dns")
     }
     documents = copy.deepcopy(rendered("default"))
     walker = find(documents, "NetworkPolicy", "automap-walker")
@@ -40,6 +40,13 @@ def test_collectors_and_their_preflight_reach_sources_once_there_are_any():
         for source in ("collector", "preflight")
         for flow in (("prometheus", 9090, "TCP"), ("dns", 53, "TCP"), ("dns", 53, "UDP"))
     }
+
+
+def test_alertmanager_reaches_the_webhook_and_walkers_their_sinks_once_there_are_any():
+    alerts = "--set-json=walker.config.alerts.rules=[{\"source\":{\"default\":\"main\"}}]"
+    assert flows.allowed(template(alerts)) - flows.designed() == {("alertmanager", "walker", flows.HTTP, "TCP")}
+    sinks = "--set-json=walker.config.sinks={\"chat\":{\"kind\":\"slack\"}}"
+    assert flows.allowed(template(sinks)) - flows.designed() == {("walker", "internet", 443, "TCP")}
 
 
 def test_callers_and_egress_are_what_values_say():

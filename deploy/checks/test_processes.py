@@ -46,6 +46,12 @@ def test_values_arrive_with_their_types(tmp_path):
     assert values["walker.server.drain-seconds"] == 45
     assert values["walker.parameters.automap.alpha"] == 0.01
     assert values["walker.parameters.automap.ci-test"] == "g2"
+    assert values["walker.server.access.anonymous"] == "read"
+    assert values["walker.server.access.tokens"] == "/etc/automap/access/tokens.toml"
+    assert values["walker.sinks.chat.systems"] == ["shop", "bank"]
+    (rule,) = values["walker.alerts.rules"]
+    assert rule["where"] == {"severity": "critical|page", "alertname": ".*"}
+    assert rule["front-end"]["regex"] == "(.*)-svc" and rule["front-end"]["default"] == "web"
 
 
 def test_automap_refuses_a_typo_within_config_by_name_and_line(tmp_path):
@@ -138,9 +144,12 @@ def test_rules_and_dashboards_name_metrics_that_the_services_have(running, diagn
         with urllib.request.urlopen(f"http://{service.admin}/metrics", timeout=60) as answer:
             there |= set(re.findall(r"(?m)^([a-z_]+)\{?[^\n]* ", answer.read().decode()))
     text = (DEPLOY / "prometheus" / "rules" / "automap.yaml").read_text()
-    text += (DEPLOY / "dashboards" / "health.json").read_text() + (DEPLOY / "prometheus" / "adapter-values.yaml").read_text()
-    named = set(re.findall(r"\b((?:grpc_server|process|automap_build)_[a-z_]+)\b", text))
-    assert {"automap_build_info", "grpc_server_in_flight"} <= named
+    text += (DEPLOY / "dashboards" / "health.json").read_text() + (DEPLOY / "dashboards" / "diagnosis.json").read_text()
+    text += (DEPLOY / "prometheus" / "adapter-values.yaml").read_text()
+    named = set(re.findall(r"\b((?:grpc_server|process|automap)_[a-z_]+)\b", text))
+    assert {"automap_build_info", "grpc_server_in_flight", "automap_newest_diagnosis_score"} <= named
+    # What the adapter makes, and what graph-builders without others do not have.
+    named -= {"automap_builds_in_flight", "automap_peers"}
     assert named <= there, named - there
 
 

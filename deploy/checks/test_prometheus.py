@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from chart import DEPLOY
+from chart import DEPLOY, find, rendered
 
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yaml"))
@@ -52,6 +52,16 @@ def test_a_wrong_rule_fails(file, right, wrong, tmp_path):
     test = "automap.yaml" if file == "automap.yaml" else "presets.yaml"
     content, said = promtool("test", "rules", f"tests/{test}", cwd=tmp_path / "prometheus")
     assert not content, said
+
+
+def test_alertmanager_sends_to_the_webhook_of_the_chart():
+    file = PROMETHEUS / "alertmanager.yaml"
+    done = subprocess.run(["amtool", "check-config", file], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    name, namespace, port, path = re.search(r"http://([^.]+)\.([^.]+)\.svc:(\d+)(/\S+)", file.read_text()).groups()
+    assert (namespace, path) == ("automap", "/api/v1/alerts")
+    service = find(rendered("default"), "Service", name)
+    assert int(port) in {port["port"] for port in service["spec"]["ports"]}
 
 
 def rules_of(path):

@@ -25,6 +25,9 @@ pub struct WalkerConfig {
     pub alerts: AlertsConfig,
     /// Where finished diagnoses are sent, by names of your choosing.
     pub sinks: BTreeMap<String, SinkConfig>,
+    /// Systems whose newest diagnosis /metrics of the admin port tells, for dashboards: the services ranked first, evidence and
+    /// weights. Names of systems and services are labels there; 0 for none.
+    pub newest_diagnoses: usize,
     /// Address of the collector.
     pub collector: String,
     /// Address of the graph-builder.
@@ -115,6 +118,7 @@ impl Default for WalkerConfig {
             http: HttpConfig::default(),
             alerts: AlertsConfig::default(),
             sinks: BTreeMap::new(),
+            newest_diagnoses: 0,
             collector: "http://127.0.0.1:4311".into(),
             graph_builder: "http://127.0.0.1:4312".into(),
             profiler: "http://127.0.0.1:4313".into(),

@@ -28,7 +28,7 @@
 //! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | [`service`], `policy` | the RPCs, and what each demands of its caller |
 //! | [`alerts`], [`sinks`] | alerts that begin diagnoses, and where finished ones are sent |
-//! | `metrics` | the walker's own metrics |
+//! | `metrics`, `newest_diagnoses` | the walker's own metrics, and what diagnoses found as metrics |
 //! | `http`, `page` | the HTTP port, and the page that people look at |
 //! | [`config`] | configuration |
 
@@ -48,6 +48,7 @@ mod impact_graph;
 mod listener;
 mod memory;
 mod metrics;
+mod newest_diagnoses;
 pub mod normal_history;
 mod order;
 mod page;
@@ -95,6 +96,7 @@ pub use config::WalkerConfig;
 
 use alerts::Alerts;
 use metrics::WalkerMetrics;
+use newest_diagnoses::NewestDiagnoses;
 use sinks::Sinks;
 
 /// Full name of the service, under which its health is reported.
@@ -109,7 +111,7 @@ pub async fn serve(
     config: WalkerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let WalkerConfig { server, http, alerts, sinks, .. } = config.clone();
+    let WalkerConfig { server, http, alerts, sinks, newest_diagnoses, .. } = config.clone();
     let walker = service::WalkerRpc::new(config, shutdown.clone())?;
     // One for both ports, so that a client is counted once.
     let access =
@@ -117,6 +119,10 @@ pub async fn serve(
     let mut registry = Registry::default();
     let metrics = WalkerMetrics::new(&mut registry);
     metrics::register_load(walker.clone(), &mut registry);
+    let newest = NewestDiagnoses::new(newest_diagnoses);
+    if newest_diagnoses > 0 {
+        registry.register_collector(Box::new(newest.clone()));
+    }
     let alerts = Alerts::new(&alerts, metrics.clone())?;
     let sinks = Sinks::open(&sinks, http.external_url.clone(), |name| metrics.sink(name))?;
     let page =
@@ -126,6 +132,7 @@ pub async fn serve(
     let (told, beginning_ends) = (CancellationToken::new(), shutdown.child_token());
     let telling = tokio::spawn(sinks.send_all(walker.finished(), told.clone()));
     let counting = AbortOnDropHandle::new(tokio::spawn(metrics.count(walker.finished())));
+    let showing = AbortOnDropHandle::new(tokio::spawn(newest.follow(walker.finished())));
     let beginning = tokio::spawn(alerts::begin_all(alerts, walker.clone(), beginning_ends.clone()));
     let routes = Routes::new(WalkerServiceServer::new(walker));
     let served =
@@ -141,7 +148,7 @@ pub async fn serve(
     }
     told.cancel();
     telling.await.ok();
-    drop(counting);
+    drop((counting, showing));
     if let Some(page) = page {
         page.ended().await;
     }

@@ -107,15 +107,26 @@ anonymous: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Settings as lines of TOML with dotted keys; JSON's strings, numbers, booleans and lists are TOML's: settings, prefix. */}}
+{{/* Settings as lines of TOML with dotted keys: settings, prefix. */}}
 {{- define "automap.tomlLines" -}}
 {{- range $key, $value := .settings }}
 {{- $path := printf "%s%s" $.prefix (ternary $key (toJson $key) (regexMatch "^[A-Za-z0-9_-]+$" $key)) }}
 {{- if kindIs "map" $value }}
 {{- include "automap.tomlLines" (dict "settings" $value "prefix" (printf "%s." $path)) }}
 {{- else if not (kindIs "invalid" $value) }}
-{{ $path }} = {{ toJson $value }}
+{{ $path }} = {{ include "automap.tomlValue" $value }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A value as TOML on one line. JSON's strings, numbers, booleans and lists are TOML's; tables are not. */}}
+{{- define "automap.tomlValue" -}}
+{{- if kindIs "slice" . -}}
+[{{ range $index, $value := . }}{{ if $index }}, {{ end }}{{ include "automap.tomlValue" $value }}{{ end }}]
+{{- else if kindIs "map" . -}}
+{ {{- range $index, $key := keys . | sortAlpha }}{{ if $index }},{{ end }} {{ toJson $key }} = {{ include "automap.tomlValue" (get $ $key) }}{{ end }} }
+{{- else -}}
+{{ toJson . }}
 {{- end }}
 {{- end }}
 
@@ -125,7 +136,11 @@ anonymous: {{ . }}
 {{- $given := (get .root.Values $key).config }}
 {{- $own := include "automap.ownConfig" . | fromYaml }}
 {{- include "automap.refuseOwn" (dict "own" $own "given" $given "path" (printf "%s.config" $key)) }}
-{{- $settings := mergeOverwrite (deepCopy $given) $own -}}
+{{- $settings := mergeOverwrite (deepCopy $given) $own }}
+{{- if and (eq .role "walker") .root.Values.dashboards.enabled (not (hasKey $given "newest-diagnoses")) }}
+{{- /* One of the dashboards shows them. */}}
+{{- $settings = set $settings "newest-diagnoses" 20 }}
+{{- end -}}
 [{{ .role }}]
 {{- include "automap.tomlLines" (dict "settings" $settings "prefix" "") }}
 {{- end }}

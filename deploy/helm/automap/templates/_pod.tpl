@@ -52,6 +52,23 @@ livenessProbe:
   failureThreshold: 6
 {{- end }}
 
+{{/* Secrets whose keys become files in a directory below /etc/automap, by that directory: root, role. */}}
+{{- define "automap.secretFiles" -}}
+{{- if eq .role "collector" }}
+{{- with .root.Values.collector.sourceSecretName }}
+source: {{ . }}
+{{- end }}
+{{- end }}
+{{- if eq .role "walker" }}
+{{- with .root.Values.walker.access.tokensSecretName }}
+access: {{ . }}
+{{- end }}
+{{- with .root.Values.walker.sinkSecretName }}
+sinks: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "automap.podTemplate" -}}
 {{- $root := .root }}
 {{- $role := .role }}
@@ -139,11 +156,8 @@ spec:
         {{- if $root.Values.tls.enabled }}
         - {name: tls, mountPath: /etc/automap/tls, readOnly: true}
         {{- end }}
-        {{- if and (eq $role "walker") $root.Values.walker.access.tokensSecretName }}
-        - {name: access, mountPath: /etc/automap/access, readOnly: true}
-        {{- end }}
-        {{- if and (eq $role "collector") $values.sourceSecretName }}
-        - {name: source, mountPath: /etc/automap/source, readOnly: true}
+        {{- range $name, $secret := include "automap.secretFiles" . | fromYaml }}
+        - {name: {{ $name }}, mountPath: /etc/automap/{{ $name }}, readOnly: true}
         {{- end }}
         {{- if eq $role "profiler" }}
         - {name: data, mountPath: /var/lib/automap}
@@ -155,22 +169,16 @@ spec:
     - name: config
       configMap:
         name: {{ include "automap.roleName" . }}
-    {{- if and (eq $role "walker") $root.Values.walker.access.tokensSecretName }}
-    - name: access
-      secret:
-        secretName: {{ $root.Values.walker.access.tokensSecretName }}
-        defaultMode: 0440
-    {{- end }}
     {{- if $root.Values.tls.enabled }}
     - name: tls
       secret:
         secretName: {{ include "automap.tlsSecret" . }}
         defaultMode: 0440
     {{- end }}
-    {{- if and (eq $role "collector") $values.sourceSecretName }}
-    - name: source
+    {{- range $name, $secret := include "automap.secretFiles" . | fromYaml }}
+    - name: {{ $name }}
       secret:
-        secretName: {{ $values.sourceSecretName }}
+        secretName: {{ $secret }}
         defaultMode: 0440
     {{- end }}
     {{- if and (eq $role "profiler") (not $root.Values.profiler.persistence.enabled) }}

@@ -123,6 +123,7 @@ async fn answer(command: Command) -> Result<(), Failure> {
         Command::Bench(BenchCommand::Graph(args)) => bench::graph::run(&args).await,
         Command::Bench(BenchCommand::Coordinator(args)) => bench::coordinator::run(&args),
         Command::Bench(BenchCommand::CallGraph(args)) => bench::call_graph::run(args).await,
+        Command::Bench(BenchCommand::Concurrent(args)) => bench::concurrent::run(&args).await,
         Command::Bench(BenchCommand::Diagnose(args)) => bench::diagnose::run(&args),
         Command::Serve(args) => services::serve(args).await,
         Command::Incidents(command) => incidents::run(command).await,

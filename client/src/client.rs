@@ -20,6 +20,9 @@ use crate::{
     upload::{ReadFault, read_in_chunks},
 };
 
+/// Tries of a walker that is full, at least: each comes when the walker said that it would have time.
+const WHEN_FULL: usize = 20;
+
 /// Pause between two looks at a diagnosis that was started.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -311,7 +314,9 @@ impl Client {
         F: FnMut() -> Call,
         Call: Future<Output = Result<T, Error>>,
     {
-        let asked = retry::idempotent(self.attempts, || {
+        // Who allows no second try gets none.
+        let attempts = if self.attempts > 1 { self.attempts.max(WHEN_FULL) } else { 1 };
+        let asked = retry::idempotent(attempts, || {
             let called = call();
             async move {
                 match called.await {

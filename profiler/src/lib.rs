@@ -53,7 +53,13 @@ pub mod weights;
 
 use std::sync::Arc;
 
-use automap_proto::{invalid::Invalid, v1::profiler_service_server::ProfilerServiceServer};
+use automap_proto::{
+    invalid::Invalid,
+    v1::{
+        diagnosis_claim_service_server::DiagnosisClaimServiceServer,
+        profiler_service_server::ProfilerServiceServer,
+    },
+};
 use automap_service_kit::{
     error::ServiceError,
     server::{self, MAX_MESSAGE_BYTES, ServeError},
@@ -110,10 +116,14 @@ pub async fn serve(
     let chores = tokio::spawn(schedule::run(Arc::clone(&store), config.clone(), shutdown_chores.clone()));
     let mut registry = Registry::default();
     store_metrics::register(&config.path, config.reserve_mib, &mut registry);
-    let rpc = ProfilerServiceServer::new(ProfilerRpc::new(Arc::clone(&store), config))
+    let rpc = ProfilerRpc::new(Arc::clone(&store), config);
+    let claims = DiagnosisClaimServiceServer::new(rpc.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let routes = Routes::new(rpc);
+    let rpc = ProfilerServiceServer::new(rpc)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let routes = Routes::new(rpc).add_service(claims);
     let served =
         server::serve_observed(listener, &server_config, &policy::POLICY, routes, registry, shutdown).await;
     // It ends with the shutdown; a chore that was begun is finished.

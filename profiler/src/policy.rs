@@ -26,6 +26,9 @@ pub(crate) const POLICY: Policy = Policy {
         ("ExportStore", Role::Admin),
         ("ImportStore", Role::Admin),
         ("GetStoreStatistics", Role::Read),
+        ("/automap.v1.DiagnosisClaimService/ClaimDiagnosis", Role::Diagnose),
+        ("/automap.v1.DiagnosisClaimService/RenewClaims", Role::Diagnose),
+        ("/automap.v1.DiagnosisClaimService/RequestCancellation", Role::Diagnose),
     ],
     knows_systems: false,
 };

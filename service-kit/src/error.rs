@@ -24,8 +24,10 @@ pub enum ErrorCode {
     PermissionDenied,
     /// There is no such thing.
     NotFound,
-    /// The thing exists already, or is in another state than the request needs.
+    /// The thing is in another state than the request needs.
     Conflict,
+    /// The name is taken by something else.
+    AlreadyExists,
     /// A source or a service that is needed cannot be reached.
     Unavailable,
     /// A limit was reached; try again later.
@@ -41,13 +43,14 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    const ALL: [(Self, Code, &'static str); 12] = [
+    const ALL: [(Self, Code, &'static str); 13] = [
         (Self::InvalidInput, Code::InvalidArgument, "INVALID_INPUT"),
         (Self::TooLittleData, Code::FailedPrecondition, "TOO_LITTLE_DATA"),
         (Self::Unauthenticated, Code::Unauthenticated, "UNAUTHENTICATED"),
         (Self::PermissionDenied, Code::PermissionDenied, "PERMISSION_DENIED"),
         (Self::NotFound, Code::NotFound, "NOT_FOUND"),
         (Self::Conflict, Code::Aborted, "CONFLICT"),
+        (Self::AlreadyExists, Code::AlreadyExists, "ALREADY_EXISTS"),
         (Self::Unavailable, Code::Unavailable, "UNAVAILABLE"),
         (Self::Overloaded, Code::ResourceExhausted, "OVERLOADED"),
         (Self::Cancelled, Code::Cancelled, "CANCELLED"),
@@ -96,6 +99,13 @@ impl ServiceError {
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
+        self
+    }
+
+    /// Names the field of the request that is wrong.
+    #[must_use]
+    pub fn of_field(mut self, field: &str) -> Self {
+        self.field = Some(field.into());
         self
     }
 

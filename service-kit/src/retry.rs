@@ -38,7 +38,12 @@ where
     let began = Instant::now();
     let until = deadline::current();
     call.retry(backoff)
-        .when(move |error| may_pass(error) && began.elapsed() < PASSING)
+        .when(move |error| match error.code() {
+            ErrorCode::Unavailable => began.elapsed() < PASSING,
+            // It answered at once, and says when it has time.
+            ErrorCode::Overloaded => error.retry_delay().is_some(),
+            _ => false,
+        })
         .adjust(move |error: &ServiceError, pause| {
             // Chance goes on top of what is asked for: the next try of those that were refused together differs.
             let pause = pause? + error.retry_delay().unwrap_or_default();
@@ -47,14 +52,6 @@ where
         })
         .notify(|error, pause| tracing::debug!(%error, ?pause, "trying again"))
         .await
-}
-
-fn may_pass(error: &ServiceError) -> bool {
-    match error.code() {
-        ErrorCode::Unavailable => true,
-        ErrorCode::Overloaded => error.retry_delay().is_some(),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -108,6 +105,9 @@ mod tests {
         let (answer, count, took) = tries(2, &[busy]).await;
         assert_eq!((answer, count), (Ok(1), 2));
         assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(5), "{took:?}");
+        let busy = error(ErrorCode::Overloaded).retry_after(Duration::from_secs(10));
+        let (answer, count, _) = tries(4, &[busy.clone(), busy.clone(), busy]).await;
+        assert_eq!((answer, count), (Ok(3), 4), "however long it has been so");
     }
 
     #[tokio::test(start_paused = true)]

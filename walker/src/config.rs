@@ -43,6 +43,9 @@ pub struct WalkerConfig {
     pub waiting_callers: Option<usize>,
     /// Diagnoses without a caller (`StartDiagnosis`) that may wait for a turn; more are refused.
     pub queued_diagnoses: usize,
+    /// How long a diagnosis stays with this walker when the profiler does not hear of it, seconds, 1 to 3600: after that it
+    /// counts as failed, and another walker may take it over.
+    pub lease_seconds: u64,
     /// What is learned of normal behaviour without being asked, by names of your choosing.
     pub learn: BTreeMap<String, LearnJob>,
     /// Defaults of the methods' parameters; a request may override each.
@@ -126,6 +129,7 @@ impl Default for WalkerConfig {
             concurrent_diagnoses: 0,
             waiting_callers: None,
             queued_diagnoses: 256,
+            lease_seconds: 30,
             learn: BTreeMap::new(),
             parameters: MethodParameters::default(),
         }
@@ -156,6 +160,12 @@ impl WalkerConfig {
         self.client.check("walker.client", &addresses.map(|(_, url)| url))?;
         for (name, job) in &self.learn {
             job.check(&format!("walker.learn.{name}"))?;
+        }
+        if !(1..=3600).contains(&self.lease_seconds) {
+            return Err(Invalid::new(
+                "walker.lease-seconds",
+                format!("is {}; it must be from 1 to 3600", self.lease_seconds),
+            ));
         }
         self.parameters.with_overrides(&BTreeMap::new()).map_err(|invalid| invalid.within("walker"))?;
         Ok(())

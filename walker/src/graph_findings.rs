@@ -30,6 +30,7 @@ use crate::{
     peers::{GraphOrder, Peers},
     ranker::GraphInput,
     stages::Stages,
+    time_share::within_share,
 };
 
 /// The behaviour graph of a diagnosis with all that was learned about it.
@@ -55,7 +56,22 @@ pub(crate) struct GraphSource<'a> {
     pub(crate) rows: &'a WindowRows,
     /// Seeds the resamples.
     pub(crate) seed: u64,
+    /// What becomes of the diagnosis when the graph-builder does not answer.
+    pub(crate) without_graph: WithoutGraph,
 }
+
+/// What becomes of a diagnosis without a behaviour graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithoutGraph {
+    /// The method cannot do without.
+    Fails,
+    /// It ranks all the same.
+    Ranks,
+}
+
+/// Shares of the time left that the graph and then the memory may take, so that there is an answer without them.
+const GRAPH_SHARE: f64 = 0.7;
+const MEMORY_SHARE: f64 = 0.5;
 
 /// Builds the graphs of a diagnosis and has them compared with normal behaviour and past incidents.
 ///
@@ -66,7 +82,7 @@ pub(crate) struct GraphSource<'a> {
 /// weights and a warning.
 pub(crate) async fn graph_findings(
     peers: &Peers,
-    GraphSource { frame, rows, seed }: GraphSource<'_>,
+    GraphSource { frame, rows, seed, without_graph }: GraphSource<'_>,
     context: &IncidentContext,
     parameters: &MethodParameters,
     listener: &dyn Listener,
@@ -92,7 +108,11 @@ pub(crate) async fn graph_findings(
         budget: parameters.budget,
         throughput_rows: normal,
     };
-    let (mut graphs, throughput) = peers.build_graphs(Arc::clone(frame), order, listener).await?;
+    let building = peers.build_graphs(Arc::clone(frame), order, listener);
+    let (mut graphs, throughput) = match without_graph {
+        WithoutGraph::Fails => building.await?,
+        WithoutGraph::Ranks => within_share("graph-builder", GRAPH_SHARE, building).await?,
+    };
     let shares = graphs.remove(SKELETON_GRAPH).map(|skeleton| CiShares::new(frame, &skeleton.graph));
     let built = graphs
         .remove(INCIDENT_GRAPH)
@@ -152,7 +172,7 @@ pub(crate) async fn graph_findings(
     findings.warnings.extend(shrink(&mut request));
     let answer = peers
         .ask_profiler(request, |mut profiler, request| async move { profiler.weigh_metrics(request).await });
-    match answer.await {
+    match within_share("profiler", MEMORY_SHARE, answer).await {
         Ok(answer) => findings.learn(answer)?,
         Err(error) => {
             findings.memory_answers =

@@ -25,7 +25,7 @@
 //! | [`normal_history`] | rows of normal times, remembered and brought back |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `queried_window` | which samples are asked of a server that is queried |
-//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `peers`, `memory`, `listener`, `stages` | a request checked, carried out through the other services, remembered, reported and timed |
+//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `coverage`, `peers`, `peer_versions`, `memory`, `listener`, `stages`, `time_share` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | [`service`], `policy` | the RPCs, and what each demands of its caller |
 //! | [`alerts`], [`sinks`] | alerts that begin diagnoses, and where finished ones are sent |
 //! | `metrics`, `newest_diagnoses` | the walker's own metrics, and what diagnoses found as metrics |
@@ -38,6 +38,7 @@ pub mod automap_walk;
 pub mod baselines;
 pub mod config;
 mod context_warnings;
+mod coverage;
 pub mod edge_rules;
 pub mod evidence;
 pub mod explain;
@@ -54,6 +55,7 @@ mod order;
 mod page;
 pub mod parameters;
 mod path_tally;
+mod peer_versions;
 mod peers;
 pub mod percentile;
 mod pipeline;
@@ -72,6 +74,7 @@ pub mod sinks;
 mod stages;
 pub mod stationary;
 pub mod stop;
+mod time_share;
 pub mod transition_matrix;
 pub mod walk_trace;
 pub mod walked_paths;
@@ -134,6 +137,9 @@ pub async fn serve(
     let counting = AbortOnDropHandle::new(tokio::spawn(metrics.count(walker.finished())));
     let showing = AbortOnDropHandle::new(tokio::spawn(newest.follow(walker.finished())));
     let beginning = tokio::spawn(alerts::begin_all(alerts, walker.clone(), beginning_ends.clone()));
+    // Other walkers must hear of diagnoses until the last one has ended.
+    let exchanging = CancellationToken::new();
+    let exchange = tokio::spawn(service::claims::exchange(walker.clone(), exchanging.clone()));
     let routes = Routes::new(WalkerServiceServer::new(walker));
     let served =
         server::serve_judged(listener, &server, (access, &policy::POLICY), routes, registry, shutdown).await;
@@ -146,6 +152,8 @@ pub async fn serve(
     if tokio::time::timeout(drain, started.wait()).await.is_err() {
         tracing::warn!(running = started.len(), "drain time is over, dropping started diagnoses");
     }
+    exchanging.cancel();
+    exchange.await.ok();
     told.cancel();
     telling.await.ok();
     drop((counting, showing));

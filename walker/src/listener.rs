@@ -8,8 +8,29 @@ use automap_proto::{
 
 /// Hears what a diagnosis is at.
 pub(crate) trait Listener: Send + Sync {
+    /// What it is at now.
+    fn report(&self, progress: v1::DiagnosisProgress);
+
     /// `detail` is a sentence for a person.
-    fn progress(&self, stage: DiagnosisStage, detail: String);
+    fn progress(&self, stage: DiagnosisStage, detail: String) {
+        self.report(v1::DiagnosisProgress {
+            stage: stage.into(),
+            detail,
+            ..v1::DiagnosisProgress::default()
+        });
+    }
+
+    /// Tells how much of a frame has come.
+    fn collected(&self, series: u64, samples: u64, fraction: f64) {
+        self.report(v1::DiagnosisProgress {
+            stage: DiagnosisStage::Collecting.into(),
+            detail: format!("collecting {series} series, {:.0} % have come", 100.0 * fraction),
+            series,
+            samples,
+            fraction: Some(fraction),
+            ..v1::DiagnosisProgress::default()
+        });
+    }
 
     /// System and front end are known.
     fn identified(&self, _context: &IncidentContext) {}
@@ -22,7 +43,15 @@ pub(crate) trait Listener: Send + Sync {
             "{} graph: tested {metric} at level {}, {} tests so far",
             progress.selection, progress.level, progress.tests
         );
-        self.progress(DiagnosisStage::Testing, detail);
+        self.report(v1::DiagnosisProgress {
+            stage: DiagnosisStage::Testing.into(),
+            detail,
+            graph: progress.selection.clone(),
+            metric: progress.metric,
+            level: Some(progress.level),
+            tests: progress.tests,
+            ..v1::DiagnosisProgress::default()
+        });
     }
 }
 
@@ -30,5 +59,5 @@ pub(crate) trait Listener: Send + Sync {
 pub(crate) struct Nobody;
 
 impl Listener for Nobody {
-    fn progress(&self, _: DiagnosisStage, _: String) {}
+    fn report(&self, _: v1::DiagnosisProgress) {}
 }

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use automap_proto::{incident::IncidentContext, invalid::Invalid, method::Method, time::TimeWindow, v1};
+use automap_proto::{
+    incident::IncidentContext,
+    invalid::Invalid,
+    method::Method,
+    time::{TimeWindow, UnixMillis},
+    v1,
+};
 use automap_service_kit::access::Systems;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{alerts::MAX_LISTED, parameters::MethodParameters};
+use crate::{alerts::MAX_LISTED, memory::now, parameters::MethodParameters};
 
 /// Where the metrics come from.
 pub(crate) enum Input {
@@ -19,6 +25,8 @@ pub(crate) enum Input {
 /// A request, checked.
 pub(crate) struct Order {
     pub(crate) diagnosis_id: String,
+    /// When it came.
+    pub(crate) created_at: UnixMillis,
     pub(crate) input: Input,
     /// What the caller knows; a source may know it too.
     pub(crate) context: Option<IncidentContext>,
@@ -52,6 +60,7 @@ impl Order {
         let overrides: BTreeMap<String, String> = settings.parameters.into_iter().collect();
         Ok(Self {
             diagnosis_id,
+            created_at: now(),
             input,
             context: context
                 .map(IncidentContext::try_from)

@@ -15,6 +15,7 @@ use automap_proto::{
     time::TimeWindow,
     v1::{
         self, collector_service_client::CollectorServiceClient,
+        diagnosis_claim_service_client::DiagnosisClaimServiceClient,
         graph_builder_service_client::GraphBuilderServiceClient,
         profiler_service_client::ProfilerServiceClient,
     },
@@ -28,7 +29,10 @@ use futures::{StreamExt as _, stream::BoxStream};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
 
-use crate::{config::WalkerConfig, listener::Listener};
+use crate::{config::WalkerConfig, listener::Listener, peer_versions::PeerVersions};
+
+/// Size of a sample on the wire.
+const SAMPLE_BYTES: u64 = 8;
 
 /// Clients of the three services that the walker calls.
 #[derive(Debug, Clone)]
@@ -36,7 +40,10 @@ pub(crate) struct Peers {
     collector: CollectorServiceClient<Channel>,
     graph_builder: GraphBuilderServiceClient<Channel>,
     profiler: ProfilerServiceClient<Channel>,
+    claims: DiagnosisClaimServiceClient<Channel>,
     attempts: usize,
+    /// Which versions of them answered.
+    pub(crate) versions: PeerVersions,
 }
 
 /// A frame with what its source said about it.
@@ -80,11 +87,14 @@ impl Peers {
         let addresses = config.addresses();
         let dialer = Dialer::new("walker.client", &config.client, &addresses.map(|(_, url)| url))?;
         let [collector, graph_builder, profiler] = addresses.map(|(field, url)| dialer.channel(field, url));
+        let profiler = profiler?;
         Ok(Self {
             collector: CollectorServiceClient::new(collector?),
             graph_builder: GraphBuilderServiceClient::new(graph_builder?),
-            profiler: ProfilerServiceClient::new(profiler?),
+            profiler: ProfilerServiceClient::new(profiler.clone()),
+            claims: DiagnosisClaimServiceClient::new(profiler),
             attempts: config.client.attempts,
+            versions: PeerVersions::default(),
         })
     }
 
@@ -100,9 +110,39 @@ impl Peers {
     {
         retry::idempotent(self.attempts, || {
             let call = ask(self.profiler.clone(), request.clone());
+            async {
+                let answer = call.await.map_err(|status| failed("profiler", status))?;
+                self.versions.note("profiler", answer.metadata());
+                Ok::<A, ServiceError>(answer.into_inner())
+            }
+        })
+        .await
+    }
+
+    /// Asks the profiler something about who runs what.
+    pub(crate) async fn ask_claims<Q, A, Call>(
+        &self,
+        request: Q,
+        ask: impl Fn(DiagnosisClaimServiceClient<Channel>, Q) -> Call,
+    ) -> Result<A, ServiceError>
+    where
+        Q: Clone,
+        Call: Future<Output = Result<Response<A>, Status>>,
+    {
+        retry::idempotent(self.attempts, || {
+            let call = ask(self.claims.clone(), request.clone());
             async { call.await.map(Response::into_inner).map_err(|status| failed("profiler", status)) }
         })
         .await
+    }
+
+    /// Tells the profiler what runs here, once: the next call comes soon.
+    pub(crate) async fn renew_claims(
+        &self,
+        request: v1::RenewClaimsRequest,
+    ) -> Result<v1::RenewClaimsResponse, ServiceError> {
+        let answer = self.claims.clone().renew_claims(request).await;
+        answer.map(Response::into_inner).map_err(|status| failed("profiler", status))
     }
 
     /// Hands a confirmation to the profiler, once: one that arrived and whose answer was lost must not count twice.
@@ -120,6 +160,7 @@ impl Peers {
         source: v1::MetricSource,
         window: Option<TimeWindow>,
         max_frame_bytes: usize,
+        listener: &dyn Listener,
     ) -> Result<Collected, ServiceError> {
         let request = v1::CollectFrameRequest {
             source: Some(source),
@@ -128,9 +169,10 @@ impl Peers {
         };
         retry::idempotent(self.attempts, || async {
             let answer = self.collector.clone().collect_frame(request.clone()).await;
-            let parts = answer.map_err(|status| failed("collector", status))?.into_inner();
-            let parts = parts.map(|part| part.map(|response| response.part));
-            assemble(parts.boxed(), max_frame_bytes).await
+            let answer = answer.map_err(|status| failed("collector", status))?;
+            self.versions.note("collector", answer.metadata());
+            let parts = answer.into_inner().map(|part| part.map(|response| response.part));
+            assemble(parts.boxed(), max_frame_bytes, listener).await
         })
         .await
     }
@@ -140,6 +182,7 @@ impl Peers {
         &self,
         upload: ReceiverStream<v1::CollectRecordingRequest>,
         max_frame_bytes: usize,
+        listener: &dyn Listener,
     ) -> Result<Collected, ServiceError> {
         let answer = self
             .collector
@@ -147,8 +190,9 @@ impl Peers {
             .collect_recording(upload)
             .await
             .map_err(|status| failed("collector", status))?;
+        self.versions.note("collector", answer.metadata());
         let parts = answer.into_inner().map(|part| part.map(|response| response.part));
-        assemble(parts.boxed(), max_frame_bytes).await
+        assemble(parts.boxed(), max_frame_bytes, listener).await
     }
 
     /// Builds the graph of every selection of rows, and the throughput fit where it is asked for, reporting progress
@@ -193,6 +237,7 @@ impl Peers {
             .build_graph(requests)
             .await
             .map_err(|status| failed("graph-builder", status))?;
+        self.versions.note("graph-builder", answer.metadata());
         let mut parts = answer.into_inner();
         let mut assembler = GraphAssembler::default();
         while let Some(response) = parts.message().await.map_err(|status| failed("graph-builder", status))? {
@@ -220,12 +265,44 @@ pub(crate) fn failed(service: &str, status: Status) -> ServiceError {
 async fn assemble(
     mut parts: BoxStream<'static, Result<Option<v1::FramePart>, Status>>,
     max_frame_bytes: usize,
+    listener: &dyn Listener,
 ) -> Result<Collected, ServiceError> {
     let mut assembler = PartAssembler::new(max_frame_bytes);
+    let mut seen = Arrival::default();
     while let Some(part) = parts.next().await {
-        assembler.push(part.map_err(|status| failed("collector", status))?)?;
+        let part = part.map_err(|status| failed("collector", status))?;
+        seen.take(part.as_ref(), listener);
+        assembler.push(part)?;
     }
     let FrameAnswer { frame, edges, summary } = assembler.finish()?;
     let v1::FrameSummary { warnings, context, call_graph } = summary;
     Ok(Collected { frame, edges, warnings, context, call_graph })
+}
+
+/// How much of a frame has come.
+#[derive(Debug, Default)]
+struct Arrival {
+    series: u64,
+    /// Samples of all series together.
+    expected: u64,
+    bytes: u64,
+}
+
+impl Arrival {
+    fn take(&mut self, part: Option<&v1::FramePart>, listener: &dyn Listener) {
+        use v1::frame_part::Part;
+        match part.and_then(|part| part.part.as_ref()) {
+            Some(Part::Header(header)) => {
+                self.series = header.series.len() as u64;
+                let samples = header.grid.as_ref().map_or(0, |grid| grid.samples);
+                self.expected = self.series.saturating_mul(samples);
+            }
+            Some(Part::Chunk(chunk)) => self.bytes += chunk.data.len() as u64,
+            _ => return,
+        }
+        if self.expected > 0 {
+            let samples = self.bytes / SAMPLE_BYTES;
+            listener.collected(self.series, samples, (samples as f64 / self.expected as f64).min(1.0));
+        }
+    }
 }

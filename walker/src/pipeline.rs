@@ -22,8 +22,9 @@ use tracing::Instrument as _;
 
 use crate::{
     context_warnings::context_warnings,
+    coverage::coverage,
     edge_rules::EdgeRules,
-    graph_findings::{GraphFindings, GraphSource, graph_findings},
+    graph_findings::{GraphFindings, GraphSource, WithoutGraph, graph_findings},
     impact_graph::impact_graph,
     listener::Listener,
     memory::{normal_rows, record_incident},
@@ -33,6 +34,7 @@ use crate::{
     ranker::{self, GraphInput, RankError, RankInput},
     series_sketches::sketches,
     stages::Stages,
+    time_share::within_share,
     window_summary,
 };
 
@@ -51,8 +53,9 @@ pub(crate) struct Finished {
 /// Carries out an order.
 ///
 /// # Errors
-/// The order does not fit the data, the data hold too little, or the collector or the graph-builder failed. The
-/// profiler is not needed: without it the answer has uniform weights and says so.
+/// The order does not fit the data, the data hold too little, or the collector failed, or the graph-builder where the method
+/// is `automap` or `cloud-ranger`. Other methods rank without it, and without the profiler weights are uniform; the answer
+/// says so.
 pub(crate) async fn diagnose(
     peers: &Peers,
     max_frame_bytes: usize,
@@ -77,8 +80,8 @@ pub(crate) async fn diagnose(
 
     listener.progress(DiagnosisStage::Collecting, "collecting metrics".into());
     let collected = match input {
-        Input::Source(source, window) => peers.collect(source, window, max_frame_bytes).await?,
-        Input::Upload(upload) => peers.collect_recording(upload, max_frame_bytes).await?,
+        Input::Source(source, window) => peers.collect(source, window, max_frame_bytes, listener).await?,
+        Input::Upload(upload) => peers.collect_recording(upload, max_frame_bytes, listener).await?,
     };
     stages.end("collect");
     if let Some(of_source) = &collected.context {
@@ -98,17 +101,25 @@ pub(crate) async fn diagnose(
 
     let frame = Arc::new(frame);
     let mut findings = None;
+    let mut without_graph = None;
     if method == Method::CloudRanger {
         let built =
             impact_graph(peers, &frame, &context, &rows, &parameters.automap, listener, &mut stages).await?;
         findings = Some(built);
     } else if needs_graph {
-        let built = {
-            let source = GraphSource { frame: &frame, rows: &rows, seed };
-            graph_findings(peers, source, &context, &parameters, listener, &mut stages).await?
-        };
-        warnings.extend(built.warnings.iter().cloned());
-        findings = Some(built);
+        let fate = if method == Method::Automap { WithoutGraph::Fails } else { WithoutGraph::Ranks };
+        let source = GraphSource { frame: &frame, rows: &rows, seed, without_graph: fate };
+        match graph_findings(peers, source, &context, &parameters, listener, &mut stages).await {
+            Ok(built) => {
+                warnings.extend(built.warnings.iter().cloned());
+                findings = Some(built);
+            }
+            Err(error) if fate == WithoutGraph::Ranks && is_missing(&error) => {
+                stages.end("graph");
+                without_graph = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
     if let Some(found) = &mut findings {
         rules.apply(&mut found.input.anomaly, &frame)?;
@@ -118,15 +129,25 @@ pub(crate) async fn diagnose(
         DiagnosisStage::Walking,
         format!("ranking {} services by {method}", frame.services().len()),
     );
+    let took_part = match &findings {
+        Some(found) if found.compared => &["collector", "graph-builder", "profiler"][..],
+        Some(_) => &["collector", "graph-builder"][..],
+        None => &["collector"][..],
+    };
     let memory_answers = findings.as_ref().is_none_or(|found| found.memory_answers);
     let ranked_context = context.clone();
-    let extended = match findings.as_ref().filter(|_| method == Method::Evidence) {
-        Some(found) if found.compared => {
-            remembered_rows(peers, &context, &frame, &rows, parameters.evidence.history_rows, &mut warnings)
-                .await
-        }
-        _ => None,
+    let compared = findings.as_ref().map_or(without_graph.is_some(), |found| found.compared);
+    let extended = if method == Method::Evidence && compared {
+        remembered_rows(peers, &context, &frame, &rows, parameters.evidence.history_rows, &mut warnings).await
+    } else {
+        None
     };
+    warnings.extend(without_graph.as_ref().map(|error| {
+        format!(
+            "without the behaviour graph: ranked by {method} alone, nothing is compared with past incidents, and the \
+             incident is not recorded ({error})"
+        )
+    }));
     let (graph, rest) = findings.map_or((None, None), |found| {
         let GraphFindings { input, tests, normal_windows, normal_graphs, similar, learned, compared, .. } =
             found;
@@ -194,6 +215,12 @@ pub(crate) async fn diagnose(
         state: v1::DiagnosisState::Done.into(),
         version: env!("CARGO_PKG_VERSION").into(),
         learned_weights: learned.as_ref().map(v1::LearnedWeights::from),
+        coverage: coverage(&frame, &rows.incident),
+        versions: peers
+            .versions
+            .of(took_part)
+            .chain([("walker".to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
+            .collect(),
         ..v1::Diagnosis::default()
     };
     // A baseline's ranking would replace what a better method remembered of the same incident.
@@ -229,6 +256,14 @@ impl From<RankError> for ServiceError {
     }
 }
 
+/// Share of the time left that the memory may take, so that there is an answer without it.
+const MEMORY_SHARE: f64 = 0.5;
+
+/// Whether a service does not answer, as opposed to refusing what it was asked.
+fn is_missing(error: &ServiceError) -> bool {
+    matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded)
+}
+
 /// The frame with remembered rows before its own, where its normal window is short and something is remembered.
 async fn remembered_rows(
     peers: &Peers,
@@ -239,7 +274,8 @@ async fn remembered_rows(
     warnings: &mut Vec<String>,
 ) -> Option<Extended> {
     let missing = wanted.checked_sub(rows.normal.len()).filter(|missing| *missing > 0)?;
-    let found = match normal_rows(peers, context, frame, missing).await {
+    let asking = normal_rows(peers, context, frame, missing);
+    let found = match within_share("profiler", MEMORY_SHARE, asking).await {
         Ok(remembered) => {
             normal_history::extend(frame, rows, &remembered, missing).map_err(ServiceError::from)
         }

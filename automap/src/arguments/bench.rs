@@ -46,6 +46,12 @@ Examples:
   automap bench diagnose
   automap bench diagnose --services 500 --output json")]
     Diagnose(BenchDiagnoseArgs),
+    /// Have one generated incident diagnosed by many callers at once, beside one caller who is alone.
+    #[command(after_help = "\
+Examples:
+  automap bench concurrent
+  automap bench concurrent --calls 50 --output json")]
+    Concurrent(BenchConcurrentArgs),
 }
 
 /// Arguments of `bench graph`.
@@ -139,6 +145,26 @@ pub struct BenchStoreArgs {
 pub struct BenchDiagnoseArgs {
     /// Services, of seven metric types each.
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = parse_count)]
+    pub services: usize,
+    /// Samples of each series, of which one in twelve belongs to the incident.
+    #[arg(long, value_name = "T", default_value_t = 720, value_parser = parse_count)]
+    pub samples: usize,
+    /// Seeds the load.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// How the figures are printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub output: AnswerFormat,
+}
+
+/// Arguments of `bench concurrent`.
+#[derive(Debug, Args)]
+pub struct BenchConcurrentArgs {
+    /// Callers at once.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = parse_count)]
+    pub calls: usize,
+    /// Services, of seven metric types each.
+    #[arg(long, value_name = "N", default_value_t = 44, value_parser = parse_count)]
     pub services: usize,
     /// Samples of each series, of which one in twelve belongs to the incident.
     #[arg(long, value_name = "T", default_value_t = 720, value_parser = parse_count)]

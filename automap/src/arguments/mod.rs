@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::values::{parse_resamples, parse_setting};
 pub use self::{
-    bench::{BenchCommand, BenchDiagnoseArgs, BenchGraphArgs, BenchStoreArgs},
+    bench::{BenchCommand, BenchConcurrentArgs, BenchDiagnoseArgs, BenchGraphArgs, BenchStoreArgs},
     config::{ConfigArgs, ConfigCommand, Role, SchemaArgs, ServeArgs, ShowArgs},
     demo::DemoArgs,
     diagnose::DiagnoseArgs,

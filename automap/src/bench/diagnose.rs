@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// One in that many samples belongs to the incident.
-const INCIDENT_SHARE: usize = 12;
+pub(super) const FAULT_SHARE: usize = 12;
 /// What the fault adds to each sample of the culprit; their spread is 10.
 const FAULT: f64 = 80.0;
 /// Both computations run so often in turn, and the median of each counts.
@@ -89,8 +89,8 @@ pub struct Report {
 /// # Errors
 /// The load is too small for an incident.
 pub fn bench(load: &Load) -> anyhow::Result<Report> {
-    let incident_samples = load.samples / INCIDENT_SHARE;
-    ensure!(incident_samples >= 3, "at least {} samples are needed", 3 * INCIDENT_SHARE);
+    let incident_samples = load.samples / FAULT_SHARE;
+    ensure!(incident_samples >= 3, "at least {} samples are needed", 3 * FAULT_SHARE);
     let alert = load.samples - incident_samples;
     let culprit = format!("s{:05}", load.services / 2);
     let file = metrics_file(&load.generate()?, &culprit, alert);
@@ -165,7 +165,7 @@ fn median_seconds(mut costs: Vec<Cost>) -> f64 {
 }
 
 /// The incident as a metrics file. Congestion is left to the collector.
-fn metrics_file(frame: &MetricFrame, culprit: &str, alert: usize) -> String {
+pub(super) fn metrics_file(frame: &MetricFrame, culprit: &str, alert: usize) -> String {
     let columns: Vec<usize> = (0..frame.series().len())
         .filter(|&index| frame.series()[index].metric != MetricKind::Congestion)
         .collect();

@@ -22,7 +22,7 @@ pub fn measure<T>(compute: impl FnOnce() -> T) -> (T, Cost) {
 }
 
 /// Time that all threads of this process spent on cores.
-fn cpu_time() -> Duration {
+pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
@@ -31,12 +31,21 @@ fn cpu_time() -> Duration {
 /// Runs `compute` and answers how much the memory of the process grew above what it held before, at its peak, in bytes;
 /// `None` where the system does not tell, as outside Linux.
 pub fn peak_memory<T>(compute: impl FnOnce() -> T) -> (T, Option<u64>) {
-    // 5 resets the peak to what is held now.
-    let reset = fs::write("/proc/self/clear_refs", "5").is_ok();
-    let before = memory("VmRSS:");
+    let reset = reset_peak();
+    let before = resident();
     let answer = compute();
-    let peak = memory("VmHWM:");
+    let peak = peak();
     (answer, reset.then(|| Some(peak?.saturating_sub(before?))).flatten())
+}
+
+/// Begins a new peak at what is held now; false where the system cannot.
+pub fn reset_peak() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+/// What this process held at most since its peak began, bytes; `None` where the system does not tell.
+pub fn peak() -> Option<u64> {
+    memory("VmHWM:")
 }
 
 /// What this process holds in memory now, bytes; `None` where the system does not tell.

@@ -1,6 +1,7 @@
 //! `automap bench`: what computations cost on this machine.
 
 pub mod call_graph;
+pub mod concurrent;
 pub mod coordinator;
 pub mod diagnose;
 pub mod graph;

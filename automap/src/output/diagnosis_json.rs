@@ -37,9 +37,22 @@ pub struct DiagnosisJson {
     learned_weights: Option<LearnedJson>,
     similar_incidents: Vec<SimilarJson>,
     settings: BTreeMap<String, String>,
+    /// Metric types that some services lack.
+    coverage: Vec<CoverageJson>,
     warnings: Vec<String>,
     version: String,
+    /// Versions of the services that took part.
+    versions: BTreeMap<String, String>,
     seconds: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct CoverageJson {
+    metric: Option<MetricKind>,
+    /// Services with samples of it in the incident.
+    services: u32,
+    /// Services without; empty where no service has it.
+    lacking: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -158,6 +171,16 @@ impl From<&Answer> for DiagnosisJson {
             settings: wire.settings.clone().into_iter().collect(),
             warnings: wire.warnings.clone(),
             version: wire.version.clone(),
+            versions: wire.versions.iter().map(|(name, version)| (name.clone(), version.clone())).collect(),
+            coverage: wire
+                .coverage
+                .iter()
+                .map(|one| CoverageJson {
+                    metric: MetricKind::from_wire("metric", one.metric).ok(),
+                    services: one.services,
+                    lacking: one.lacking.clone(),
+                })
+                .collect(),
             seconds: answer.stage_seconds().map(|(stage, seconds)| (stage.to_owned(), seconds)).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! A diagnosis for a person at three in the morning: the verdict first, reasons next, details last.
 
-use automap_proto::ranking::RankedService;
+use automap_proto::{metric::MetricKind, ranking::RankedService};
 use automap_walker::{
     explain,
     report::{
@@ -44,6 +44,9 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>) -> String {
     }
     page.gap();
     page.line(0, &what_was_diagnosed(answer));
+    if let Some(line) = lacking(answer) {
+        page.line(0, &line);
+    }
     for line in learned::lines(answer) {
         page.line(0, &line);
     }
@@ -67,6 +70,29 @@ fn cause(page: &mut Page, service: &RankedService) {
     );
     page.line(3, &explain::departures_in_short(service, REASONS));
     page.line(3, &explain::path_in_short(service));
+}
+
+/// Services that are named of those that lack a metric.
+const NAMED: usize = 3;
+
+/// `without samples: memory of 2 of 16 services (db, cache), io of all`
+fn lacking(answer: &Answer) -> Option<String> {
+    let parts: Vec<String> = answer
+        .wire
+        .coverage
+        .iter()
+        .filter_map(|one| {
+            let metric = MetricKind::from_wire("metric", one.metric).ok()?;
+            if one.services == 0 {
+                return Some(format!("{metric} of all"));
+            }
+            let (few, more) = one.lacking.split_at(NAMED.min(one.lacking.len()));
+            let dots = if more.is_empty() { "" } else { ", …" };
+            let all = one.lacking.len() + one.services as usize;
+            Some(format!("{metric} of {} of {all} services ({}{dots})", one.lacking.len(), few.join(", ")))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| format!("without samples: {}", parts.join(", ")))
 }
 
 #[cfg(test)]
@@ -136,6 +162,25 @@ mod tests {
             ]
         );
         assert!(lines[16].starts_with("warning: the call graph"), "{text}");
+    }
+
+    #[test]
+    fn what_services_lack_is_told_in_one_line() {
+        let mut answer = answer();
+        assert_eq!(lacking(&answer), None);
+        let kind = |metric: MetricKind| i32::from(metric.to_wire());
+        answer.wire.coverage = vec![
+            v1::MetricGap {
+                metric: kind(MetricKind::Cpu),
+                services: 2,
+                lacking: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
+            },
+            v1::MetricGap { metric: kind(MetricKind::Memory), services: 0, lacking: Vec::new() },
+        ];
+        assert_eq!(
+            lacking(&answer).unwrap(),
+            "without samples: cpu of 4 of 6 services (a, b, c, …), memory of all"
+        );
     }
 
     #[test]

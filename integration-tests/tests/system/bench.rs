@@ -142,3 +142,17 @@ fn figures_of_a_store_are_reported() {
         assert!(report[figure].as_f64().is_some_and(|value| value > 0.0), "{figure}: {report}");
     }
 }
+
+#[test]
+fn callers_who_come_all_at_once_are_all_answered_and_alike() {
+    let home = tempfile::tempdir().unwrap();
+    let arguments =
+        ["bench", "concurrent", "--calls", "24", "--services", "12", "--samples", "240", "--output", "json"];
+    let ended = command::run(home.path(), &arguments).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&report["lost"], &report["wrong"]), (&Value::from(0), &Value::from(0)), "{report}");
+    assert!(report["burst_to_alone"].as_f64().unwrap() > 0.0, "{report}");
+    assert!(report["p99_seconds"].as_f64() >= report["p50_seconds"].as_f64(), "{report}");
+    assert!(report["resident_peak_bytes"].as_u64() >= report["resident_before_bytes"].as_u64(), "{report}");
+}

@@ -49,13 +49,25 @@ impl Network {
 
 /// Diagnoses the demo's incident in clear and answers the diagnosis, or how it failed.
 fn diagnose(walker: &Service, deadline: Option<Duration>) -> Result<v1::Diagnosis, ServiceError> {
+    diagnose_by(v1::Method::Evidence, walker, deadline)
+}
+
+fn diagnose_by(
+    method: v1::Method,
+    walker: &Service,
+    deadline: Option<Duration>,
+) -> Result<v1::Diagnosis, ServiceError> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let mut client = WalkerServiceClient::new(client::channel("address", &walker.address).unwrap());
         let source = v1::metric_source::Source::Recording("incident".into());
         let mut request = Request::new(v1::DiagnoseRequest {
             source: Some(v1::MetricSource { source: Some(source) }),
-            settings: Some(v1::DiagnosisSettings { record: true, ..Default::default() }),
+            settings: Some(v1::DiagnosisSettings {
+                record: true,
+                method: method.into(),
+                ..Default::default()
+            }),
             ..Default::default()
         });
         if let Some(deadline) = deadline {
@@ -100,7 +112,7 @@ fn connections_that_break_are_tried_again_and_one_try_tells_what_broke() {
     for (name, proxy) in &network.proxies()[..2] {
         proxy.cut_all();
         proxy.set(Fault::Cut { connections: 1, after: SOME });
-        let error = diagnose(&walker, None).unwrap_err();
+        let error = diagnose_by(v1::Method::Automap, &walker, None).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
         assert!(error.message().starts_with(&format!("{name}: ")), "{error}");
         assert!(error.message().contains("broke"), "{error}");
@@ -115,7 +127,7 @@ fn corrupted_bytes_are_an_error_and_never_an_answer() {
     for (name, proxy) in &network.proxies()[..2] {
         proxy.set(Fault::Corrupt { connections: usize::MAX, after: SOME });
         proxy.cut_all();
-        let error = diagnose(&network.walker, None).unwrap_err();
+        let error = diagnose_by(v1::Method::Automap, &network.walker, None).unwrap_err();
         println!("in clear: {error}");
         assert!(error.message().starts_with(&format!("{name}: ")), "{error}");
         assert_ne!(error.code(), ErrorCode::InvalidInput, "{error}");

@@ -80,6 +80,11 @@ fn programs_find_the_names_that_they_rely_on() {
         ("/settings", Value::is_object),
         ("/warnings", Value::is_array),
         ("/version", Value::is_string),
+        ("/versions/collector", Value::is_string),
+        ("/versions/graph-builder", Value::is_string),
+        ("/versions/profiler", Value::is_string),
+        ("/versions/walker", Value::is_string),
+        ("/coverage", Value::is_array),
         ("/seconds", Value::is_object),
     ] {
         let found = answer.pointer(pointer);

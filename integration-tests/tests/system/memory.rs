@@ -129,6 +129,8 @@ async fn a_started_diagnosis_runs_once_per_request_id() {
     assert_eq!(listed[0].state(), v1::DiagnosisState::Done);
     assert_eq!(listed[0].ranking[0].service, "cart");
     let cancel = v1::CancelDiagnosisRequest { diagnosis_id: "alert-42".into() };
+    assert_eq!(client.cancel_diagnosis(cancel).await.unwrap_err().code(), Code::Aborted, "it has ended");
+    let cancel = v1::CancelDiagnosisRequest { diagnosis_id: "none".into() };
     assert_eq!(client.cancel_diagnosis(cancel).await.unwrap_err().code(), Code::NotFound);
 }
 

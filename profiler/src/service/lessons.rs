@@ -47,7 +47,7 @@ impl Lessons {
             system: Some(system.to_owned()),
             confirmed_only: true,
             page_size: MAX_INCIDENTS,
-            page_token: String::new(),
+            ..ListQuery::default()
         };
         let confirmed = store.list_incidents(&query)?.records;
         let mut systems = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,9 +7,12 @@
 //! | `normal_rows` | AddNormalRows, GetNormalRows, GetBaselines |
 //! | `weighing`, `lessons` | WeighMetrics |
 //! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
-//! | `diagnoses` | PutDiagnosis, GetDiagnosis, ListDiagnoses |
+//! | `diagnoses` | GetDiagnosis, ListDiagnoses |
+//! | `claims`, `board` | PutDiagnosis, and `DiagnosisClaimService`: which walker runs what |
 //! | `transfer` | ExportStore, ImportStore, GetStoreStatistics |
 
+mod board;
+mod claims;
 mod diagnoses;
 mod incidents;
 mod lessons;
@@ -22,11 +25,12 @@ mod weighing;
 
 use std::{pin::Pin, sync::Arc};
 
-use automap_proto::{frame::check_name, invalid::Invalid, time::UnixMillis, v1};
+use automap_proto::{invalid::Invalid, time::UnixMillis, v1};
 use automap_service_kit::{error::ServiceError, work};
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use claims::Claims;
 use lessons::Lessons;
 
 use crate::{
@@ -42,12 +46,18 @@ pub struct ProfilerRpc {
     store: Arc<dyn ProfileStore>,
     config: Arc<ProfilerConfig>,
     lessons: Arc<Lessons>,
+    claims: Arc<Claims>,
 }
 
 impl ProfilerRpc {
     /// Answers from `store`.
     pub fn new(store: Arc<dyn ProfileStore>, config: ProfilerConfig) -> Self {
-        Self { store, config: Arc::new(config), lessons: Arc::default() }
+        Self {
+            store,
+            config: Arc::new(config),
+            lessons: Arc::default(),
+            claims: Arc::new(Claims::new(now())),
+        }
     }
 
     /// Runs `compute` with the store on a blocking thread. A caller that goes away does not stop it: a change that was
@@ -172,24 +182,24 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         &self,
         request: Request<v1::PutDiagnosisRequest>,
     ) -> Answer<v1::PutDiagnosisResponse> {
-        let (message, now) = (request.into_inner(), now());
-        self.run(move |store, _| diagnoses::put(store, message, now)).await
+        let (message, now, claims) = (request.into_inner(), now(), Arc::clone(&self.claims));
+        self.run(move |store, _| claims.put(store, message, now)).await
     }
 
     async fn get_diagnosis(
         &self,
         request: Request<v1::GetDiagnosisRequest>,
     ) -> Answer<v1::GetDiagnosisResponse> {
-        let message = request.into_inner();
-        self.run(move |store, _| diagnoses::get(store, &message)).await
+        let (message, claims) = (request.into_inner(), Arc::clone(&self.claims));
+        self.run(move |store, _| diagnoses::get(store, &claims, &message)).await
     }
 
     async fn list_diagnoses(
         &self,
         request: Request<v1::ListDiagnosesRequest>,
     ) -> Answer<v1::ListDiagnosesResponse> {
-        let message = request.into_inner();
-        self.run(move |store, _| diagnoses::list(store, message)).await
+        let (message, claims) = (request.into_inner(), Arc::clone(&self.claims));
+        self.run(move |store, _| diagnoses::list(store, &claims, message)).await
     }
 
     async fn export_store(
@@ -221,6 +231,33 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
     }
 }
 
+#[tonic::async_trait]
+impl v1::diagnosis_claim_service_server::DiagnosisClaimService for ProfilerRpc {
+    async fn claim_diagnosis(
+        &self,
+        request: Request<v1::ClaimDiagnosisRequest>,
+    ) -> Answer<v1::ClaimDiagnosisResponse> {
+        let (message, now, claims) = (request.into_inner(), now(), Arc::clone(&self.claims));
+        self.run(move |store, _| claims.claim(store, message, now)).await
+    }
+
+    async fn renew_claims(
+        &self,
+        request: Request<v1::RenewClaimsRequest>,
+    ) -> Answer<v1::RenewClaimsResponse> {
+        let (message, claims) = (request.into_inner(), Arc::clone(&self.claims));
+        self.run(move |store, _| claims.renew(store, message)).await
+    }
+
+    async fn request_cancellation(
+        &self,
+        request: Request<v1::RequestCancellationRequest>,
+    ) -> Answer<v1::RequestCancellationResponse> {
+        let (message, now, claims) = (request.into_inner(), now(), Arc::clone(&self.claims));
+        self.run(move |store, _| claims.request_cancellation(store, &message, now)).await
+    }
+}
+
 /// The wall clock, for times that a caller left out; nothing is computed from it.
 pub(crate) fn now() -> UnixMillis {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -234,9 +271,7 @@ fn list_query(
     page_size: u32,
     page_token: String,
 ) -> Result<ListQuery, Invalid> {
-    let system = Some(system).filter(|name| !name.is_empty());
-    if let Some(name) = &system {
-        check_name("system", name)?;
-    }
-    Ok(ListQuery { system, confirmed_only, page_size: page_size as usize, page_token })
+    let system = claims::optional_name("system", system)?;
+    let page_size = page_size as usize;
+    Ok(ListQuery { system, confirmed_only, page_size, page_token, ..ListQuery::default() })
 }

@@ -19,7 +19,8 @@ impl OpenStore {
             let mut writer = self.writing()?;
             let entity = Entity::Diagnosis(diagnosis.id().clone());
             let before = self.kept(&entity)?;
-            if let Some(known) = before.as_ref().filter(|known| known.system() != diagnosis.system()) {
+            let foreign = |known: &&Kept| known.system() != diagnosis.system() && !is_running(known);
+            if let Some(known) = before.as_ref().filter(foreign) {
                 return Err(StoreError::Conflict(format!(
                     "{entity} belongs to system {}; choose another diagnosis_id",
                     known.system()
@@ -40,8 +41,12 @@ impl OpenStore {
         }
     }
 
-    pub(super) fn list_diagnoses(&self, query: &ListQuery) -> Result<Page<DiagnosisRecord>, StoreError> {
-        let page = self.page::<v1::Diagnosis>(Collection::Diagnoses, query, Entity::Diagnosis)?;
+    pub(super) fn list_diagnoses(
+        &self,
+        query: &ListQuery,
+        wanted: &dyn Fn(&v1::Diagnosis) -> bool,
+    ) -> Result<Page<DiagnosisRecord>, StoreError> {
+        let page = self.page::<v1::Diagnosis>(Collection::Diagnoses, query, Entity::Diagnosis, wanted)?;
         let decode = |(entity, wire): (Entity, v1::Diagnosis)| {
             DiagnosisRecord::new(wire).map_err(|error| damaged(&entity, error))
         };
@@ -50,4 +55,9 @@ impl OpenStore {
             next_page_token: page.next_page_token,
         })
     }
+}
+
+/// Whether it is a diagnosis that runs: its system may be found out as it goes.
+fn is_running(kept: &Kept) -> bool {
+    matches!(kept, Kept::Diagnosis(known) if known.wire().state() == v1::DiagnosisState::Running)
 }

@@ -9,7 +9,7 @@ use super::{
     error::StoreError,
     kept::{Kept, promised_sum},
     key::{BODY, Entity, SUMMARY, directory_key},
-    listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, Page},
+    listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, MAX_SCANNED, MAX_SCANNED_BYTES, Page},
     open_store::OpenStore,
     parts, sealed,
 };
@@ -127,12 +127,13 @@ impl OpenStore {
         collection: Collection,
         query: &ListQuery,
         entity_of: impl Fn(RecordId) -> Entity,
+        wanted: impl Fn(&M) -> bool,
     ) -> Result<Page<(Entity, M)>, StoreError> {
         let size = query.size()?;
         let prefix = listing::prefix(collection, query.system.as_deref());
-        let mut position = query.position(&prefix)?;
+        let mut position = query.start(&prefix)?;
         let mut page = Page { records: Vec::new(), next_page_token: String::new() };
-        let mut bytes = 0;
+        let (mut bytes, mut scanned, mut scanned_bytes) = (0, 0, 0);
         loop {
             let next = match &position {
                 Some(key) => self.tree.get_gt(key)?,
@@ -141,10 +142,19 @@ impl OpenStore {
             let Some((key, _)) = next.filter(|(key, _)| key.starts_with(&prefix)) else {
                 return Ok(page);
             };
-            let id = listing::parse_id(&prefix, &key).ok_or_else(|| StoreError::Damaged {
-                record: "listing".into(),
-                problem: "a key is unreadable".into(),
-            })?;
+            let unreadable =
+                || StoreError::Damaged { record: "listing".into(), problem: "a key is unreadable".into() };
+            if let Some(from) = query.from
+                && listing::parse_time(&prefix, &key).ok_or_else(unreadable)? < from
+            {
+                return Ok(page);
+            }
+            if scanned == MAX_SCANNED || scanned_bytes > MAX_SCANNED_BYTES {
+                page.next_page_token =
+                    position.map_or_else(String::new, |last| listing::token(&prefix, &last));
+                return Ok(page);
+            }
+            let id = listing::parse_id(&prefix, &key).ok_or_else(unreadable)?;
             let entity = entity_of(id);
             let Some(payload) = self.read(&entity, SUMMARY)? else {
                 // Removed since the listing was read.
@@ -154,13 +164,19 @@ impl OpenStore {
                 position = Some(key.to_vec());
                 continue;
             };
+            scanned += 1;
+            scanned_bytes += payload.len();
+            let summary = M::decode(payload.as_slice()).map_err(|error| damaged(&entity, error))?;
+            if !wanted(&summary) {
+                position = Some(key.to_vec());
+                continue;
+            }
             bytes += payload.len();
             if page.records.len() == size || (bytes > MAX_PAGE_BYTES && !page.records.is_empty()) {
                 page.next_page_token =
                     position.map_or_else(String::new, |last| listing::token(&prefix, &last));
                 return Ok(page);
             }
-            let summary = M::decode(payload.as_slice()).map_err(|error| damaged(&entity, error))?;
             page.records.push((entity, summary));
             position = Some(key.to_vec());
         }

@@ -117,7 +117,7 @@ impl OpenStore {
     pub(super) fn list_incidents(&self, query: &ListQuery) -> Result<Page<PastIncident>, StoreError> {
         let collection =
             if query.confirmed_only { Collection::ConfirmedIncidents } else { Collection::Incidents };
-        let page = self.page::<v1::Incident>(collection, query, Entity::Incident)?;
+        let page = self.page::<v1::Incident>(collection, query, Entity::Incident, |_| true)?;
         let decode = |(entity, wire): (Entity, v1::Incident)| {
             PastIncident::try_from(&wire).map_err(|error| damaged(&entity, error))
         };

@@ -9,6 +9,9 @@ use crate::record_id::RecordId;
 pub const MAX_PAGE_SIZE: usize = 500;
 /// Records of a page unless the request says so.
 pub const DEFAULT_PAGE_SIZE: usize = 50;
+/// Most records that are looked at for a page, and most bytes of them.
+pub const MAX_SCANNED: usize = 1000;
+pub(crate) const MAX_SCANNED_BYTES: usize = 32 << 20;
 /// A page ends before it passes this many bytes, so that it fits into one message.
 pub(crate) const MAX_PAGE_BYTES: usize = 3 << 20;
 
@@ -31,6 +34,10 @@ pub struct ListQuery {
     pub page_size: usize,
     /// Where to go on: the token of the page before, or empty.
     pub page_token: String,
+    /// Only records of this time or later.
+    pub from: Option<UnixMillis>,
+    /// Only records from before this time.
+    pub before: Option<UnixMillis>,
 }
 
 /// One page.
@@ -50,6 +57,21 @@ impl ListQuery {
             size if size <= MAX_PAGE_SIZE => Ok(size),
             size => Err(Invalid::new("page_size", format!("is {size}; at most {MAX_PAGE_SIZE}"))),
         }
+    }
+
+    /// The key after which records of the wanted time begin, where the token, if any, leads no further.
+    ///
+    /// # Errors
+    /// The token is none of this listing, or no time is left.
+    pub(crate) fn start(&self, prefix: &[u8]) -> Result<Option<Vec<u8>>, Invalid> {
+        if let (Some(from), Some(before)) = (self.from, self.before)
+            && from >= before
+        {
+            return Err(Invalid::new("created_before", "is not after created_from"));
+        }
+        // A key without an id comes before those of its time, and the times before it are older ones' later ones.
+        let newest = self.before.map(|before| key_of_time(prefix, UnixMillis(before.0.saturating_sub(1))));
+        Ok(self.position(prefix)?.max(newest))
     }
 
     /// The key after which the page begins.
@@ -76,14 +98,23 @@ pub(crate) fn prefix(collection: Collection, system: Option<&str>) -> Vec<u8> {
     bytes
 }
 
+/// What the keys of a time begin with.
+fn key_of_time(prefix: &[u8], at: UnixMillis) -> Vec<u8> {
+    let mut key = prefix.to_vec();
+    key.extend(time_bytes(at).map(|byte| !byte));
+    key
+}
+
+/// The key of a record in one listing.
+pub(crate) fn key(prefix: &[u8], at: UnixMillis, id: &RecordId) -> Vec<u8> {
+    let mut key = key_of_time(prefix, at);
+    key.extend_from_slice(id.as_str().as_bytes());
+    key
+}
+
 /// The two keys under which a record is listed: among those of its system, and among all.
 pub(crate) fn keys(collection: Collection, system: &str, at: UnixMillis, id: &RecordId) -> [Vec<u8>; 2] {
-    [Some(system), None].map(|scope| {
-        let mut key = prefix(collection, scope);
-        key.extend(time_bytes(at).map(|byte| !byte));
-        key.extend_from_slice(id.as_str().as_bytes());
-        key
-    })
+    [Some(system), None].map(|scope| key(&prefix(collection, scope), at, id))
 }
 
 /// The id at the end of a listing's key.
@@ -131,6 +162,23 @@ mod tests {
         let listing = prefix(Collection::Incidents, Some("shop"));
         assert_eq!(parse_id(&listing, &key(2, "b")), Some(id("b")));
         assert_eq!(parse_time(&listing, &key(-7, "b")), Some(UnixMillis(-7)));
+    }
+
+    #[test]
+    fn a_time_is_found_without_walking_what_is_newer() {
+        let listing = prefix(Collection::Diagnoses, None);
+        let at = |millis| key(&listing, UnixMillis(millis), &id("a"));
+        let query = |from: Option<i64>, before: Option<i64>| ListQuery {
+            from: from.map(UnixMillis),
+            before: before.map(UnixMillis),
+            ..ListQuery::default()
+        };
+        let start = query(None, Some(7)).start(&listing).unwrap().unwrap();
+        assert!(at(8) < start && at(7) < start && start < at(6));
+        assert_eq!(query(Some(3), None).start(&listing), Ok(None));
+        assert_eq!(query(Some(7), Some(7)).start(&listing).unwrap_err().field(), "created_before");
+        let later = ListQuery { page_token: token(&listing, &at(2)), ..query(None, Some(7)) };
+        assert_eq!(later.start(&listing), Ok(Some(at(2))), "the token leads further");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub mod transfer;
 
 use std::{collections::BTreeMap, fmt};
 
-use automap_proto::time::UnixMillis;
+use automap_proto::{time::UnixMillis, v1};
 
 use crate::{
     anomaly_profile::AnomalyProfile,
@@ -188,15 +188,20 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     /// over the same services are compared service by service.
     fn similar_incidents(&self, query: &SimilarityQuery) -> Result<Vec<SimilarIncident>, StoreError>;
 
-    /// Keeps a diagnosis, replacing an earlier state of the same one; [`StoreError::Conflict`] when that belongs to
-    /// another system.
+    /// Keeps a diagnosis, replacing an earlier state of the same one; [`StoreError::Conflict`] when that has ended and belongs
+    /// to another system.
     fn put_diagnosis(&self, diagnosis: &DiagnosisRecord) -> Result<(), StoreError>;
 
     /// A diagnosis in full.
     fn diagnosis(&self, id: &RecordId) -> Result<Option<DiagnosisRecord>, StoreError>;
 
-    /// Diagnoses, newest first, without their graphs. `confirmed_only` does not matter.
-    fn list_diagnoses(&self, query: &ListQuery) -> Result<Page<DiagnosisRecord>, StoreError>;
+    /// Those diagnoses that are wanted, newest first, without their graphs. `confirmed_only` does not matter. O(log n) in the
+    /// diagnoses that are kept; [`listing::MAX_SCANNED`] of them at most are looked at.
+    fn list_diagnoses(
+        &self,
+        query: &ListQuery,
+        wanted: &dyn Fn(&v1::Diagnosis) -> bool,
+    ) -> Result<Page<DiagnosisRecord>, StoreError>;
 
     /// The next records of an export: a few whole entities after the position of the chunk before. Each entity is
     /// consistent in itself; one that is recorded while the export runs may be in it or not.

@@ -6,6 +6,8 @@ use std::{
     sync::{PoisonError, RwLock, RwLockReadGuard},
 };
 
+use automap_proto::v1;
+
 use super::{
     AddedWindow, Housekeeping, ProfileStore, SimilarIncident, SimilarityQuery, StoreStatistics,
     error::StoreError,
@@ -211,8 +213,12 @@ impl ProfileStore for SledStore {
         self.with(|open| open.diagnosis(id))
     }
 
-    fn list_diagnoses(&self, query: &ListQuery) -> Result<Page<DiagnosisRecord>, StoreError> {
-        self.with(|open| open.list_diagnoses(query))
+    fn list_diagnoses(
+        &self,
+        query: &ListQuery,
+        wanted: &dyn Fn(&v1::Diagnosis) -> bool,
+    ) -> Result<Page<DiagnosisRecord>, StoreError> {
+        self.with(|open| open.list_diagnoses(query, wanted))
     }
 
     fn export(&self, after: Option<&[u8]>) -> Result<ExportChunk, StoreError> {

@@ -7,7 +7,7 @@ use super::Role;
 pub struct Policy {
     /// Full name of the service, `automap.v1.WalkerService`.
     pub service: &'static str,
-    /// The role that each RPC needs, by its name.
+    /// The role that each RPC needs, by its name; by its whole path where it belongs to a service beside.
     pub roles: &'static [(&'static str, Role)],
     /// Whether the service tells systems apart. One that does not refuses callers who may know of some only.
     pub knows_systems: bool,
@@ -16,6 +16,9 @@ pub struct Policy {
 impl Policy {
     /// The name of the RPC that a path of HTTP/2 asks for, with the role that it needs.
     pub fn of<'a>(&self, path: &'a str) -> (&'a str, Role) {
+        if let Some((_, role)) = self.roles.iter().find(|(known, _)| *known == path) {
+            return (path.rsplit('/').next().unwrap_or(path), *role);
+        }
         let method = path.strip_prefix('/').and_then(|rest| rest.strip_prefix(self.service));
         let Some(name) = method.and_then(|rest| rest.strip_prefix('/')) else {
             return (path, Role::Admin);
@@ -33,7 +36,8 @@ impl Policy {
         let prefix = format!("/{}/", self.service);
         let methods = crate::telemetry::methods::served_by(self.service);
         let contract: Vec<&str> = methods.keys().filter_map(|path| path.strip_prefix(&prefix)).collect();
-        let table: Vec<&str> = self.roles.iter().map(|(name, _)| *name).collect();
+        let own = self.roles.iter().map(|(name, _)| *name).filter(|name| !name.starts_with('/'));
+        let table: Vec<&str> = own.collect();
         let missing =
             contract.iter().filter(|name| !table.contains(name)).map(|name| format!("no role for {name}"));
         let foreign =

@@ -93,6 +93,9 @@ impl ServeError {
     }
 }
 
+/// The header of every answer with the version of the service that gave it.
+pub const VERSION_HEADER: &str = "automap-version";
+
 /// Binds the configured address.
 ///
 /// # Errors

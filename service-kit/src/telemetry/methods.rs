@@ -30,6 +30,9 @@ impl Method {
     }
 }
 
+/// Services, and what is served beside them: called all the time, too.
+const BESIDE: [(&str, &str); 1] = [("automap.v1.ProfilerService", "automap.v1.DiagnosisClaimService")];
+
 /// The RPCs of a server by their path, `/automap.v1.WalkerService/Diagnose`: those of `service`, of health and of
 /// reflection.
 pub fn served_by(service: &str) -> BTreeMap<String, Method> {
@@ -47,7 +50,8 @@ pub fn served_by(service: &str) -> BTreeMap<String, Method> {
             for described in &file.service {
                 let full_name = format!("{package}.{}", described.name());
                 let own = full_name == service;
-                if package == automap_proto::PACKAGE && !own {
+                let beside = BESIDE.contains(&(service, &full_name));
+                if package == automap_proto::PACKAGE && !own && !beside {
                     continue;
                 }
                 for method in &described.method {
@@ -98,6 +102,9 @@ mod tests {
         assert!(methods.contains_key("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"));
         assert!(methods.contains_key("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"));
         assert!(methods.keys().all(|path| !path.contains("ProfilerService")));
+        let claims =
+            &served_by("automap.v1.ProfilerService")["/automap.v1.DiagnosisClaimService/RenewClaims"];
+        assert!(!claims.own && !methods.keys().any(|path| path.contains("DiagnosisClaimService")));
     }
 
     #[test]

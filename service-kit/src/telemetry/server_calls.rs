@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body as HttpBody;
 use tonic::{body::Body, codegen::Bytes};
 use tower::{Layer, Service};
@@ -21,7 +21,10 @@ use super::{
     methods::{Method, role},
     trace_context,
 };
-use crate::deadline;
+use crate::{deadline, server::VERSION_HEADER};
+
+/// All services of one build have it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Observes every call of a server; the outermost layer, so that refused calls count as well.
 #[derive(Debug, Clone)]
@@ -77,7 +80,8 @@ where
         let answer = call.span.in_scope(|| self.inner.call(request)).instrument(call.span.clone());
         Box::pin(async move {
             match answer.await {
-                Ok(response) => {
+                Ok(mut response) => {
+                    response.headers_mut().insert(VERSION_HEADER, HeaderValue::from_static(VERSION));
                     call.saw(response.headers());
                     let bytes = Arc::clone(&call.sent);
                     Ok(response.map(|body| CallBody::new(body, bytes, call)))

@@ -39,6 +39,7 @@ pub(super) async fn show(
         system: wanted.system.trim().to_owned(),
         page_size: PAGE_SIZE,
         page_token: wanted.from,
+        ..Default::default()
     };
     let listed = state.walker.list_diagnoses(rpc(request, caller)).await?.into_inner();
     Ok(page("Diagnoses", Live::All, &content(&wanted.system, &listed)))

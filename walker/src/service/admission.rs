@@ -4,15 +4,13 @@
 //! late. Diagnoses without a caller, as those of a burst of alerts, may queue up for long; so that callers do not stand
 //! behind them, these take half of the turns at most.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use automap_service_kit::error::{ErrorCode, ServiceError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::pace::Pace;
 use crate::config::WalkerConfig;
-
-/// When a refused caller should try again.
-const COME_BACK: Duration = Duration::from_secs(2);
 
 /// Most diagnoses that may run or wait, whatever the configuration says.
 const MAX_DIAGNOSES: usize = 1 << 16;
@@ -36,12 +34,21 @@ pub(super) struct Admission {
     callers: Semaphore,
     started: Semaphore,
     started_turns: Semaphore,
+    pace: Pace,
 }
 
 /// The right to diagnose; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
+    began: Instant,
+    pace: &'a Pace,
     _held: [Option<SemaphorePermit<'a>>; 3],
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.pace.took(self.began.elapsed());
+    }
 }
 
 impl Admission {
@@ -58,6 +65,7 @@ impl Admission {
             callers: Semaphore::new(rooms[0]),
             started: Semaphore::new(rooms[1]),
             started_turns: Semaphore::new(at_once.div_ceil(2)),
+            pace: Pace::new(at_once),
         }
     }
 
@@ -81,13 +89,14 @@ impl Admission {
         let place = places.try_acquire().map_err(|_| {
             let message =
                 format!("too many diagnoses run and wait; try again later, or raise walker.{setting}");
-            ServiceError::new(ErrorCode::Overloaded, message).retry_after(COME_BACK)
+            ServiceError::new(ErrorCode::Overloaded, message).retry_after(self.pace.come_back(Instant::now()))
         })?;
         let started = match answer {
             For::Caller => None,
             For::Later => Some(acquire(&self.started_turns).await?),
         };
-        Ok(Turn { _held: [Some(acquire(&self.turns).await?), started, Some(place)] })
+        let held = [Some(acquire(&self.turns).await?), started, Some(place)];
+        Ok(Turn { began: Instant::now(), pace: &self.pace, _held: held })
     }
 }
 
@@ -118,7 +127,9 @@ mod tests {
         let mut waits = Box::pin(admission.turn(For::Caller));
         assert!(waits.as_mut().now_or_never().is_none());
         let refused = admission.turn(For::Caller).await.unwrap_err();
-        assert_eq!((refused.code(), refused.retry_delay()), (ErrorCode::Overloaded, Some(COME_BACK)));
+        assert_eq!(refused.code(), ErrorCode::Overloaded);
+        let next = admission.turn(For::Caller).await.unwrap_err();
+        assert!(refused.retry_delay().is_some() && next.retry_delay() > refused.retry_delay(), "{next:?}");
         assert!(refused.message().contains("walker.waiting-callers"), "{refused}");
         drop(turn);
         drop(waits.await.unwrap());

@@ -33,9 +33,15 @@ impl WalkerRpc {
     /// A diagnosis that is kept or runs here.
     pub(super) async fn find(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
         if let Some(running) = self.registry.running(id) {
-            return Ok(running.outline);
+            let doing = running.progress.map(|progress| progress.detail).unwrap_or_default();
+            return Ok(v1::Diagnosis { doing, ..running.outline });
         }
-        self.stored(id).await?.ok_or_else(|| no_diagnosis(id))
+        let stored = self.stored(id).await;
+        match self.registry.unkept_of(id) {
+            // What this walker remembers is newer than what is kept.
+            Some(unkept) => Ok(unkept),
+            None => stored?.ok_or_else(|| no_diagnosis(id)),
+        }
     }
 
     /// The same, where the caller may know of it.
@@ -52,10 +58,18 @@ impl WalkerRpc {
         if !request.system.is_empty() {
             caller.require_system(&request.system)?;
         }
+        if request.page_token.is_empty() && self.registry.has_work() {
+            // Those that began a moment ago belong to the list; without the profiler there is none.
+            self.tell_running(Vec::new(), 0).await.ok();
+        }
         let request = v1::ListDiagnosesRequest {
             system: request.system,
             page_size: request.page_size,
             page_token: request.page_token,
+            front_end: request.front_end,
+            created_from: request.created_from,
+            created_before: request.created_before,
+            states: request.states,
         };
         let page =
             self.peers

@@ -13,7 +13,8 @@ impl WalkerRpc {
     pub(crate) async fn begin(&self, id: String, request: v1::DiagnoseRequest) -> Result<(), ServiceError> {
         let mut order = self.order(id, request)?;
         order.record = true;
-        self.start(order).await
+        // Its id says what it is for: alerts that come again may tell more.
+        self.start(order, String::new()).await
     }
 
     /// Diagnoses that run and that wait here now.

@@ -11,6 +11,7 @@ use tonic::Streaming;
 
 use super::{WalkerRpc, forward, learn_graphs::graph_window};
 use crate::{
+    listener::Nobody,
     memory::{add_normal_rows, now},
     normal_history,
     order::Input,
@@ -82,8 +83,10 @@ impl WalkerRpc {
     ) -> Result<v1::Learned, ServiceError> {
         let max_frame_bytes = self.config.server.max_frame_bytes();
         let collected = match input {
-            Input::Source(source, window) => self.peers.collect(source, window, max_frame_bytes).await?,
-            Input::Upload(upload) => self.peers.collect_recording(upload, max_frame_bytes).await?,
+            Input::Source(source, window) => {
+                self.peers.collect(source, window, max_frame_bytes, &Nobody).await?
+            }
+            Input::Upload(upload) => self.peers.collect_recording(upload, max_frame_bytes, &Nobody).await?,
         };
         let known = collected.context.as_ref().map(IncidentContext::try_from).transpose()?;
         let system = match (&known, system) {

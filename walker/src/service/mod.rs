@@ -2,11 +2,13 @@
 
 mod access;
 mod admission;
+pub(crate) mod claims;
 mod history;
 mod incident;
 mod internal;
 mod learn;
 mod learn_graphs;
+mod pace;
 mod registry;
 mod run;
 
@@ -20,10 +22,7 @@ use automap_proto::{
         walker_service_server,
     },
 };
-use automap_service_kit::{
-    deadline,
-    error::{ErrorCode, ServiceError},
-};
+use automap_service_kit::{deadline, error::ServiceError};
 use futures::{Stream, StreamExt as _};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
@@ -63,6 +62,8 @@ enum Part {
 pub struct WalkerRpc {
     peers: Peers,
     config: Arc<WalkerConfig>,
+    /// Names this walker among those that share a profiler.
+    name: Arc<str>,
     registry: Registry,
     admission: Arc<Admission>,
     /// Diagnoses that run without a caller.
@@ -78,6 +79,7 @@ impl WalkerRpc {
         config.check()?;
         Ok(Self {
             peers: Peers::connect(&config)?,
+            name: claims::walker_name(),
             registry: Registry::new(),
             admission: Arc::new(Admission::new(&config, cores)),
             started: TaskTracker::new(),
@@ -147,9 +149,10 @@ impl walker_service_server::WalkerService for WalkerRpc {
         let v1::StartDiagnosisRequest { request_id, diagnosis } = request.into_inner();
         check_request_id(&request_id)?;
         let diagnosis = diagnosis.ok_or_else(|| ServiceError::from(Invalid::missing("diagnosis")))?;
+        let digest = claims::request_digest(&diagnosis);
         let mut order = access::ordered_by(&caller, self.order(request_id.clone(), diagnosis)?)?;
         order.record = true;
-        self.start(order).await?;
+        self.start(order, digest).await?;
         Ok(Response::new(v1::StartDiagnosisResponse { diagnosis_id: request_id }))
     }
 
@@ -176,11 +179,11 @@ impl walker_service_server::WalkerService for WalkerRpc {
     ) -> Result<Response<v1::CancelDiagnosisResponse>, Status> {
         let caller = access::caller(&request, "CancelDiagnosis")?;
         let id = request.into_inner().diagnosis_id;
-        let system = self.registry.running(&id).map(|running| running.outline.system);
-        if system.is_some_and(|system| caller.systems().contains(&system)) && self.registry.cancel(&id) {
-            return Ok(Response::new(v1::CancelDiagnosisResponse {}));
+        self.find_for(&caller, &id).await?;
+        if !self.registry.cancel(&id) {
+            self.cancel_elsewhere(&id).await?;
         }
-        Err(ServiceError::new(ErrorCode::NotFound, format!("no diagnosis {id} runs on this walker")).into())
+        Ok(Response::new(v1::CancelDiagnosisResponse {}))
     }
 
     async fn watch_diagnoses(

@@ -1,21 +1,22 @@
 //! The diagnoses that this walker runs: who they are, how to stop them, and news of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use automap_proto::{
     incident::IncidentContext,
-    v1::{self, DiagnosisStage, DiagnosisState},
+    v1::{self, DiagnosisState},
 };
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::listener::Listener;
+use crate::{listener::Listener, memory::now};
 
 /// News that a slow watcher may lag behind before it misses some.
 const NEWS_BACKLOG: usize = 1024;
@@ -23,11 +24,22 @@ const NEWS_BACKLOG: usize = 1024;
 /// Answers that a slow listener may lag behind before it misses some; each may have megabytes.
 const FINISHED_BACKLOG: usize = 64;
 
+/// Diagnoses that could not be kept which are remembered; each may have megabytes.
+const UNKEPT: usize = 64;
+
+/// Shortest time between two reports of one stage.
+const BETWEEN: Duration = Duration::from_millis(100);
+
 /// The running diagnoses.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
     running: Arc<Mutex<BTreeMap<String, Running>>>,
+    /// What happens here.
+    own: broadcast::Sender<v1::WatchDiagnosesResponse>,
+    /// What happens here and at other walkers.
     news: broadcast::Sender<v1::WatchDiagnosesResponse>,
+    /// Diagnoses that ended here and could not be kept.
+    unkept: Arc<Mutex<VecDeque<v1::Diagnosis>>>,
     finished: broadcast::Sender<Arc<v1::Diagnosis>>,
 }
 
@@ -57,7 +69,9 @@ impl Registry {
     pub(crate) fn new() -> Self {
         Self {
             running: Arc::default(),
+            own: broadcast::Sender::new(NEWS_BACKLOG),
             news: broadcast::Sender::new(NEWS_BACKLOG),
+            unkept: Arc::default(),
             finished: broadcast::Sender::new(FINISHED_BACKLOG),
         }
     }
@@ -77,12 +91,75 @@ impl Registry {
 
     /// A running diagnosis.
     pub(crate) fn running(&self, id: &str) -> Option<Running> {
-        self.lock().get(id).cloned()
+        self.lock().get(id).filter(|running| running.begun).cloned()
+    }
+
+    /// All running diagnoses, as other walkers are told of them.
+    pub(crate) fn all_running(&self) -> Vec<v1::RunningDiagnosis> {
+        let running = self.lock();
+        let begun = running.values().filter(|running| running.begun);
+        begun
+            .map(|running| v1::RunningDiagnosis {
+                diagnosis: Some(running.outline.clone()),
+                progress: running.progress.clone(),
+            })
+            .collect()
+    }
+
+    /// Whether anything runs here or waits to be kept.
+    pub(crate) fn has_work(&self) -> bool {
+        self.lock().values().any(|running| running.begun) || !self.unkept().is_empty()
     }
 
     /// Stops a running diagnosis; false when there is none of that id.
     pub(crate) fn cancel(&self, id: &str) -> bool {
-        self.lock().get(id).map(|running| running.cancel.cancel()).is_some()
+        self.lock().get(id).filter(|running| running.begun).map(|running| running.cancel.cancel()).is_some()
+    }
+
+    /// What happens here from now on.
+    pub(crate) fn watch_own(&self) -> broadcast::Receiver<v1::WatchDiagnosesResponse> {
+        self.own.subscribe()
+    }
+
+    /// Whether anybody watches.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.news.receiver_count() > 0
+    }
+
+    /// Tells watchers what happened at other walkers.
+    pub(crate) fn relay(&self, news: Vec<v1::WatchDiagnosesResponse>) {
+        for one in news {
+            self.news.send(one).ok();
+        }
+    }
+
+    /// Remembers a diagnosis that could not be kept; the oldest give way.
+    pub(crate) fn remember_unkept(&self, diagnosis: v1::Diagnosis) {
+        let mut unkept = self.unkept();
+        unkept.retain(|known| known.diagnosis_id != diagnosis.diagnosis_id);
+        unkept.push_back(diagnosis);
+        while unkept.len() > UNKEPT {
+            unkept.pop_front();
+        }
+    }
+
+    /// A diagnosis that could not be kept.
+    pub(crate) fn unkept_of(&self, id: &str) -> Option<v1::Diagnosis> {
+        self.unkept().iter().find(|known| known.diagnosis_id == id).cloned()
+    }
+
+    /// The oldest of those that could not be kept.
+    pub(crate) fn oldest_unkept(&self) -> Option<v1::Diagnosis> {
+        self.unkept().front().cloned()
+    }
+
+    /// It is kept by now, or never will be.
+    pub(crate) fn forget_unkept(&self, id: &str) {
+        self.unkept().retain(|known| known.diagnosis_id != id);
+    }
+
+    fn unkept(&self) -> MutexGuard<'_, VecDeque<v1::Diagnosis>> {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// News from now on.
@@ -108,6 +185,7 @@ impl Registry {
             state: state.into(),
             progress,
         };
+        self.own.send(news.clone()).ok();
         self.news.send(news).ok();
     }
 }
@@ -141,7 +219,7 @@ impl Entry {
 
     /// What is known of it.
     pub(crate) fn outline(&self) -> v1::Diagnosis {
-        self.registry.running(&self.id).map(|running| running.outline).unwrap_or_default()
+        self.registry.lock().get(&self.id).map(|running| running.outline.clone()).unwrap_or_default()
     }
 
     /// Tells how it ended, once.
@@ -149,6 +227,8 @@ impl Entry {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
+        // Whoever hears of the end finds what was kept.
+        self.registry.lock().remove(&self.id);
         self.registry.tell(diagnosis, diagnosis.state(), None);
         if self.registry.finished.receiver_count() > 0 {
             // The last listener may have left between the two lines.
@@ -159,17 +239,20 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let Some(left) = self.registry.running(&self.id) else { return };
-        if left.begun {
-            self.end(&ended(left.outline, DiagnosisState::Cancelled, "its caller left"));
+        if self.ended.load(Ordering::Relaxed) {
+            return;
         }
-        self.registry.lock().remove(&self.id);
+        match self.registry.running(&self.id) {
+            Some(left) => self.end(&ended(left.outline, DiagnosisState::Cancelled, "its caller left")),
+            None => drop(self.registry.lock().remove(&self.id)),
+        }
     }
 }
 
 /// A diagnosis that ended without an answer.
 pub(crate) fn ended(outline: v1::Diagnosis, state: DiagnosisState, failure: &str) -> v1::Diagnosis {
-    v1::Diagnosis { state: state.into(), failure: failure.into(), ..outline }
+    let ended_at = Some(now().to_wire());
+    v1::Diagnosis { state: state.into(), failure: failure.into(), ended_at, ..outline }
 }
 
 /// Puts progress on the stream of a caller who listens.
@@ -177,13 +260,33 @@ pub(crate) type ToCaller<'a> = &'a (dyn Fn(v1::DiagnosisProgress) + Send + Sync)
 
 /// Hands progress to watchers and, where there is one, to the caller.
 pub(crate) struct Reporter<'a> {
-    pub(crate) entry: &'a Entry,
-    pub(crate) to_caller: Option<ToCaller<'a>>,
+    entry: &'a Entry,
+    to_caller: Option<ToCaller<'a>>,
+    /// The stage that was told last, and when.
+    last: Mutex<Option<(i32, Instant)>>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(crate) fn new(entry: &'a Entry, to_caller: Option<ToCaller<'a>>) -> Self {
+        Self { entry, to_caller, last: Mutex::new(None) }
+    }
+
+    /// Whether a stage may be told of now: a new one at once, the same one not too often.
+    fn is_due(&self, stage: i32, now: Instant) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let soon = last.is_some_and(|(told, at)| told == stage && now < at + BETWEEN);
+        if !soon {
+            *last = Some((stage, now));
+        }
+        !soon
+    }
 }
 
 impl Listener for Reporter<'_> {
-    fn progress(&self, stage: DiagnosisStage, detail: String) {
-        let progress = v1::DiagnosisProgress { stage: stage.into(), detail };
+    fn report(&self, progress: v1::DiagnosisProgress) {
+        if !self.is_due(progress.stage, Instant::now()) {
+            return;
+        }
         if let Some(to_caller) = self.to_caller {
             to_caller(progress.clone());
         }
@@ -215,6 +318,17 @@ mod tests {
         drop(entry);
         assert!(!registry.cancel("a") && registry.enter(outline("a")).is_ok());
         assert_eq!(news.try_recv().unwrap().diagnosis_id, "a");
+    }
+
+    #[test]
+    fn a_stage_is_told_at_once_and_then_not_too_often() {
+        let registry = Registry::new();
+        let entry = registry.enter(outline("a")).unwrap();
+        let reporter = Reporter::new(&entry, None);
+        let now = Instant::now();
+        let due = [(1, 0), (1, 50), (1, 100), (2, 110), (1, 120)]
+            .map(|(stage, ms)| reporter.is_due(stage, now + Duration::from_millis(ms)));
+        assert_eq!(due, [true, false, true, true, true]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tracing::{Instrument as _, field::Empty};
 use super::{
     WalkerRpc,
     admission::For,
+    claims::same_request,
     registry::{Entry, Reporter, ToCaller, ended},
 };
 use crate::{listener::Listener, memory::now, order::Order, pipeline};
@@ -29,29 +30,48 @@ impl WalkerRpc {
         order: Order,
         to_caller: Option<ToCaller<'_>>,
     ) -> Result<Answer, ServiceError> {
-        let entry = self.registry.enter(outline(&order)).map_err(|known| {
+        let entry = self.registry.enter(self.outline(&order)).map_err(|known| {
             ServiceError::new(ErrorCode::Conflict, format!("diagnosis {} runs already", known.diagnosis_id))
         })?;
         self.run_entered(order, &entry, to_caller).await
     }
 
-    /// Starts an order on its own; a second one of the same id changes nothing.
-    pub(super) async fn start(&self, order: Order) -> Result<(), ServiceError> {
-        let Ok(entry) = self.registry.enter(outline(&order)) else {
-            return Ok(());
+    /// Starts an order on its own; the same request under the same id starts nothing more, here or at another walker. One
+    /// whose walker has gone begins anew. Without the profiler it runs all the same, and only this walker knows of it.
+    ///
+    /// # Errors
+    /// Another request has that id.
+    pub(super) async fn start(&self, order: Order, digest: String) -> Result<(), ServiceError> {
+        let asked = v1::Diagnosis { request_digest: digest.clone(), ..self.outline(&order) };
+        let entry = match self.registry.enter(asked) {
+            Ok(entry) => entry,
+            Err(known) => return same_request(&known, &digest),
         };
-        // One that is kept as running but does not run was cut off with its walker: it begins anew.
-        let known = self.stored(&order.diagnosis_id).await?;
-        if known.is_some_and(|known| known.state() != DiagnosisState::Running) {
-            return Ok(());
-        }
-        if order.context.is_some() {
-            self.keep(entry.outline()).await?;
-        }
+        let elsewhere = match self.claim(entry.outline()).await {
+            Ok(None) => false,
+            Ok(Some(known)) => {
+                same_request(&known, &digest)?;
+                if known.state() != DiagnosisState::Running {
+                    return Ok(());
+                }
+                true
+            }
+            Err(error) if error.field().is_some() => return Err(error),
+            Err(error) => {
+                tracing::warn!(diagnosis = order.diagnosis_id, %error, "other walkers do not know of a diagnosis");
+                false
+            }
+        };
         let walker = self.clone();
         // The call ends now, and the diagnosis goes on.
         let span = telemetry::continue_trace(tracing::info_span!(parent: None, "started"));
         let diagnosing = async move {
+            if elsewhere {
+                tokio::select! {
+                    inherited = walker.inherit(entry.outline()) => if !inherited { return },
+                    () = walker.shutdown.cancelled() => return,
+                }
+            }
             // How it ended is kept and told.
             walker.run_entered(order, &entry, None).await.ok();
         };
@@ -68,7 +88,7 @@ impl WalkerRpc {
         entry.begin();
         let (id, awaited) =
             (order.diagnosis_id.clone(), if to_caller.is_some() { For::Caller } else { For::Later });
-        let reporter = Reporter { entry, to_caller };
+        let reporter = Reporter::new(entry, to_caller);
         let span = tracing::info_span!(
             "diagnosis",
             automap.diagnosis_id = order.diagnosis_id,
@@ -82,7 +102,7 @@ impl WalkerRpc {
             automap.tests = Empty,
         );
         let answer = tokio::select! {
-            answer = self.in_turn(order, awaited, &reporter).instrument(span.clone()) => answer,
+            answer = self.in_turn(order, awaited, entry.outline().request_digest, &reporter).instrument(span.clone()) => answer,
             () = entry.cancel.cancelled() => {
                 Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
             }
@@ -100,6 +120,7 @@ impl WalkerRpc {
                     && let Err(error) = self.keep(ended.clone()).await
                 {
                     tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
+                    self.remember(&error, ended.clone());
                 }
                 entry.end(&ended);
             }
@@ -112,22 +133,56 @@ impl WalkerRpc {
         &self,
         order: Order,
         answer: For,
+        digest: String,
         reporter: &dyn Listener,
     ) -> Result<Answer, ServiceError> {
         let _turn = self.admission.turn(answer).await?;
         let (record, alerts) = (order.record, order.alerts.clone());
+        let created_at = order.created_at;
         let max_frame_bytes = self.config.server.max_frame_bytes();
         let pipeline::Finished { mut diagnosis, memory_answers, walk } =
             pipeline::diagnose(&self.peers, max_frame_bytes, order, reporter).await?;
-        diagnosis.created_at = Some(now().to_wire());
+        diagnosis.created_at = Some(created_at.to_wire());
+        diagnosis.ended_at = Some(now().to_wire());
+        diagnosis.walker = self.name.to_string();
+        diagnosis.request_digest = digest;
         diagnosis.alerts = alerts;
-        if record
-            && memory_answers
-            && let Err(error) = self.keep(diagnosis.clone()).await
-        {
-            diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
+        if record && memory_answers {
+            if let Err(error) = self.keep(diagnosis.clone()).await {
+                diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
+                self.remember(&error, diagnosis.clone());
+            }
+        } else if answer == For::Later {
+            self.registry.remember_unkept(diagnosis.clone());
         }
         Ok(Answer { diagnosis, walk })
+    }
+
+    /// Remembers a diagnosis that was not kept for a reason that passes.
+    fn remember(&self, error: &ServiceError, diagnosis: v1::Diagnosis) {
+        if !matches!(error.code(), ErrorCode::Conflict | ErrorCode::InvalidInput) {
+            self.registry.remember_unkept(diagnosis);
+        }
+    }
+
+    /// Keeps what could not be kept when it ended.
+    pub(super) async fn keep_late(&self) {
+        while let Some(diagnosis) = self.registry.oldest_unkept() {
+            let id = diagnosis.diagnosis_id.clone();
+            match self.keep(diagnosis).await {
+                Err(error) if !matches!(error.code(), ErrorCode::Conflict | ErrorCode::InvalidInput) => {
+                    return;
+                }
+                Err(error) => tracing::error!(diagnosis = id, %error, "a diagnosis could not be kept"),
+                Ok(()) => tracing::info!(diagnosis = id, "a diagnosis is kept at last"),
+            }
+            self.registry.forget_unkept(&id);
+        }
+    }
+
+    /// What is known of a diagnosis that is about to begin.
+    fn outline(&self, order: &Order) -> v1::Diagnosis {
+        v1::Diagnosis { walker: self.name.to_string(), ..outline(order) }
     }
 
     /// Keeps a diagnosis in the profiler.
@@ -164,7 +219,7 @@ fn outline(order: &Order) -> v1::Diagnosis {
         method: order.method.to_wire().into(),
         seed: order.seed,
         state: DiagnosisState::Running.into(),
-        created_at: Some(now().to_wire()),
+        created_at: Some(order.created_at.to_wire()),
         version: env!("CARGO_PKG_VERSION").into(),
         alerts: order.alerts.clone(),
         ..v1::Diagnosis::default()

@@ -183,7 +183,7 @@ fn a_diagnosis_replaces_its_earlier_state_and_is_listed_without_its_graph() {
         assert_eq!(store.diagnosis(&id("d-1")).unwrap(), Some(sent));
     }
     store.put_diagnosis(&diagnosis("d-2", 50, 1)).unwrap();
-    let page = store.list_diagnoses(&ListQuery::default()).unwrap();
+    let page = store.list_diagnoses(&ListQuery::default(), &|_| true).unwrap();
     assert_eq!(page.records.iter().map(|found| found.id().as_str()).collect::<Vec<_>>(), ["d-1", "d-2"]);
     assert!(page.records.iter().all(|found| found.wire().behavior_graph.is_none()));
     let mut bare = diagnosis("d-1", 100, 1).into_wire();

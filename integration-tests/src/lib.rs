@@ -24,7 +24,7 @@
 //! | [`usage`] | what a process takes |
 //! | [`skeletons`] | skeletons by the command and by causal-learn |
 //! | [`python`] | scripts around other implementations |
-//! | [`browser`] | a browser without a window, and what it fetches |
+//! | [`browser`], [`page_reader`] | a browser without a window, what it fetches, and a person before it |
 //! | [`store_faults`] | kills, power failures and damage, on the real server |
 //! | [`answers`] | JSON answers without what may differ from run to run |
 
@@ -39,6 +39,7 @@ pub mod http;
 pub mod load;
 pub mod metrics_server;
 pub mod otlp_receiver;
+pub mod page_reader;
 pub mod pki;
 pub mod preset_world;
 pub mod processes;

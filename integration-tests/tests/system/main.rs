@@ -37,6 +37,7 @@ mod manners;
 mod memory;
 mod normal_history;
 mod overload;
+mod page;
 mod peers_down;
 mod presets;
 mod pymicro;

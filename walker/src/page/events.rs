@@ -70,8 +70,11 @@ mod tests {
 
     #[test]
     fn news_tell_state_and_progress() {
-        let progress =
-            v1::DiagnosisProgress { stage: DiagnosisStage::Walking.into(), detail: "ranking".into() };
+        let progress = v1::DiagnosisProgress {
+            stage: DiagnosisStage::Walking.into(),
+            detail: "ranking".into(),
+            ..Default::default()
+        };
         let news = v1::WatchDiagnosesResponse {
             diagnosis_id: "d".into(),
             system: "shop\n<b>".into(),

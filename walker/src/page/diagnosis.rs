@@ -266,8 +266,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_may_not_confirm_is_not_asked_to() {
-        assert!(rendered(3, &Wanted::default(), true).await.contains("<form"));
-        assert!(!rendered(3, &Wanted::default(), false).await.contains("<form"));
+        assert!(rendered(40, &Wanted::default(), true).await.contains("<form"));
+        assert!(!rendered(40, &Wanted::default(), false).await.contains("<form"));
     }
 
     #[test]

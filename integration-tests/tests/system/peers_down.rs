@@ -13,7 +13,7 @@ use automap_service_kit::{
 };
 use tonic::Request;
 
-/// Longer than any pause of a busy machine, and shorter than it takes to find out that a silent peer is gone.
+/// Longer than any pause of a busy machine. A peer that keeps silent may be given up on before or after it.
 const DEADLINE: Duration = Duration::from_secs(12);
 
 /// How a service is missing.
@@ -94,7 +94,7 @@ fn start(home: &Path) -> FourProcesses {
 /// Whether an error of a missing service is one of the two that it may be.
 fn is_down(error: &ServiceError, missing: Missing) -> bool {
     match missing {
-        Missing::Stopped => error.code() == ErrorCode::DeadlineExceeded,
+        Missing::Stopped => matches!(error.code(), ErrorCode::DeadlineExceeded | ErrorCode::Unavailable),
         _ => error.code() == ErrorCode::Unavailable,
     }
 }

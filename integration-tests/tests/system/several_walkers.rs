@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Two walkers: one that works, and one whose diagnoses get stuck, because nothing of the graph-builder reaches it.
 struct Two {
-    _four: FourProcesses,
-    works: WalkerServiceClient<Channel>,
+    four: FourProcesses,
     stuck: Service,
+    // It has a runtime of its own, which must end outside of any other.
     _silent: FaultyProxy,
 }
 
@@ -39,8 +39,12 @@ impl Two {
         silent.set(Fault::Silence);
         let peers = [&four.collector.address, &silent.address, &four.profiler.address];
         let stuck = setup.walker(home, peers.map(String::as_str)).unwrap();
-        Self { works: client_of(&four.walker), _four: four, stuck, _silent: silent }
+        Self { four, stuck, _silent: silent }
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
 }
 
 fn client_of(walker: &Service) -> WalkerServiceClient<Channel> {
@@ -100,10 +104,15 @@ fn ids(diagnoses: &[v1::Diagnosis]) -> Vec<&str> {
     diagnoses.iter().map(|one| one.diagnosis_id.as_str()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_walker_leaves_is_finished_once_or_shown_as_failed() {
+#[test]
+fn what_a_killed_walker_leaves_is_finished_once_or_shown_as_failed() {
     let home = tempfile::tempdir().unwrap();
-    let Two { mut works, stuck, _four, _silent } = Two::start(home.path());
+    let Two { four, stuck, _silent } = Two::start(home.path());
+    runtime().block_on(kill_and_retry(&four.walker, stuck));
+}
+
+async fn kill_and_retry(works: &Service, stuck: Service) {
+    let mut works = client_of(works);
     let mut first = client_of(&stuck);
     for id in ["retried", "left"] {
         start(&mut first, id, 1).await.unwrap();
@@ -141,11 +150,16 @@ async fn what_a_killed_walker_leaves_is_finished_once_or_shown_as_failed() {
     assert_eq!(refused.code(), ErrorCode::AlreadyExists, "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn any_walker_lists_shows_and_stops_what_another_runs() {
+#[test]
+fn any_walker_lists_shows_and_stops_what_another_runs() {
     let home = tempfile::tempdir().unwrap();
-    let Two { mut works, stuck, _four, _silent } = Two::start(home.path());
-    let mut other = client_of(&stuck);
+    let two = Two::start(home.path());
+    runtime().block_on(stop_from_elsewhere(&two.four.walker, &two.stuck));
+}
+
+async fn stop_from_elsewhere(works: &Service, stuck: &Service) {
+    let mut works = client_of(works);
+    let mut other = client_of(stuck);
     let watch = v1::WatchDiagnosesRequest::default();
     let mut news = works.watch_diagnoses(watch).await.unwrap().into_inner();
     // Whoever watches hears from then on that the profiler knows of it.
@@ -174,7 +188,7 @@ async fn any_walker_lists_shows_and_stops_what_another_runs() {
     let ended = loop {
         match answers.message().await {
             Ok(Some(message)) => assert!(matches!(message.part, Some(Part::Progress(_))), "{message:?}"),
-            Ok(None) => panic!("it ends without an answer and without an error"),
+            Ok(None) => break ServiceError::internal("it ended without an answer and without an error"),
             Err(status) => break ServiceError::from(status),
         }
     };

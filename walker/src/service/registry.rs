@@ -22,7 +22,7 @@ use crate::{listener::Listener, memory::now};
 const NEWS_BACKLOG: usize = 1024;
 
 /// Answers that a slow listener may lag behind before it misses some; each may have megabytes.
-const FINISHED_BACKLOG: usize = 64;
+const FINISHED_BACKLOG: usize = 256;
 
 /// Diagnoses that could not be kept which are remembered; each may have megabytes.
 const UNKEPT: usize = 64;

@@ -32,16 +32,21 @@ def diagnosed(running, incident):
     """A diagnosis by these services, and the connections that were open meanwhile."""
     pids = {role: service.process.pid for role, service in running.by_role.items()}
     command = [binary(), "diagnose", "shop", "--no-record", "--output", "json", "--server", f"http://{running.by_role['walker'].address}"]
-    # Into files: a pipe that nobody empties meanwhile would stop the caller.
-    with (incident / "answer").open("w") as answer, (incident / "errors").open("w") as errors:
-        caller = subprocess.Popen([*map(str, command)], cwd=incident, stdout=answer, stderr=errors)
-    seen, deadline = set(), time.monotonic() + 60
-    while caller.poll() is None and time.monotonic() < deadline:
-        seen |= services.connections({**pids, "caller": caller.pid})
-        time.sleep(0.005)
-    seen |= services.connections(pids)
-    caller.kill()
-    assert caller.wait() == 0, (incident / "errors").read_text()
+    seen = set()
+    # Its connection may be gone within a tenth of a second, between two looks: it is asked again until it was seen.
+    for _ in range(30):
+        # Into files: a pipe that nobody empties meanwhile would stop the caller.
+        with (incident / "answer").open("w") as answer, (incident / "errors").open("w") as errors:
+            caller = subprocess.Popen([*map(str, command)], cwd=incident, stdout=answer, stderr=errors)
+        deadline = time.monotonic() + 60
+        while caller.poll() is None and time.monotonic() < deadline:
+            seen |= services.connections({**pids, "caller": caller.pid})
+            time.sleep(0.002)
+        seen |= services.connections(pids)
+        caller.kill()
+        assert caller.wait() == 0, (incident / "errors").read_text()
+        if any(name == "caller" for name, _, _ in seen):
+            break
     return (incident / "answer").read_text(), seen
 
 

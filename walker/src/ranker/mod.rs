@@ -1,11 +1,13 @@
 //! One ranking: frame, rows and graph go in; ranked services with evidence and paths come out. Pure.
 
+mod explaining_paths;
+mod published_scores;
+
 use std::sync::atomic::AtomicBool;
 
 use automap_proto::{
     assessment::Assessment,
     behavior_graph::BehaviorGraph,
-    call_graph::CallGraph,
     edge_frame::EdgeFrame,
     frame::MetricFrame,
     incident::{IncidentContext, WindowRows},
@@ -19,8 +21,8 @@ use automap_proto::{
     v1,
 };
 
+use self::{explaining_paths::explaining_paths, published_scores::by_automap};
 use crate::{
-    automap_walk::{AutomapInput, automap_walk},
     baselines::{self, baro::baro, n_sigma::n_sigma},
     edge_rules::EdgeRules,
     evidence::{
@@ -33,7 +35,6 @@ use crate::{
     service_evidence::ServiceEvidence,
     stop::Stopped,
     walk_trace::WalkTrace,
-    walked_paths::{WalkedPath, along_behavior, along_calls, walk_paths},
 };
 
 /// The behaviour graph of an incident with what is known beside it.
@@ -107,9 +108,6 @@ pub enum RankError {
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
-
-/// Scores and paths, one per service.
-type Scored = (Vec<f64>, Vec<Option<WalkedPath>>);
 
 /// Ranks every service that has metrics or stands in the call graph.
 ///
@@ -213,76 +211,6 @@ fn over(services: &[String], frame: &MetricFrame, measured: Vec<ServiceEvidence>
     all
 }
 
-/// Visits of the published walk. A service that only the call graph knows is not in the behaviour graph: never reached
-/// and without correlation, it scores as such.
-fn by_automap(input: &RankInput<'_>, services: &[String], trace: &mut WalkTrace) -> Result<Scored, Invalid> {
-    let graph = input.graph.ok_or_else(|| Invalid::missing("behavior_graph"))?;
-    let names = graph.anomaly.services();
-    if names != input.frame.services() {
-        return Err(Invalid::new("behavior_graph.services", "are not the services of the frame"));
-    }
-    let front_end = graph
-        .anomaly
-        .service_index(input.context.front_end())
-        .ok_or_else(|| Invalid::new("front_end", "is no service of the behaviour graph"))?;
-    let walk = AutomapInput {
-        graph: &graph.anomaly,
-        correlations: &graph.correlations,
-        weights: &graph.weights,
-        front_end,
-    };
-    let parameters = input.parameters;
-    let answer = automap_walk(&walk, &parameters.automap, &parameters.paths, input.seed, trace)?;
-    let positions: Vec<Option<usize>> = names.iter().map(|name| services.binary_search(name).ok()).collect();
-    *trace = std::mem::take(trace).renamed(&positions);
-    let mut scores = vec![NEVER_REACHED; services.len()];
-    let mut paths = vec![None; services.len()];
-    for (index, (score, path)) in answer.scores.into_iter().zip(answer.paths).enumerate() {
-        let Some(position) = positions[index] else {
-            continue;
-        };
-        scores[position] = score;
-        paths[position] = path.map(|walked| WalkedPath {
-            services: walked.services.iter().filter_map(|&step| positions[step]).collect(),
-            ..walked
-        });
-    }
-    Ok((scores, paths))
-}
-
-/// Score of a service that no walk reached and that does not move with the front end, see [`automap_walk`].
-const NEVER_REACHED: f64 = -2.0;
-
-fn explaining_paths(
-    input: &RankInput<'_>,
-    services: &[String],
-    totals: &[f64],
-    trace: &mut WalkTrace,
-) -> Vec<Option<WalkedPath>> {
-    let Ok(front_end) = services.binary_search_by(|name| name.as_str().cmp(input.context.front_end())) else {
-        return Vec::new();
-    };
-    let calls = known_calls(input, services);
-    let matrix = match (&calls, input.graph) {
-        (Some(calls), _) => along_calls(totals, calls, services.len(), &input.parameters.evidence),
-        (None, Some(graph)) => along_behavior(services, &graph.anomaly),
-        (None, None) => return Vec::new(),
-    };
-    walk_paths(&matrix, front_end, &input.parameters.paths, input.seed, trace)
-}
-
-/// Calls that were told, measured or forced, none of them forbidden, between services; `None` where there is none.
-fn known_calls(input: &RankInput<'_>, services: &[String]) -> Option<Vec<(usize, usize)>> {
-    let state = |name: &str| services.binary_search_by(|service| service.as_str().cmp(name)).ok();
-    let told = input.context.call_graph().into_iter().flat_map(CallGraph::calls);
-    let measured = input.edges.map_or(&[][..], EdgeFrame::edges).iter();
-    let calls: Vec<(usize, usize)> = told
-        .chain(measured.map(|(caller, callee)| (caller.as_str(), callee.as_str())))
-        .filter_map(|(caller, callee)| Some((state(caller)?, state(callee)?)))
-        .collect();
-    Some(input.rules.indexed(services).applied(&calls)).filter(|calls| !calls.is_empty())
-}
-
 /// The weights that a method gives to the metric types: learned ones for `automap`, equal ones for `evidence`, which
 /// sums over the types, and none for the baselines.
 pub fn metric_weights(method: Method, graph: Option<&GraphInput>) -> Vec<f64> {
@@ -308,7 +236,7 @@ impl GraphInput {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::{behavior_graph::EdgeWeights, time::UnixMillis};
+    use automap_proto::{behavior_graph::EdgeWeights, call_graph::CallGraph, time::UnixMillis};
     use ndarray::Array1;
 
     use super::*;

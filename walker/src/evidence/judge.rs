@@ -19,8 +19,9 @@ use super::{
     chosen_graph::choose_graph,
     confidence::{DEPARTED_SPREADS, Doubt, confidence, contrast},
     counterfactuals::{Leader, counterfactuals},
-    deviation::{ServiceDeviation, TypeEvidence},
+    deviation::ServiceDeviation,
     found::{Found, States},
+    front_end::departure_as_measured,
     guard::GuardedRows,
     measure::{WindowEvidence, measure},
     measured_calls::MeasuredCalls,
@@ -191,7 +192,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     );
     let mut warnings = graph.warnings;
     warnings.extend(window_warnings(input, &guarded));
-    warnings.extend(front_end_warning(input, &states, &found));
+    warnings.extend(front_end_warning(input, rows, &found));
     Ok(Judged {
         evidence,
         scores,
@@ -225,11 +226,10 @@ fn window_warnings(input: &EvidenceInput<'_>, guarded: &GuardedRows) -> Option<S
     })
 }
 
-fn front_end_warning(input: &EvidenceInput<'_>, states: &States, found: &Found) -> Option<String> {
+fn front_end_warning(input: &EvidenceInput<'_>, rows: (&[usize], &[usize]), found: &Found) -> Option<String> {
     let name = input.context.front_end();
-    let state = states.names.binary_search_by(|one| one.as_str().cmp(name)).ok()?;
-    let furthest = found.types[state].iter().map(TypeEvidence::deviation).fold(0.0, f64::max);
     let anybody = found.deviations.as_flattened().iter().any(|one| *one >= DEPARTED_SPREADS.ln_1p());
+    let furthest = departure_as_measured(input.frame, name, rows, input.parameters)?;
     (anybody && furthest < DEPARTED_SPREADS.ln_1p()).then(|| {
         format!(
             "the front end {name} never left its normal range: the cause found need not be that of its alert"

@@ -221,6 +221,13 @@ fn a_front_end_that_never_deviated_is_told() {
 }
 
 #[test]
+fn a_front_end_that_only_waits_for_others_left_its_normal_range() {
+    let frame = shop(&ALL, waiting);
+    let judged = Case::new(&frame, Some(&measured(slow_network_of_db))).judged();
+    assert!(judged.warnings.iter().all(|one| !one.contains("web never left")), "{:?}", judged.warnings);
+}
+
+#[test]
 fn cycles_strangers_constants_and_huge_values_leave_every_score_finite() {
     let frame = frame_of(&[
         series("web", MetricKind::Latency, |row| if row >= INCIDENT { f64::MAX } else { noise(row, 1) }),

@@ -15,6 +15,7 @@
 //! | 7, walk | [`walk`], [`pair_weights`] | follows evidence along the graph |
 //! | 8, confidence | [`placebo`], [`confidence`] | what normal times look like, and whether this is any different |
 //! | 9, root-cause metric | [`root_cause_metric`] | which resource is at fault |
+//! | beside them | [`front_end`] | whether the front end itself shows anything |
 //! | all | [`judge`](mod@judge), `found` | in order, and what they find in one window |
 
 pub mod call_graph_fit;
@@ -26,6 +27,7 @@ pub mod deload;
 pub mod deviation;
 pub mod edges_view;
 mod found;
+pub mod front_end;
 pub mod guard;
 pub mod judge;
 pub mod measure;

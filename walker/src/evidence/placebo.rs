@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use automap_proto::incident::MIN_NORMAL_ROWS;
 
-/// At most `most` disjoint windows of `length` rows among `normal` ones, spread evenly, as ranges of positions; none
-/// where fewer than five rows would remain to compare with. O(most).
+/// At most `most` disjoint windows of `length` rows among `normal` ones, spread evenly, as ranges of positions. Where
+/// fewer than five rows would remain to compare with, windows are shorter; none where five rows are all there are. A
+/// shorter window strays further, so that it makes an incident look less unusual rather than more. O(most).
 pub fn placebo_windows(normal: usize, length: usize, most: usize) -> Vec<Range<usize>> {
-    if length == 0 || normal < length + MIN_NORMAL_ROWS {
+    let length = length.min(normal.saturating_sub(MIN_NORMAL_ROWS));
+    if length == 0 {
         return Vec::new();
     }
     let count = (normal / length).min(most);
@@ -34,9 +36,11 @@ mod tests {
     }
 
     #[test]
-    fn five_rows_must_remain() {
-        assert!(placebo_windows(9, 5, 12).is_empty());
-        assert_eq!(placebo_windows(10, 5, 1).first(), Some(&(5..10)));
+    fn five_rows_must_remain_and_windows_are_the_shorter_for_it() {
+        assert_eq!(placebo_windows(10, 5, 1), [5..10]);
+        assert_eq!(placebo_windows(9, 5, 12), [0..4, 5..9]);
+        assert_eq!(placebo_windows(6, 5, 12), [0..1, 1..2, 2..3, 3..4, 4..5, 5..6]);
+        assert!(placebo_windows(5, 5, 12).is_empty());
         assert!(placebo_windows(10, 0, 12).is_empty());
         assert!(placebo_windows(10, 2, 0).is_empty());
     }

@@ -80,9 +80,9 @@ pub(crate) fn choose_graph<'a>(
             }
         };
         warnings.push(format!(
-            "the call graph does not fit the metrics: services that call each other depend on each other no more than \
-             chance has it (p = {:.2}); {consequence}",
-            fit.p_value
+            "the call graph does not fit the metrics: of graphs of its shape with the names mixed up, {:.0} of 100 fit as \
+             well or better; {consequence}",
+            100.0 * fit.p_value
         ));
     }
     let mut calls = given.filter(|_| use_calls).map(|calls| indexed_calls(&states.names, calls));

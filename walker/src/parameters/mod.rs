@@ -79,7 +79,7 @@ impl Default for EvidenceParameters {
             deload: true,
             direction: true,
             edge_floor: 0.05,
-            fit_level: 0.05,
+            fit_level: 0.5,
             fit_permutations: 199,
             global_share: 0.8,
             graph: EvidenceGraph::Auto,

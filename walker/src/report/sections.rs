@@ -96,7 +96,7 @@ pub fn graph(picture: &Picture, element: &Markup, more: &Markup) -> Markup {
         figure {
             div.drawing tabindex="0" role="group" aria-label="The drawing of the behaviour graph, which scrolls" { (element) }
             figcaption {
-                "An edge stands where two services move together in the metrics beside it, whatever other services do. Thick and red: the paths that the "
+                "An edge stands where two services move together, whatever other services do; the list below tells in which metrics. Thick and red: the paths that the "
                 "walks took to the services ranked first; dashed: a call that is no edge of the graph. Shaded: "
                 span.first { "ranked first" } ", " span.front-end { "the front end" } ". Letter and frame: the class of a service's metrics, "
                 span.class-R { "R representational" } ", " span.class-C { "C computing" } ", " span.class-N { "N networking" } ", "

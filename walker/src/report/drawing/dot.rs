@@ -7,7 +7,7 @@ use super::picture::{Edge, Node, Picture};
 /// The text of `picture` in the DOT language.
 pub fn render(picture: &Picture) -> String {
     let mut text = String::from(
-        "digraph automap {\n  rankdir=LR;\n  node [shape=box, style=filled, fillcolor=white];\n",
+        "digraph automap {\n  rankdir=TB;\n  node [shape=box, style=filled, fillcolor=white];\n",
     );
     for (index, node) in picture.nodes.iter().enumerate() {
         writeln!(text, "  n{index} [label={}{}];", quoted(&label(node)), style(node)).ok();

@@ -29,6 +29,9 @@ const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="no
 const HEIGHT: f64 = 36.0;
 const CHARACTER: f64 = 8.0;
 const PADDING: f64 = 24.0;
+/// Sizes of the texts of boxes and edges, by which the canvas tells them apart.
+const BOX_FONT: usize = 13;
+const EDGE_FONT: usize = 12;
 /// Room around the drawing.
 const MARGIN: f64 = 6.0;
 
@@ -45,16 +48,17 @@ pub fn element(picture: &Picture) -> Markup {
 }
 
 fn drawn(picture: &Picture) -> Canvas {
-    let mut graph = VisualGraph::new(Orientation::LeftToRight);
+    let mut graph = VisualGraph::new(Orientation::TopToBottom);
     let handles: Vec<_> = picture.nodes.iter().map(|node| graph.add_node(shape(node))).collect();
     // The layout turns round whichever edge closes a cycle: walked edges come first, so that paths lead to the right.
-    for edge in &picture.edges {
-        graph.add_edge(arrow(edge), handles[edge.from], handles[edge.to]);
+    for (index, edge) in picture.edges.iter().enumerate() {
+        graph.add_edge(arrow(edge, index), handles[edge.from], handles[edge.to]);
     }
     if let Some(note) = picture.note() {
         graph.add_node(text_box(&note, "note"));
     }
-    let mut canvas = Canvas::default();
+    let mut canvas =
+        Canvas { edge_metrics: picture.edges.iter().map(metrics).collect(), ..Canvas::default() };
     if !picture.nodes.is_empty() {
         graph.do_it(false, false, false, &mut canvas);
     }
@@ -71,19 +75,22 @@ fn shape(node: &Node) -> Element {
 fn text_box(text: &str, classes: &str) -> Element {
     let size = Point::new(text.chars().count() as f64 * CHARACTER + PADDING, HEIGHT);
     let kind = ShapeKind::Box(text.to_owned());
-    Element::create_with_properties(kind, look(), Orientation::LeftToRight, size, classes)
+    Element::create_with_properties(kind, look(BOX_FONT), Orientation::TopToBottom, size, classes)
 }
 
-fn arrow(edge: &Edge) -> Arrow {
-    let classes = if edge.walked { "edge walked" } else { "edge" };
+/// An arrow whose classes end in its number. Only walked ones have a text that the layout makes room for: with all of them a
+/// drawing of sixteen services was 5,000 wide.
+fn arrow(edge: &Edge, index: usize) -> Arrow {
+    let classes = format!("{} {index}", if edge.walked { "edge walked" } else { "edge" });
+    let text = if edge.walked { metrics(edge) } else { String::new() };
     let end = if edge.directed { LineEndKind::Arrow } else { LineEndKind::None };
     let line = if edge.metrics.is_empty() { LineStyleKind::Dashed } else { LineStyleKind::Normal };
-    Arrow::with_properties(LineEndKind::None, end, line, &metrics(edge), &look(), classes, &None, &None)
+    Arrow::with_properties(LineEndKind::None, end, line, &text, &look(EDGE_FONT), &classes, &None, &None)
 }
 
 /// The layout wants colours, which nothing here uses.
-fn look() -> StyleAttr {
-    StyleAttr::new(Color::new(0xff), 1, None, 4, 13)
+fn look(font_size: usize) -> StyleAttr {
+    StyleAttr::new(Color::new(0xff), 1, None, 4, font_size)
 }
 
 /// What the layout draws on.
@@ -91,8 +98,9 @@ fn look() -> StyleAttr {
 struct Canvas {
     width: f64,
     height: f64,
+    /// What each edge of the picture shows.
+    edge_metrics: Vec<String>,
     edges: Vec<Markup>,
-    labels: Vec<Markup>,
     nodes: Vec<Markup>,
 }
 
@@ -112,7 +120,7 @@ impl Canvas {
                         }
                     }
                 }
-                @for part in self.edges.iter().chain(&self.labels).chain(&self.nodes) { (part) }
+                @for part in self.edges.iter().chain(&self.nodes) { (part) }
             }
         }
     }
@@ -153,9 +161,10 @@ impl RenderBackend for Canvas {
         });
     }
 
-    fn draw_text(&mut self, xy: Point, text: &str, _: &StyleAttr) {
+    fn draw_text(&mut self, xy: Point, text: &str, look: &StyleAttr) {
+        let class = (look.font_size == EDGE_FONT).then_some("label");
         self.nodes.push(html! {
-            text x=(tenths(xy.x)) y=(tenths(xy.y)) dominant-baseline="central" text-anchor="middle" { (text) }
+            text class=[class] x=(tenths(xy.x)) y=(tenths(xy.y)) dominant-baseline="central" text-anchor="middle" { (text) }
         });
     }
 
@@ -166,9 +175,14 @@ impl RenderBackend for Canvas {
         head: (bool, bool),
         _: &StyleAttr,
         properties: Option<String>,
-        text: &str,
+        _: &str,
     ) {
         let [first, second, rest @ ..] = path else { return };
+        let Some((classes, number)) = properties.as_deref().and_then(|all| all.rsplit_once(' ')) else {
+            return;
+        };
+        let text = number.parse().ok().and_then(|edge: usize| self.edge_metrics.get(edge)).cloned();
+        let text = text.unwrap_or_default();
         for (one, other) in path {
             self.grow(*one);
             self.grow(*other);
@@ -179,18 +193,12 @@ impl RenderBackend for Canvas {
         for (control, end) in rest {
             line.push_str(&format!(" S {}, {}", pair(*control), pair(*end)));
         }
-        let walked = properties.as_deref().is_some_and(|classes| classes.contains("walked"));
+        let walked = classes.contains("walked");
         let marker = |there: bool| there.then_some(if walked { "url(#arrow-walked)" } else { "url(#arrow)" });
-        let id = format!("edge-{}", self.edges.len());
         self.edges.push(html! {
-            path id=(id) class=[properties] d=(line) stroke-dasharray=[dashed.then_some("5 5")] marker-start=[marker(head.0)]
+            path class=(classes) d=(line) stroke-dasharray=[dashed.then_some("5 5")] marker-start=[marker(head.0)]
                 marker-end=[marker(head.1)] { @if !text.is_empty() { title { (text) } } }
         });
-        if !text.is_empty() {
-            self.labels.push(html! {
-                text.label dy="-3" { textPath href={ "#" (id) } startOffset="50%" text-anchor="middle" { (text) } }
-            });
-        }
     }
 
     // Boxes and arrows are all that a picture has.

@@ -7,6 +7,7 @@
 //! | [`server`] | a gRPC server with health, reflection, TLS, limits and a graceful end |
 //! | [`http`] | an HTTP server with TLS, limits and a graceful end |
 //! | [`client`] | channels to other services |
+//! | [`http_client`], [`secret`] | clients of HTTP servers of others, and what they must not tell |
 //! | [`access`] | who calls, and what he may do: tokens, certificates, roles, limits per client |
 //! | [`tls`] | certificates from files, followed when they change |
 //! | [`deadline`] | the deadline of a call on its way over every hop |
@@ -26,10 +27,12 @@ pub mod deadline;
 pub mod error;
 pub mod graph_upload;
 pub mod http;
+pub mod http_client;
 mod log_fields;
 pub mod logging;
 pub mod process_metrics;
 pub mod retry;
+pub mod secret;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -2,17 +2,16 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use automap_proto::{invalid::Invalid, time::UnixMillis};
-use automap_service_kit::tls::{client::trusting_nobody, reload::Reloading};
+use automap_service_kit::{http_client::HttpClient, secret};
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::{
-    Client, Method, Proxy, RequestBuilder, Response, Url,
+    ClientBuilder, Method, Proxy, RequestBuilder, Response, Url,
     header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
-    redirect,
 };
 
 use super::{
@@ -35,8 +34,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Most bytes of an answer that is no success.
 const REFUSAL_BYTES: usize = 64 << 10;
-/// What stands for a credential in a message.
-const HIDDEN: &str = "***";
 
 /// What a server told about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,9 +53,7 @@ pub(crate) struct Api {
     base: Url,
     config: QuerySourceConfig,
     headers: HeaderMap,
-    tls: Option<Arc<Reloading<rustls::ClientConfig>>>,
-    /// The client and the certificates that it was built with.
-    client: Mutex<(Client, Option<Arc<rustls::ClientConfig>>)>,
+    client: HttpClient,
     facts: Mutex<ServerFacts>,
     failures: Failures,
 }
@@ -79,8 +74,9 @@ impl Api {
             .then(|| config.tls.start_speaking(&format!("{table}.tls"), b"http/1.1"))
             .transpose()?;
         let headers = config.header_map()?.into_iter().collect();
-        let client = Mutex::new(build(&config, tls.as_deref())?);
-        Ok(Self { base, config, headers, tls, client, facts: Mutex::default(), failures })
+        let settings = config.clone();
+        let client = HttpClient::new(tls, move |builder| configured(&settings, builder))?;
+        Ok(Self { base, config, headers, client, facts: Mutex::default(), failures })
     }
 
     pub(crate) const fn config(&self) -> &QuerySourceConfig {
@@ -176,7 +172,8 @@ impl Api {
         if !parameters.is_empty() {
             address.query_pairs_mut().extend_pairs(parameters);
         }
-        let client = self.client()?;
+        let client = self.client.current();
+        let client = client.map_err(|invalid| QueryFault::new(FaultKind::Refused, invalid.to_string()))?;
         let request = if address.as_str().len() <= LONGEST_ADDRESS {
             client.request(Method::GET, address)
         } else {
@@ -188,26 +185,18 @@ impl Api {
         };
         let request = request.headers(self.headers.clone());
         if let Some(file) = &self.config.bearer_token_file {
-            return Ok(request.bearer_auth(secret("bearer-token-file", file)?));
+            return Ok(request.bearer_auth(credential("bearer-token-file", file)?));
         }
         if let Some(username) = &self.config.username {
-            let password =
-                self.config.password_file.as_deref().map(|file| secret("password-file", file)).transpose()?;
+            let password = self
+                .config
+                .password_file
+                .as_deref()
+                .map(|file| credential("password-file", file))
+                .transpose()?;
             return Ok(request.basic_auth(username, password));
         }
         Ok(request)
-    }
-
-    /// The client, with the newest certificates.
-    fn client(&self) -> Result<Client, QueryFault> {
-        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(tls), Some(used)) = (&self.tls, &held.1)
-            && !Arc::ptr_eq(&tls.current(), used)
-        {
-            *held = build(&self.config, self.tls.as_deref())
-                .map_err(|invalid| QueryFault::new(FaultKind::Refused, invalid.to_string()))?;
-        }
-        Ok(held.0.clone())
     }
 
     fn learn(&self, response: &Response) {
@@ -269,69 +258,34 @@ impl Api {
             Ok(envelope) if !envelope.error.is_empty() => envelope.error,
             _ => beginning(&body),
         };
-        let said = without_credentials(&said, self.credentials());
+        let said = secret::hidden(&said, self.credentials());
         refusal(status, self.shown(), &said, location.as_deref()).after(retry_after)
     }
 
     /// What files hold that no message may.
     fn credentials(&self) -> impl Iterator<Item = String> {
         let files = [&self.config.bearer_token_file, &self.config.password_file];
-        files.into_iter().flatten().filter_map(|file| secret("credentials", file).ok())
+        files.into_iter().flatten().filter_map(|file| secret::read("credentials", file).ok())
     }
 }
 
-fn build(
-    config: &QuerySourceConfig,
-    tls: Option<&Reloading<rustls::ClientConfig>>,
-) -> Result<(Client, Option<Arc<rustls::ClientConfig>>), Invalid> {
-    let used = tls.map(Reloading::current);
-    let rustls_config = match &used {
-        Some(current) => rustls::ClientConfig::clone(current),
-        None => trusting_nobody()?,
-    };
-    let builder = Client::builder()
-        .tls_backend_preconfigured(rustls_config)
-        .user_agent(concat!("automap/", env!("CARGO_PKG_VERSION")))
-        // A redirect would carry the token elsewhere.
-        .redirect(redirect::Policy::none())
+fn configured(config: &QuerySourceConfig, builder: ClientBuilder) -> Result<ClientBuilder, Invalid> {
+    let builder = builder
         .connect_timeout(Duration::from_secs(config.connect_seconds))
         .timeout(Duration::from_secs(config.query_seconds));
-    let builder = match config.proxy.as_deref() {
+    Ok(match config.proxy.as_deref() {
         None => builder,
         Some("none") => builder.no_proxy(),
         Some(url) => builder.proxy(
             Proxy::all(url)
                 .map_err(|error| Invalid::new("proxy", format!("{url} cannot be used: {error}")))?,
         ),
-    };
-    let client = builder.build().map_err(|error| Invalid::new("url", error.to_string()))?;
-    Ok((client, used))
+    })
 }
 
-/// What a server said, without the credentials that it may repeat: those given, and what stands after a scheme's name.
-fn without_credentials(said: &str, credentials: impl Iterator<Item = String>) -> String {
-    let mut said = said.to_owned();
-    for credential in credentials.filter(|credential| !credential.is_empty()) {
-        said = said.replace(&credential, HIDDEN);
-    }
-    for scheme in ["Bearer ", "Basic "] {
-        let mut from = 0;
-        while let Some(found) = said[from..].find(scheme) {
-            let start = from + found + scheme.len();
-            let end = said[start..].find(|c: char| c.is_whitespace() || "\"',;)".contains(c));
-            said.replace_range(start..end.map_or(said.len(), |end| start + end), HIDDEN);
-            from = start + HIDDEN.len();
-        }
-    }
-    said
-}
-
-/// A secret in a file, without the line's end; read for every query, as mounted secrets change.
-fn secret(field: &str, file: &Path) -> Result<String, QueryFault> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        QueryFault::new(FaultKind::Refused, format!("{field}: {} cannot be read: {error}", file.display()))
-    })?;
-    Ok(text.trim().to_owned())
+/// A secret in a file; read for every query, as mounted secrets change.
+fn credential(field: &str, file: &Path) -> Result<String, QueryFault> {
+    secret::read(field, file).map_err(|problem| QueryFault::new(FaultKind::Refused, problem))
 }
 
 pub(crate) fn local_now() -> UnixMillis {
@@ -348,17 +302,6 @@ fn http_date(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_that_a_server_repeats_are_hidden() {
-        let hidden = |said: &str| without_credentials(said, ["secret".to_owned(), String::new()].into_iter());
-        assert_eq!(hidden("no user secret here"), "no user *** here");
-        assert_eq!(
-            hidden("unknown token \"Bearer old\", or Basic bTpzZWNyZXQ="),
-            "unknown token \"Bearer ***\", or Basic ***"
-        );
-        assert_eq!(hidden("Bearer "), "Bearer ***");
-    }
 
     #[test]
     fn dates_of_http_are_read() {

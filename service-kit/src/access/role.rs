@@ -41,7 +41,7 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.into_iter().find(|role| role.name() == text);
         found.ok_or_else(|| {
-            Invalid::new("role", format!("{text} is none; use read, diagnose, confirm or admin"))
+            Invalid::new("role", format!("{text} is no role; use read, diagnose, confirm or admin"))
         })
     }
 }

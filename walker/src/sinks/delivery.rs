@@ -1,26 +1,23 @@
 //! Messages on their way to one sink: requests, tries, and what a refusal means.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use automap_proto::invalid::Invalid;
-use automap_service_kit::tls::{client::trusting_nobody, reload::Reloading};
+use automap_service_kit::{
+    http_client::HttpClient,
+    secret::{hidden, read},
+};
 use backon::{ExponentialBuilder, Retryable as _};
 use reqwest::{
-    Client, StatusCode,
+    StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
-    redirect,
 };
 use tokio::time::Instant;
 
 use super::{
     config::{SinkConfig, SinkKind, check_url},
     message::Message,
-    pagerduty,
-    secret::{hidden, read},
-    slack,
+    pagerduty, slack,
     template::Template,
 };
 
@@ -49,9 +46,7 @@ pub(super) struct Fault {
 pub(super) struct Delivery {
     config: SinkConfig,
     template: Option<Template>,
-    tls: Option<Arc<Reloading<rustls::ClientConfig>>>,
-    /// The client and the certificates that it was built with.
-    client: Mutex<(Client, Option<Arc<rustls::ClientConfig>>)>,
+    client: HttpClient,
 }
 
 /// What one try needs, with the secrets that it takes along.
@@ -89,8 +84,9 @@ impl Delivery {
         let secure = config.fixed_url().is_none_or(|url| url.starts_with("https://"));
         let tls =
             secure.then(|| config.tls.start_speaking(&format!("{table}.tls"), b"http/1.1")).transpose()?;
-        let client = Mutex::new(build(&config, tls.as_deref())?);
-        Ok(Self { config, template, tls, client })
+        let patience = Duration::from_secs(config.try_seconds);
+        let client = HttpClient::new(tls, move |builder| Ok(builder.timeout(patience)))?;
+        Ok(Self { config, template, client })
     }
 
     /// Delivers a message: tries until it is taken, refused for good, or too old. Each try reads its secrets anew.
@@ -122,7 +118,9 @@ impl Delivery {
         let content_type =
             if self.config.kind == SinkKind::Webhook { self.config.content_type.as_str() } else { JSON };
         let mut request = self
-            .client()?
+            .client
+            .current()
+            .map_err(|invalid| broken(invalid.to_string()))?
             .post(url)
             .header(CONTENT_TYPE, content_type)
             .header("idempotency-key", &message.dedup_key)
@@ -189,41 +187,10 @@ impl Delivery {
         let secrets = [address, token.clone(), key].into_iter().flatten().collect();
         Ok(Request { url, token, body, secrets })
     }
-
-    /// The client, with the newest certificates.
-    fn client(&self) -> Result<Client, Fault> {
-        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(tls), Some(used)) = (&self.tls, &held.1)
-            && !Arc::ptr_eq(&tls.current(), used)
-        {
-            *held = build(&self.config, Some(tls)).map_err(|invalid| broken(invalid.to_string()))?;
-        }
-        Ok(held.0.clone())
-    }
 }
 
 const fn broken(said: String) -> Fault {
     Fault { said, passes: false, retry_after: None }
-}
-
-fn build(
-    config: &SinkConfig,
-    tls: Option<&Reloading<rustls::ClientConfig>>,
-) -> Result<(Client, Option<Arc<rustls::ClientConfig>>), Invalid> {
-    let used = tls.map(Reloading::current);
-    let rustls_config = match &used {
-        Some(current) => rustls::ClientConfig::clone(current),
-        None => trusting_nobody()?,
-    };
-    let client = Client::builder()
-        .tls_backend_preconfigured(rustls_config)
-        .user_agent(concat!("automap/", env!("CARGO_PKG_VERSION")))
-        // A redirect would carry secrets elsewhere.
-        .redirect(redirect::Policy::none())
-        .timeout(Duration::from_secs(config.try_seconds))
-        .build()
-        .map_err(|error| Invalid::new("url", error.to_string()))?;
-    Ok((client, used))
 }
 
 /// Whether a sink that answers so may answer otherwise later.

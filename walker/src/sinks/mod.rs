@@ -5,7 +5,6 @@
 //! | [`config`] | what is sent where |
 //! | [`message`] | what sinks are told of a diagnosis |
 //! | [`template`], [`slack`], [`pagerduty`] | the forms that it takes |
-//! | [`secret`] | secrets in files |
 //! | [`delivery`] | requests, tries, and what a refusal means |
 //!
 //! Each sink has a queue and a task of its own, so that one that is down delays no other. A message is tried until it is taken,
@@ -15,7 +14,6 @@ pub mod config;
 mod delivery;
 mod message;
 mod pagerduty;
-mod secret;
 mod slack;
 mod template;
 

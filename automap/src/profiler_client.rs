@@ -6,16 +6,15 @@ use anyhow::Context as _;
 use automap_profiler::{ProfilerConfig, store::care};
 use automap_proto::v1::profiler_service_client::ProfilerServiceClient;
 use automap_service_kit::{
-    client::{self, Channel, ClientConfig},
+    client::{self, Channel},
     error::{ErrorCode, ServiceError},
     server,
-    tls::ClientTlsConfig,
 };
 use clap::Args;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{failure::Failure, store_place, walker_client::remote_channel};
+use crate::{arguments::ConnectionArgs, failure::Failure, store_place, walker_client::remote_channel};
 
 /// How long a local call may take, seconds: nobody waits for it but the person who typed the command.
 const LOCAL_CALL_SECONDS: u64 = 7 * 24 * 3600;
@@ -29,24 +28,9 @@ pub struct StoreArgs {
     /// Ask this running profiler, http://host:port or https://host:port.
     #[arg(long, value_name = "URL", env = "AUTOMAP_PROFILER")]
     pub server: Option<String>,
-    /// Authorities that are trusted, PEM; without it those of the system.
-    #[arg(long, value_name = "FILE", env = "AUTOMAP_CA", requires = "server")]
-    pub ca: Option<PathBuf>,
-    /// Certificate to show, PEM.
-    #[arg(long, value_name = "FILE", env = "AUTOMAP_CERT", requires = "server")]
-    pub cert: Option<PathBuf>,
-    /// Key of the certificate, PEM.
-    #[arg(long, value_name = "FILE", env = "AUTOMAP_KEY", requires = "server")]
-    pub key: Option<PathBuf>,
-    /// Name that the profiler must prove, where it is not the host of its address.
-    #[arg(long, value_name = "NAME", requires = "server")]
-    pub server_name: Option<String>,
-    /// File with the token that says who calls.
-    #[arg(long, value_name = "FILE", env = "AUTOMAP_TOKEN_FILE", requires = "server")]
-    pub token_file: Option<PathBuf>,
-    /// Send the token also over http:// to another machine, where something else keeps it secret on the way.
-    #[arg(long, requires = "token_file")]
-    pub token_in_clear: bool,
+    /// How it is reached.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
 /// Whether a directory without a store will do.
@@ -79,19 +63,7 @@ impl Profiler {
     /// There is no such store, another process has it open, or an address or certificate cannot be used.
     pub async fn open(args: &StoreArgs, need: Need) -> Result<Self, Failure> {
         if let Some(url) = &args.server {
-            let config = ClientConfig {
-                token_file: args.token_file.clone(),
-                token_in_clear: args.token_in_clear,
-                tls: ClientTlsConfig {
-                    ca: args.ca.clone(),
-                    certificate: args.cert.clone(),
-                    key: args.key.clone(),
-                    server_name: args.server_name.clone(),
-                    ..ClientTlsConfig::default()
-                },
-                ..ClientConfig::default()
-            };
-            let client = ProfilerServiceClient::new(remote_channel(url, &config)?);
+            let client = ProfilerServiceClient::new(remote_channel(url, &args.connection.client_config())?);
             return Ok(Self { client, place: format!("profiler at {url}"), local: None });
         }
         let path = directory(args.store.as_deref())?;

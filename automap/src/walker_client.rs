@@ -10,7 +10,11 @@ use automap_service_kit::{
     tls::ClientTlsConfig,
 };
 
-use crate::{answer::Answer, arguments::RemoteArgs, failure::Failure};
+use crate::{
+    answer::Answer,
+    arguments::{ConnectionArgs, RemoteArgs},
+    failure::Failure,
+};
 
 /// A walker, local or remote.
 #[derive(Debug, Clone)]
@@ -32,7 +36,7 @@ impl WalkerClient {
     /// # Errors
     /// `url` is no address of a service, or a certificate or the token cannot be used.
     pub fn remote(url: &str, args: &RemoteArgs) -> Result<Self, Failure> {
-        Ok(Self { client: Client::builder(url).config(args.client_config()).connect()? })
+        Ok(Self { client: Client::builder(url).config(args.connection.client_config()).connect()? })
     }
 
     /// Uploads the files of an incident and waits for its diagnosis. A walker that is full is asked again when it
@@ -87,9 +91,9 @@ fn checked(answer: automap_client::Answer) -> Result<Answer, Failure> {
     Ok(Answer { walk: answer.walk, ..found })
 }
 
-impl RemoteArgs {
-    /// How a walker elsewhere is reached.
-    fn client_config(&self) -> ClientConfig {
+impl ConnectionArgs {
+    /// How a service elsewhere is reached.
+    pub(crate) fn client_config(&self) -> ClientConfig {
         ClientConfig {
             token_file: self.token_file.clone(),
             token_in_clear: self.token_in_clear,

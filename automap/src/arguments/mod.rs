@@ -24,7 +24,7 @@ pub use self::{
     graph::{GraphArgs, GraphFormat, GraphWindow},
     incident::IncidentArgs,
     learn::LearnArgs,
-    remote::{MemoryArgs, RemoteArgs},
+    remote::{ConnectionArgs, MemoryArgs, RemoteArgs},
     shell::{CompletionsArgs, ManArgs},
 };
 use crate::{

@@ -10,6 +10,14 @@ pub struct RemoteArgs {
     /// Ask this walker, http://host:port or https://host:port; without it the services run inside this process.
     #[arg(long, value_name = "URL", env = "AUTOMAP_SERVER")]
     pub server: Option<String>,
+    /// How it is reached.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+}
+
+/// How the service that `--server` names is reached.
+#[derive(Debug, Default, Clone, Args)]
+pub struct ConnectionArgs {
     /// Authorities that are trusted, PEM; without it those of the system.
     #[arg(long, value_name = "FILE", env = "AUTOMAP_CA", requires = "server")]
     pub ca: Option<PathBuf>,
@@ -19,7 +27,7 @@ pub struct RemoteArgs {
     /// Key of the certificate, PEM.
     #[arg(long, value_name = "FILE", env = "AUTOMAP_KEY", requires = "server")]
     pub key: Option<PathBuf>,
-    /// Name that the walker must prove, where it is not the host of its address.
+    /// Name that it must prove, where it is not the host of its address.
     #[arg(long, value_name = "NAME", requires = "server")]
     pub server_name: Option<String>,
     /// File with the token that says who calls.

@@ -1,0 +1,164 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: i64 = 1_800_000_000_000;
+
+fn desk(change: impl FnOnce(&mut AlertsConfig)) -> Desk {
+    let mut config = AlertsConfig { settle_seconds: 30, ..AlertsConfig::default() };
+    change(&mut config);
+    Desk::new(&config)
+}
+
+fn target(system: &str) -> Target {
+    Target { system: system.into(), front_end: "web".into(), source: "prod".into(), preset: String::new() }
+}
+
+fn alert(name: &str, start: i64) -> Alert {
+    Alert {
+        identity: name.into(),
+        labels: BTreeMap::from([("alertname".into(), name.into())]),
+        starts_at: UnixMillis(start),
+        ends_at: None,
+        generator_url: String::new(),
+    }
+}
+
+fn fired(desk: &mut Desk, at: i64, system: &str, name: &str, start: i64) -> Ruling {
+    desk.fired(UnixMillis(at), "group", target(system), alert(name, start)).unwrap()
+}
+
+#[test]
+fn an_alert_begins_one_diagnosis_when_it_has_settled_however_often_it_is_told() {
+    let mut desk = desk(|_| ());
+    let Ruling::Begins(id) = fired(&mut desk, NOW, "shop", "slow", NOW - 5000) else { panic!() };
+    assert_eq!(fired(&mut desk, NOW, "shop", "slow", NOW - 5000), Ruling::Known);
+    assert!(desk.due(UnixMillis(NOW + 24_999)).is_empty());
+    let due = desk.due(UnixMillis(NOW + 25_000));
+    assert_eq!((due.len(), &due[0].id, due[0].start, due[0].end), (1, &id, UnixMillis(NOW - 5000), None));
+    assert!(desk.due(UnixMillis(NOW + 26_000)).is_empty());
+    // Hours later Alertmanager repeats it.
+    assert_eq!(fired(&mut desk, NOW + 14_400_000, "shop", "slow", NOW - 5000), Ruling::Known);
+    // It fired anew: another incident.
+    let again = fired(&mut desk, NOW + 14_400_000, "shop", "slow", NOW + 14_399_000);
+    assert!(matches!(again, Ruling::Begins(other) if other != id));
+}
+
+#[test]
+fn the_id_is_that_of_group_system_and_start_whichever_walker_is_told() {
+    let id = |group: &str, name: &str, start: i64| {
+        desk(|_| ()).fired(UnixMillis(NOW), group, target("shop"), alert(name, start)).unwrap()
+    };
+    assert_eq!(id("a", "slow", NOW), id("a", "other", NOW));
+    assert_ne!(id("a", "slow", NOW), id("b", "slow", NOW));
+    assert_ne!(id("a", "slow", NOW), id("a", "slow", NOW - 1));
+}
+
+#[test]
+fn further_alerts_of_a_system_are_attached_before_and_after_it_begins() {
+    let mut desk = desk(|_| ());
+    let Ruling::Begins(id) = fired(&mut desk, NOW, "shop", "a", NOW) else { panic!() };
+    assert_eq!(fired(&mut desk, NOW + 1000, "shop", "b", NOW - 60_000), Ruling::Attached(id.clone()));
+    assert!(matches!(fired(&mut desk, NOW + 1000, "books", "c", NOW), Ruling::Begins(_)));
+    let due = desk.due(UnixMillis(NOW + 1000));
+    assert_eq!(due.len(), 1, "the earlier alert has settled already");
+    assert_eq!((due[0].start, due[0].alerts.alerts.len()), (UnixMillis(NOW - 60_000), 2));
+    assert_eq!(fired(&mut desk, NOW + 2000, "shop", "d", NOW), Ruling::Attached(id.clone()));
+    assert!(desk.untold().is_empty(), "it runs");
+    desk.ended(&id);
+    let untold = desk.untold();
+    assert_eq!((untold.len(), untold[0].1.alerts.len()), (1, 3));
+    assert!(desk.untold().is_empty());
+}
+
+#[test]
+fn a_storm_of_one_system_is_one_diagnosis_and_of_many_a_bounded_number() {
+    let mut storm = desk(|_| ());
+    for index in 0..500_i64 {
+        fired(&mut storm, NOW + index, "shop", &format!("alert-{index}"), NOW);
+    }
+    let due = storm.due(UnixMillis(NOW + 60_000));
+    assert_eq!((due.len(), due[0].alerts.alerts.len(), due[0].alerts.left_out), (1, MAX_LISTED, 400));
+
+    let mut many = desk(|config| (config.max_waiting, config.max_per_minute) = (20, 5));
+    let rulings: Vec<Ruling> = (0..500_i64)
+        .map(|index| fired(&mut many, NOW, &format!("system-{index}"), "slow", NOW - 60_000))
+        .collect();
+    assert_eq!(rulings.iter().filter(|ruling| matches!(ruling, Ruling::Begins(_))).count(), 20);
+    assert_eq!(rulings.iter().filter(|ruling| **ruling == Ruling::Busy).count(), 480);
+    assert_eq!(many.due(UnixMillis(NOW)).len(), 5);
+    assert_eq!(many.due(UnixMillis(NOW + 59_999)).len(), 0);
+    assert_eq!(many.due(UnixMillis(NOW + 60_000)).len(), 5);
+    // What was refused is taken when it is sent again.
+    assert!(matches!(fired(&mut many, NOW + 60_000, "system-499", "slow", NOW - 60_000), Ruling::Begins(_)));
+}
+
+#[test]
+fn resolved_ends_the_window_of_what_has_not_begun_and_begins_nothing() {
+    let mut desk = desk(|_| ());
+    let mut gone = alert("slow", NOW);
+    gone.ends_at = Some(UnixMillis(NOW + 35_000));
+    assert!(!desk.resolved("shop", &gone));
+    assert!(desk.due(UnixMillis(NOW + 90_000)).is_empty());
+    fired(&mut desk, NOW, "shop", "slow", NOW);
+    fired(&mut desk, NOW, "shop", "other", NOW);
+    assert!(desk.resolved("shop", &gone));
+    let mut other = alert("other", NOW);
+    other.ends_at = Some(UnixMillis(NOW + 10_000));
+    assert!(desk.resolved("shop", &other));
+    let due = desk.due(UnixMillis(NOW + 40_000));
+    assert_eq!(due[0].end, Some(UnixMillis(NOW + 35_000)));
+    // Later it is noted with the diagnosis.
+    desk.ended(&due[0].id);
+    other.ends_at = Some(UnixMillis(NOW + 50_000));
+    assert!(desk.resolved("shop", &other));
+    assert_eq!(desk.untold().len(), 1);
+}
+
+#[test]
+fn alerts_that_cannot_be_diagnosed_are_refused_and_leave_no_trace() {
+    let mut desk = desk(|_| ());
+    let mut refused = |target: Target, start: i64| {
+        let refused = desk.fired(UnixMillis(NOW), "g", target, alert("slow", start));
+        refused.unwrap_err().field().to_owned()
+    };
+    assert_eq!(refused(target("shop"), NOW + 600_000), "startsAt");
+    assert_eq!(refused(target("shop"), NOW - 25 * 3_600_000), "startsAt");
+    assert_eq!(refused(target("shop\n"), NOW), "system");
+    assert_eq!(refused(target(&"x".repeat(10_000)), NOW), "system");
+    assert_eq!((desk.waiting(), desk.seen.order.len()), (0, 0));
+}
+
+#[test]
+fn what_could_not_begin_is_tried_again_until_it_is_too_old() {
+    let mut desk = desk(|_| ());
+    fired(&mut desk, NOW, "shop", "slow", NOW);
+    assert_eq!(desk.due(UnixMillis(NOW + 30_000)).len(), 1);
+    desk.put_back("shop", UnixMillis(NOW + 35_000));
+    assert_eq!(desk.due(UnixMillis(NOW + 34_000)).len(), 0);
+    assert_eq!(desk.due(UnixMillis(NOW + 35_000)).len(), 1);
+    assert!(!desk.gave_up("shop", UnixMillis(NOW + 36_000)));
+    assert!(desk.gave_up("shop", UnixMillis(NOW + 600_000)));
+    assert!(desk.cases.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_little_is_held_and_no_system_runs_twice_at_once(
+        steps in proptest::collection::vec((0_i64..4000, 0_u8..40, 0_u8..30, 0_i64..90_000), 1..400),
+    ) {
+        let mut desk = desk(|config| (config.max_waiting, config.gather_minutes) = (8, 1));
+        let (mut now, mut opened) = (NOW, BTreeMap::<String, i64>::new());
+        for (pause, system, name, age) in steps {
+            now += pause;
+            let system = format!("s{system}");
+            if let Ruling::Begins(_) = fired(&mut desk, now, &system, &name.to_string(), now - age) {
+                let last = opened.insert(system, now);
+                prop_assert!(last.is_none_or(|last| now - last >= MINUTE_MS));
+            }
+            let due = desk.due(UnixMillis(now));
+            prop_assert!(due.iter().all(|due| due.start.0 + 30_000 <= now));
+            prop_assert!(desk.waiting() <= 8 && desk.begun.len() <= 10);
+        }
+    }
+}

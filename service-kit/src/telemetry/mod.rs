@@ -164,6 +164,14 @@ pub fn command_span(name: &str) -> Span {
     span
 }
 
+/// The span of what is done over and over without anyone asking, such as a heartbeat: nothing below it is exported.
+pub fn background_span() -> Span {
+    let span = tracing::info_span!("background");
+    // Without tracing there is no span to have a parent.
+    span.set_parent(trace_context::not_sampled()).ok();
+    span
+}
+
 /// Puts `span`, which has no parent yet, into the trace of the work that is under way, without making that work last as long
 /// as the span does.
 pub fn continue_trace(span: Span) -> Span {

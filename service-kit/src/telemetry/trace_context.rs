@@ -3,9 +3,16 @@
 use std::collections::HashMap;
 
 use http::HeaderMap;
-use opentelemetry::{Context, propagation::TextMapPropagator as _, trace::TraceContextExt as _};
+use opentelemetry::{
+    Context,
+    propagation::TextMapPropagator as _,
+    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
+};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{IdGenerator as _, RandomIdGenerator},
+};
 
 /// The parent that a caller named in `traceparent` and `tracestate`; an empty context when there is none or it cannot be
 /// read.
@@ -25,6 +32,20 @@ pub(crate) fn from_environment(get: impl Fn(&str) -> Option<String>) -> Context 
         .filter_map(|name| Some((name.to_owned(), get(&name.to_uppercase())?)))
         .collect();
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
+}
+
+/// A parent whose caller decided that its trace is not kept; samplers that follow their parents, as the default does,
+/// keep nothing below it, in this process and in those that it calls.
+pub(crate) fn not_sampled() -> Context {
+    let ids = RandomIdGenerator::default();
+    let parent = SpanContext::new(
+        ids.new_trace_id(),
+        ids.new_span_id(),
+        TraceFlags::NOT_SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    Context::new().with_remote_span_context(parent)
 }
 
 /// The trace of a context as logs show it.
@@ -60,6 +81,14 @@ mod tests {
             headers.insert("traceparent", text.parse().unwrap());
             assert_eq!(trace_id(&extract(&headers)), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_parent_that_is_not_sampled_says_so_to_whoever_is_called() {
+        let mut headers = HeaderMap::new();
+        inject(&not_sampled(), &mut headers);
+        let told = headers.get("traceparent").unwrap().to_str().unwrap();
+        assert!(told.ends_with("-00"), "{told}");
     }
 
     #[test]

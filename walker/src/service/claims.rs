@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use automap_proto::{invalid::Invalid, v1};
-use automap_service_kit::error::{ErrorCode, ServiceError};
+use automap_service_kit::{
+    error::{ErrorCode, ServiceError},
+    telemetry::background_span,
+};
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -12,6 +15,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::WalkerRpc;
@@ -160,7 +164,8 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
             continue;
         }
         let news = waiting.values().cloned().collect();
-        match walker.tell_running(news, if watched { position } else { 0 }).await {
+        let telling = walker.tell_running(news, if watched { position } else { 0 });
+        match telling.instrument(background_span()).await {
             Ok(heard) => {
                 waiting.clear();
                 position = heard.position;

@@ -140,6 +140,7 @@ mod tests {
                 bit_counts: vec![1; 7],
                 weights: vec![],
                 confidence: None,
+                tests: vec![],
             }],
         };
         let error = AnomalyProfile::from_wire(&hostile, &[]).unwrap_err();

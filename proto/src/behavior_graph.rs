@@ -183,7 +183,14 @@ fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::BehaviorEd
         Some(counts) => (counts.to_vec(), Vec::new()),
         None => (Vec::new(), weights.weights().to_vec()),
     };
-    v1::BehaviorEdge { from: from as u32, to: to as u32, bit_counts, weights, confidence: None }
+    v1::BehaviorEdge {
+        from: from as u32,
+        to: to as u32,
+        bit_counts,
+        weights,
+        confidence: None,
+        tests: vec![],
+    }
 }
 
 /// Decodes the weights of one edge; `field` names it.
@@ -293,6 +300,7 @@ mod tests {
             bit_counts: vec![1; 7],
             weights: vec![],
             confidence: None,
+            tests: vec![],
         };
         let wire = |edges| v1::BehaviorGraph { services: names(2), edges };
         for (edges, field) in [

@@ -167,6 +167,7 @@ mod tests {
             bit_counts: vec![1; METRIC_COUNT],
             weights: vec![],
             confidence: None,
+            tests: vec![],
         };
         Part::Edges(v1::GraphEdges { edges: vec![edge] })
     }

@@ -165,6 +165,9 @@ spec:
         - {name: exports, mountPath: /var/lib/automap-exports}
         {{- end }}
         {{- end }}
+        {{- with $values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: config
       configMap:
@@ -184,6 +187,9 @@ spec:
     {{- if and (eq $role "profiler") (not $root.Values.profiler.persistence.enabled) }}
     - name: data
       emptyDir: {}
+    {{- end }}
+    {{- with $values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end }}
 

@@ -68,6 +68,8 @@ def test_a_kubernetes_that_is_too_old_is_refused():
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_pods_are_restricted(combination):
+    for account in (document for document in rendered(combination) if document["kind"] == "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
     for name, spec in pod_specs(rendered(combination)):
         assert spec["automountServiceAccountToken"] is False, name
         assert spec["enableServiceLinks"] is False, name

@@ -9,7 +9,7 @@ import yaml
 
 import pymicro_manifests
 import schemas
-from chart import COMBINATIONS, DEPLOY, KUBERNETES, find, rendered
+from chart import COMBINATIONS, DEPLOY, KUBERNETES, binary, find, rendered
 
 CHAOS = sorted((DEPLOY / "chaos").glob("*.yaml"))
 PYMICRO = [path for path in sorted((DEPLOY / "pymicro").glob("*.yaml")) if path.name != "kustomization.yaml"]
@@ -28,14 +28,49 @@ def test_manifests_fit_their_schemas(kubernetes):
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
 def test_what_operations_tell_to_apply_fits_its_schema_and_the_chart(kubernetes):
-    (block,) = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "OPERATIONS.md").read_text(), re.DOTALL)
-    pod = yaml.safe_load(block)
-    schemas.check(pod, kubernetes)
     profiler = find(rendered("default"), "StatefulSet", "automap-profiler")["spec"]
     claims = {f"{claim['metadata']['name']}-automap-profiler-0" for claim in profiler["volumeClaimTemplates"]}
-    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] in claims
     mounts = {mount["mountPath"] for mount in profiler["template"]["spec"]["containers"][0]["volumeMounts"]}
-    assert pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"] in mounts
+    pods = operations_pods()
+    assert list(pods) == ["automap-salvage", "automap-exchange"]
+    for pod in pods.values():
+        schemas.check(pod, kubernetes)
+        assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] in claims
+        for container in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]:
+            assert container["volumeMounts"][0]["mountPath"] in mounts
+
+
+def test_what_operations_tell_to_apply_brings_back_what_can_be_read_of_a_damaged_store(tmp_path):
+    def automap(*arguments, code=0):
+        done = subprocess.run([binary(), *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr + done.stdout
+        return done.stdout
+
+    store = tmp_path / "store"
+    automap("demo", "--export", "shop")
+    automap("diagnose", "shop", "--store", store)
+    whole = automap("store", "stats", "--store", store)
+    # Both copies, so that the profiler could not repair it by itself.
+    for path in (store / "db", *(store / "journal").glob("*.journal")):
+        content = bytearray(path.read_bytes())
+        content[700:900] = bytes(200)
+        path.write_bytes(content)
+    automap("store", "stats", "--store", store, code=1)
+    pods = operations_pods()
+    steps = [pods["automap-salvage"]["spec"]["containers"], *(pods["automap-exchange"]["spec"][key] for key in ("initContainers", "containers"))]
+    for (container,), code in zip(steps, (5, 0, 0), strict=True):
+        arguments = [argument.replace("/var/lib/automap", str(tmp_path)) for argument in container["args"]]
+        command = [*container["command"], *arguments] if "command" in container else [binary(), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr + done.stdout
+    assert "1 diagnosis" in automap("store", "verify", "--store", store), whole
+    assert (tmp_path / "damaged-store").is_dir()
+
+
+def operations_pods():
+    """The pods of OPERATIONS.md by name."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "OPERATIONS.md").read_text(), re.DOTALL)
+    return {pod["metadata"]["name"]: pod for pod in map(yaml.safe_load, blocks)}
 
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES)

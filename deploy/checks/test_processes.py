@@ -138,6 +138,23 @@ def test_backup_and_restore_work_as_operations_tell(running, tmp_path):
         assert done.returncode == 0, f"{here}: {done.stderr}"
 
 
+def test_tokens_are_made_as_operations_tell(tmp_path):
+    text = (DEPLOY / "OPERATIONS.md").read_text()
+    told = re.findall(r"(?m)^(automap access .*|kubectl -n automap create secret .*) *(?:\| kubectl apply -f -)?$", text)
+    made = {}
+    for command in told:
+        here = command.removesuffix("| kubectl apply -f -").replace("automap access", f"{binary()} access")
+        done = subprocess.run(["bash", "-c", here], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{here}: {done.stderr}"
+        if command.startswith("kubectl"):
+            secret = yaml.safe_load(done.stdout)
+            made[secret["metadata"]["name"]] = set(secret["data"])
+    values = dict(re.findall(r"--set (walker\.access\.\w+)=(\S+)", text))
+    assert made[values["walker.access.tokensSecretName"]] == {"tokens.toml"}
+    assert made[values["walker.access.callerTokenSecretName"]] == {"token"}
+    assert template("--set", ",".join(f"{key}={value}" for key, value in values.items()))
+
+
 def test_rules_and_dashboards_name_metrics_that_the_services_have(running, diagnosed):
     there = set()
     for service in running.by_role.values():

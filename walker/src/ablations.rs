@@ -22,7 +22,7 @@ impl Ablation {
 
 /// All variants, the method as it is first. The rows after "plain walk" differ from that one, which is the method
 /// without what its exploration on recorded incidents added: a factor of own evidence, the callers' view, a longer walk.
-pub const ABLATIONS: [Ablation; 22] = [
+pub const ABLATIONS: [Ablation; 23] = [
     Ablation { name: "all steps", overrides: &[] },
     Ablation { name: "without guard and onset", overrides: &[GUARD, ONSET] },
     Ablation { name: "without onset", overrides: &[ONSET] },
@@ -32,6 +32,7 @@ pub const ABLATIONS: [Ablation; 22] = [
     Ablation { name: "median statistic only", overrides: &[MEDIAN] },
     Ablation { name: "client latency held against its own service", overrides: &[CLIENT_OWN] },
     Ablation { name: "client latency ignored", overrides: &[("evidence.client-latency", "ignored")] },
+    Ablation { name: "vanished services no evidence", overrides: &[("evidence.vanished-spreads", "0")] },
     Ablation { name: "call graph withheld", overrides: &[WITHHELD] },
     Ablation { name: "call graph believed untested", overrides: &[("evidence.graph", "calls")] },
     Ablation { name: "without the walk", overrides: &[NO_WALK] },

@@ -9,6 +9,8 @@ use automap_proto::{
 };
 
 const NOTHING_DEPARTED: &str = "no series left its normal range";
+/// How evidence of a service begins that is no longer measured.
+const STOPPED: &str = "its series stopped at ";
 
 /// Why the service is ranked where it is: its place, the evidence largest first, when it departed, and the path. Never
 /// empty.
@@ -20,9 +22,10 @@ pub fn sentences(ranked: &RankedService) -> Vec<String> {
     let mut sentences =
         vec![format!("{service} is ranked {} with score {}{class}", ranked.rank, score(ranked.score))];
     let departed: Vec<&Evidence> = ranked.evidence.iter().filter(|item| left_normal(item)).collect();
-    sentences.extend(
-        departed.iter().map(|item| format!("{service}: {} (series {})", departure(item), item.series)),
-    );
+    sentences.extend(departed.iter().map(|item| match stopped(item) {
+        true => format!("{service}: {}", departure(item)),
+        false => format!("{service}: {} (series {})", departure(item), item.series),
+    }));
     if departed.is_empty() {
         sentences.push(format!("{service}: {NOTHING_DEPARTED}"));
     }
@@ -71,8 +74,17 @@ pub fn what_would_differ(service: &str, counterfactuals: &[v1::Counterfactual]) 
 }
 
 /// A time as people write it, in UTC.
-fn moment(time: UnixMillis) -> String {
+pub(crate) fn moment(time: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+}
+
+/// What stands in place of a series where a service is gone: `its series stopped at 2026-03-01T10:00:05Z`.
+pub(crate) fn stopped_at(time: UnixMillis) -> String {
+    format!("{STOPPED}{}", moment(time))
+}
+
+fn stopped(item: &Evidence) -> bool {
+    item.series.starts_with(STOPPED)
 }
 
 /// Every series that left its normal range, largest first: `cpu up, 34 times its normal spread`. For a table.
@@ -83,18 +95,15 @@ pub fn departures(ranked: &RankedService) -> Vec<String> {
 /// What speaks against the service in one line, at most `most` series of it, largest first: `cpu up 34, latency-p99 up 12
 /// normal spreads`.
 pub fn departures_in_short(ranked: &RankedService, most: usize) -> String {
-    let departed: Vec<String> = ranked
-        .evidence
-        .iter()
-        .filter(|item| left_normal(item))
-        .take(most)
+    let (gone, departed): (Vec<&Evidence>, Vec<&Evidence>) =
+        ranked.evidence.iter().filter(|item| left_normal(item)).take(most).partition(|item| stopped(item));
+    let measured: Vec<String> = departed
+        .into_iter()
         .map(|item| format!("{} {} {}", item.series, direction(item), spreads(item)))
         .collect();
-    if departed.is_empty() {
-        NOTHING_DEPARTED.to_owned()
-    } else {
-        format!("{} normal spreads", departed.join(", "))
-    }
+    let measured = (!measured.is_empty()).then(|| format!("{} normal spreads", measured.join(", ")));
+    let all: Vec<String> = gone.into_iter().map(|item| item.series.clone()).chain(measured).collect();
+    if all.is_empty() { NOTHING_DEPARTED.to_owned() } else { all.join("; ") }
 }
 
 /// The same in short: `web → checkout → cart, 61 % of walks`.
@@ -139,6 +148,9 @@ pub fn score(score: f64) -> String {
 
 /// `cpu up, 34 times its normal spread`
 pub fn departure(item: &Evidence) -> String {
+    if stopped(item) {
+        return item.series.clone();
+    }
     format!("{} {}, {} times its normal spread", item.metric, direction(item), spreads(item))
 }
 
@@ -259,6 +271,20 @@ mod tests {
         assert_eq!(path_in_short(&cart()), "frontend → checkout → cart, 61 % of walks");
         let silent = RankedService { evidence: vec![], ..cart() };
         assert_eq!(departures_in_short(&silent, 3), "no series left its normal range");
+    }
+
+    #[test]
+    fn a_service_that_is_gone_is_told_by_when_its_series_stopped() {
+        let mut ranked = cart();
+        ranked.evidence[0].series = stopped_at(UnixMillis(1_772_359_205_000));
+        assert_eq!(sentences(&ranked)[1], "cart: its series stopped at 2026-03-01T10:00:05Z");
+        assert_eq!(
+            departures_in_short(&ranked, 3),
+            "its series stopped at 2026-03-01T10:00:05Z; availability down 3.3 normal spreads"
+        );
+        assert_eq!(departures(&ranked)[0], "its series stopped at 2026-03-01T10:00:05Z");
+        ranked.evidence.truncate(1);
+        assert_eq!(departures_in_short(&ranked, 3), "its series stopped at 2026-03-01T10:00:05Z");
     }
 
     #[test]

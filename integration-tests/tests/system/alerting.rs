@@ -119,9 +119,10 @@ url = "{}/diagnoses"
     let fired = time(told["alerts"][0]["starts_at"].as_str().unwrap());
     let answered = SystemTime::now() - arrived[0].at.elapsed();
     eprintln!(
-        "from the kill to the answer {seconds:.1} s, from the alert {:.1} s, of which 5 s settle; {}",
+        "from the kill to the answer {seconds:.1} s, from the alert {:.1} s, of which 5 s settle; {}: {}",
         answered.duration_since(fired).unwrap_or_default().as_secs_f64(),
-        told["verdict"]
+        told["verdict"],
+        told["causes"][0]["evidence"]
     );
     let found = listed(&runtime, &service);
     assert_eq!(found.len(), 1, "{found:?}");

@@ -1,11 +1,14 @@
 //! What a window shows against every service of the walk: its own series, and what others see of it.
 
+use std::collections::BTreeSet;
+
 use automap_proto::{
     edge_frame::EdgeFrame,
     frame::MetricFrame,
     learned_weights::Deviations,
     metric::{METRIC_COUNT, MetricKind},
     ranking::{Direction, Evidence},
+    time::UnixMillis,
 };
 
 use super::{
@@ -15,9 +18,10 @@ use super::{
     edges_view::{CallEvidence, EdgesView},
     judge::EvidenceInput,
     measure::{Measured, WindowEvidence},
+    vanished::Vanished,
     walk::walked_services,
 };
-use crate::service_evidence::ServiceEvidence;
+use crate::{explain::stopped_at, service_evidence::ServiceEvidence};
 
 /// Fewest services of which it can be said that most of them departed at once.
 const MIN_GLOBAL_SERVICES: usize = 4;
@@ -26,6 +30,11 @@ const SEEN_BY_CALLERS: &str = "client-latency of callers";
 /// The same where single calls are measured: those that a service answers, and those that it makes.
 const CALLS_OF_CALLERS: &str = "calls of its callers";
 const OWN_CALLS: &str = "calls to its callees";
+/// Stands for the sentence that tells when the series of a service stopped.
+const NO_SERIES: &str = "no series";
+/// What falls with the calls that no longer come.
+const FALLS_WITH_CALLS: [MetricKind; 4] =
+    [MetricKind::Throughput, MetricKind::Congestion, MetricKind::Cpu, MetricKind::Io];
 
 /// The services of the walk and where those of the frame stand among them.
 pub(crate) struct States {
@@ -66,6 +75,7 @@ impl States {
             types: self.spread(window.services.iter().copied(), Default::default()),
             deviations: self.spread(window.deviations(), Default::default()),
             outside: vec![[None; METRIC_COUNT]; self.names.len()],
+            stopped: vec![None; self.names.len()],
         };
         if let Some(departures) = &window.calls {
             let seen = |departures: &[f64]| {
@@ -92,6 +102,8 @@ pub(crate) struct Found {
     pub(crate) deviations: Vec<ServiceDeviation>,
     /// Where others say more than the service's own series do: what is named in their place, and which way it went.
     pub(crate) outside: Vec<[Option<(&'static str, Direction)>; METRIC_COUNT]>,
+    /// When the series of a service stopped that vanished.
+    pub(crate) stopped: Vec<Option<UnixMillis>>,
 }
 
 impl Found {
@@ -124,6 +136,41 @@ impl Found {
         }
     }
 
+    /// A service that vanished counts as so many spreads of availability, unless its callers say more. What falls with the
+    /// calls is not held against services that it called, directly or through others.
+    pub(crate) fn take_vanished(
+        &mut self,
+        gone: &[Vanished],
+        (states, frame): (&States, &MetricFrame),
+        calls: Option<&[(usize, usize)]>,
+        spreads: f64,
+    ) {
+        const AVAILABILITY: usize = MetricKind::Availability.index();
+        let mut left: Vec<usize> = Vec::new();
+        for one in gone.iter().filter(|one| one.successor.is_none()) {
+            let state = states.of_frame[one.service];
+            let known = &mut self.deviations[state][AVAILABILITY];
+            *known = known.max(spreads.ln_1p());
+            self.outside[state][AVAILABILITY] = Some((NO_SERIES, Direction::Down));
+            self.stopped[state] = Some(frame.grid().time(one.row));
+            left.push(state);
+        }
+        let mut reached: BTreeSet<usize> = left.iter().copied().collect();
+        while let Some(caller) = left.pop() {
+            for &(_, callee) in calls.unwrap_or(&states.measured).iter().filter(|call| call.0 == caller) {
+                if !reached.insert(callee) {
+                    continue;
+                }
+                left.push(callee);
+                for kind in FALLS_WITH_CALLS {
+                    if self.types[callee][kind.index()].direction() == Some(Direction::Down) {
+                        self.deviations[callee][kind.index()] = 0.0;
+                    }
+                }
+            }
+        }
+    }
+
     pub(crate) fn totals(&self) -> Vec<f64> {
         self.deviations.iter().map(total).collect()
     }
@@ -151,7 +198,11 @@ impl Found {
                 for metric in MetricKind::ALL {
                     if let Some((series, direction)) = self.outside[state][metric.index()] {
                         let deviation = self.deviations[state][metric.index()];
-                        found.evidence.push(Evidence { metric, series: series.into(), deviation, direction });
+                        let series = match self.stopped[state] {
+                            Some(time) if series == NO_SERIES => stopped_at(time),
+                            _ => series.to_owned(),
+                        };
+                        found.evidence.push(Evidence { metric, series, deviation, direction });
                     }
                 }
                 found.evidence.sort_by(|left, right| right.deviation.total_cmp(&left.deviation));

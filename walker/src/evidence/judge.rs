@@ -28,9 +28,11 @@ use super::{
     onset::{RowScores, incident_rows, row_scores, service_onset},
     placebo::placebo_windows,
     root_cause_metric::root_cause_metrics,
+    vanished::{Vanished, vanished},
 };
 use crate::{
     edge_rules::EdgeRules,
+    explain::moment,
     parameters::EvidenceParameters,
     service_evidence::ServiceEvidence,
     stop::{self, Stopped},
@@ -126,7 +128,13 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let graph = choose_graph(input, &states, guarded.normal.len());
     stop::poll(input.stop)?;
     let laid_out = |window: &WindowEvidence| states.lay_out(window, &measured, graph.calls.as_deref());
-    let found = laid_out(&measured.incident);
+    let mut found = laid_out(&measured.incident);
+    let gone = if parameters.vanished_spreads > 0.0 {
+        vanished(frame, input.edges, &guarded, &incident)
+    } else {
+        Vec::new()
+    };
+    found.take_vanished(&gone, (&states, frame), graph.calls.as_deref(), parameters.vanished_spreads);
     let totals = found.totals();
     let directed = found.directed();
     let walked = graph.scores(&states, &totals, parameters);
@@ -183,14 +191,19 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         })
     });
     let span = guarded.span();
-    let onsets = states.spread(
+    let mut onsets = states.spread(
         row_scores.iter().map(|scores| {
             let position = service_onset(scores, &guarded, MIN_SERVICE_ONSET)?;
             Some(frame.grid().time(span[position]))
         }),
         None,
     );
+    for (onset, stopped) in onsets.iter_mut().zip(&found.stopped) {
+        // A service may have been ill before it was gone.
+        *onset = [*onset, *stopped].into_iter().flatten().min();
+    }
     let mut warnings = graph.warnings;
+    warnings.extend(gone.iter().filter_map(|one| succession_warning(frame, one)));
     warnings.extend(window_warnings(input, &guarded));
     warnings.extend(front_end_warning(input, rows, &found));
     Ok(Judged {
@@ -214,6 +227,15 @@ fn highest(scores: &[f64]) -> Option<usize> {
         }
     }
     best
+}
+
+fn succession_warning(frame: &MetricFrame, gone: &Vanished) -> Option<String> {
+    let successor = &frame.services()[gone.successor?];
+    let (service, time) = (&frame.services()[gone.service], moment(frame.grid().time(gone.row)));
+    Some(format!(
+        "the series of {service} stopped at {time} and {successor} was measured since: taken for the same service under another \
+         name, and for no evidence"
+    ))
 }
 
 fn window_warnings(input: &EvidenceInput<'_>, guarded: &GuardedRows) -> Option<String> {

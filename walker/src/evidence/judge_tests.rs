@@ -292,3 +292,78 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
     assert!(judged(0..INCIDENT).assessment.call_graph_fit.is_some_and(|fit| !fit.trusted));
     assert_eq!(judged(40..INCIDENT).assessment.call_graph_fit, None);
 }
+
+/// The shop with a database `gone` from row 52 on, whose callers see their calls fail, and a disk behind it that nobody calls
+/// any more: its io falls to nothing, from where it followed the calls.
+fn killed_db() -> (MetricFrame, EdgeFrame) {
+    let gone = |service: &str, row: usize| service == "db" && row >= INCIDENT + 2;
+    let mut all = Vec::new();
+    for (salt, service) in ["cart", "db", "disk", "mq", "pay", "web"].into_iter().enumerate() {
+        let there = |row: usize, value: f64| if gone(service, row) { f64::NAN } else { value };
+        let calls = |row: usize| match (service, row >= INCIDENT) {
+            ("disk", true) => 0.5,
+            _ => 20.0 + 4.0 * noise(row, salt),
+        };
+        all.push(series(service, MetricKind::Memory, |row| there(row, 50.0 + 0.01 * noise(row, salt))));
+        all.push(series(service, MetricKind::Throughput, |row| there(row, calls(row))));
+        all.push(series(service, MetricKind::Io, |row| {
+            there(row, 3.0 * calls(row) + 0.1 * noise(row, salt + 9))
+        }));
+    }
+    let calls = [("cart", "db"), ("db", "disk"), ("pay", "db"), ("web", "cart"), ("web", "pay")];
+    let values = Array2::from_shape_fn((3 * calls.len(), ROWS), |(row, column)| {
+        let (caller, callee) = calls[row / 3];
+        match row % 3 {
+            _ if gone(caller, column) => f64::NAN,
+            0 => 0.5 + 0.05 * noise(column, row),
+            1 => 10.0,
+            _ if callee == "db" && column >= INCIDENT => 0.0,
+            _ => 1.0,
+        }
+    });
+    let edges = calls.map(|(caller, callee)| (caller.to_owned(), callee.to_owned()));
+    (frame_of(&all), EdgeFrame::new(edges.to_vec(), values).unwrap())
+}
+
+#[test]
+fn a_killed_service_is_the_culprit_and_not_what_it_no_longer_calls() {
+    let (frame, edges) = killed_db();
+    let mut case = Case::new(&frame, Some(&edges));
+    case.calls = &[];
+    let judged = case.judged();
+    assert_eq!(first(&judged), "db", "{:?} {:?}", judged.services, judged.scores);
+    let gone = &evidence_of(&judged, "db")[0];
+    assert_eq!((gone.metric, gone.direction), (MetricKind::Availability, Direction::Down));
+    assert_eq!(gone.series, "its series stopped at 1970-01-01T00:04:20Z");
+    assert!((gone.deviation.exp_m1() - 1000.0).abs() < 1e-6);
+    assert_eq!(judged.onsets[1], Some(UnixMillis(260_000)));
+    assert_eq!(judged.assessment.root_cause_metrics[0].metric, MetricKind::Availability);
+    let falling = |judged: &Judged| {
+        let fell = |kind: MetricKind| matches!(kind, MetricKind::Throughput | MetricKind::Io);
+        let of_disk = evidence_of(judged, "disk").iter();
+        of_disk.filter(|one| fell(one.metric)).map(|one| one.deviation).fold(0.0, f64::max)
+    };
+    assert_eq!(falling(&judged), 0.0);
+
+    case.parameters.vanished_spreads = 0.0;
+    let without = case.judged();
+    assert_ne!(evidence_of(&without, "db")[0].series, gone.series);
+    assert!(falling(&without) > 1.0);
+}
+
+#[test]
+fn a_service_under_another_name_is_told_and_is_no_evidence() {
+    let there = |from: usize, to: usize| {
+        move |row: usize| if (from..to).contains(&row) { 5.0 + noise(row, 3) } else { f64::NAN }
+    };
+    let mut all: Vec<TestSeries> = ["cart", "mq", "web"]
+        .into_iter()
+        .map(|name| series(name, MetricKind::Memory, there(0, ROWS)))
+        .collect();
+    all.push(series("db", MetricKind::Memory, there(0, 52)));
+    all.push(series("db-2", MetricKind::Memory, there(52, ROWS)));
+    let judged = Case::new(&frame_of(&all), None).judged();
+    let told = "the series of db stopped at 1970-01-01T00:04:20Z and db-2 was measured since";
+    assert!(judged.warnings.iter().any(|one| one.starts_with(told)), "{:?}", judged.warnings);
+    assert!(evidence_of(&judged, "db").iter().all(|one| one.metric != MetricKind::Availability));
+}

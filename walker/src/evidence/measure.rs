@@ -102,7 +102,9 @@ pub fn measure(
                 let explained = match key.metric {
                     MetricKind::Latency => waiting.as_ref().map_or(0.0, |seconds| seconds[row]),
                     MetricKind::Availability => failing.as_ref().map_or(0.0, |share| -share[row]),
-                    _ => load.as_ref().map_or(0.0, |(load, calls)| load.part(frame.values()[[*calls, row]])),
+                    _ => load
+                        .as_ref()
+                        .map_or(0.0, |(load, calls)| load.part(frame.values()[[*calls, row]], samples[row])),
                 };
                 samples[row] - explained
             });

@@ -11,6 +11,7 @@
 //! | 5, deviation | [`deviation`], [`robust_range`], [`sorted_values`], [`measure`](mod@measure) | how far each series left its normal range |
 //! | 5, callers | [`callers_view`] | what callers see of their callees over all their calls |
 //! | 5, calls | [`measured_calls`], [`edges_view`] | what they measure call by call, and of whom it speaks |
+//! | 5, gone | [`vanished`](mod@vanished) | services whose series stop |
 //! | 6, graph | [`throughput_graph`], [`call_graph_fit`], `chosen_graph` | what is walked along, and whether a given call graph fits |
 //! | 7, walk | [`walk`], [`pair_weights`] | follows evidence along the graph |
 //! | 8, confidence | [`placebo`], [`confidence`] | what normal times look like, and whether this is any different |
@@ -40,6 +41,7 @@ pub mod root_cause_metric;
 pub mod series_values;
 pub mod sorted_values;
 pub mod throughput_graph;
+pub mod vanished;
 pub mod walk;
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ pub struct EvidenceParameters {
     pub self_weight: f64,
     /// By what the values of an incident are represented.
     pub statistic: Statistic,
+    /// Normal spreads by which the availability of a service counts as down whose series stop while others are measured; 0 to
+    /// 1,000,000, 0 takes that for no evidence.
+    pub vanished_spreads: f64,
 }
 
 impl Default for EvidenceParameters {
@@ -94,6 +97,7 @@ impl Default for EvidenceParameters {
             restart: 0.15,
             self_weight: 0.0,
             statistic: Statistic::Both,
+            vanished_spreads: 1000.0,
         }
     }
 }

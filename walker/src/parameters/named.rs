@@ -25,7 +25,7 @@ const EDGES: &str = "caller->callee, several separated by commas, none both forc
 const ALPHA: &str = "automap.alpha";
 const FORCED: &str = "edges.forced";
 
-const NAMED: [Named; 38] = [
+const NAMED: [Named; 39] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -252,6 +252,14 @@ const NAMED: [Named; 38] = [
         expected: "both, percentile or median",
         read: |all| text(&all.evidence.statistic),
         write: |all, value| set(&mut all.evidence.statistic, value, |_| true),
+    },
+    Named {
+        name: "evidence.vanished-spreads",
+        expected: "a number from 0 to 1000000",
+        read: |all| text(&all.evidence.vanished_spreads),
+        write: |all, value| {
+            set(&mut all.evidence.vanished_spreads, value, |spreads| (0.0..=1e6).contains(spreads))
+        },
     },
     Named {
         name: "paths.max-steps",

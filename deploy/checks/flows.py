@@ -30,6 +30,7 @@ def chart_pods(documents):
     for document in documents:
         labels = {"Deployment": lambda d: d["spec"]["template"]["metadata"]["labels"], "Pod": lambda d: d["metadata"]["labels"]}
         labels["StatefulSet"] = labels["Deployment"]
+        labels["CronJob"] = lambda d: d["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
         if document["kind"] in labels:
             found = labels[document["kind"]](document)
             namespace = document["metadata"]["namespace"]

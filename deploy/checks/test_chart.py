@@ -21,6 +21,8 @@ def pod_specs(documents):
     for document in documents:
         if document["kind"] in WORKLOADS:
             yield document["metadata"]["name"], document["spec"]["template"]["spec"]
+        elif document["kind"] == "CronJob":
+            yield document["metadata"]["name"], document["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         elif document["kind"] == "Pod":
             yield document["metadata"]["name"], document["spec"]
 
@@ -52,6 +54,8 @@ def test_helm_finds_nothing_to_say():
         ("walker.http.httpRoute.enabled=true", "walker.http.httpRoute.parentRefs"),
         ("walker.http.ingress.enabled=true,walker.http.enabled=false", "walker.http.ingress: set walker.http.enabled"),
         ("walker.http.externalUrl=example.com", "walker.http.externalUrl"),
+        ("profiler.backup.upload.enabled=true", "profiler.backup.upload.image"),
+        ("profiler.backup.upload.schedule=daily", "profiler.backup.upload.schedule"),
         ("walker.config.http.listen=0.0.0.0:1", "walker.config.http.listen: the chart sets this itself"),
     ],
 )

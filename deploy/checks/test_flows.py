@@ -49,6 +49,12 @@ def test_alertmanager_reaches_the_webhook_and_walkers_their_sinks_once_there_are
     assert flows.allowed(template(sinks)) - flows.designed() == {("walker", "internet", 443, "TCP")}
 
 
+def test_backups_reach_the_profiler_and_the_outside_once_they_are_uploaded():
+    more = flows.allowed(template("--set", "profiler.backup.upload.enabled=true,profiler.backup.upload.image=rclone")) - flows.designed()
+    ways = {("profiler", 4313, "TCP"), ("internet", 443, "TCP"), ("dns", 53, "TCP"), ("dns", 53, "UDP")}
+    assert more == {("backup", *way) for way in ways}
+
+
 def test_callers_and_egress_are_what_values_say():
     found = flows.allowed(rendered("exposed"))
     assert ("neighbour", "walker", 4310, "TCP") not in found

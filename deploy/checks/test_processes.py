@@ -126,6 +126,18 @@ def test_the_test_pod_runs_commands_that_diagnose(running, tmp_path):
         assert done.returncode == 0, done.stderr
 
 
+def test_values_that_the_readme_shows_are_taken(tmp_path):
+    blocks = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 4
+    for number, block in enumerate(blocks):
+        values = tmp_path / f"{number}.yaml"
+        values.write_text(json.dumps(yaml.safe_load(block)))
+        documents = template("--values", values)
+        for role in ROLES:
+            done = accepted(role, find(documents, "ConfigMap", f"automap-{role}")["data"]["automap.toml"], tmp_path)
+            assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
 def test_backup_and_restore_work_as_operations_tell(running, tmp_path):
     told = re.findall(r"(?m)^automap (store (?:backup|import) .*)$", (DEPLOY / "OPERATIONS.md").read_text())
     assert [command.split()[1] for command in told] == ["backup", "import"]
@@ -140,7 +152,7 @@ def test_backup_and_restore_work_as_operations_tell(running, tmp_path):
 
 def test_tokens_are_made_as_operations_tell(tmp_path):
     text = (DEPLOY / "OPERATIONS.md").read_text()
-    told = re.findall(r"(?m)^(automap access .*|kubectl -n automap create secret .*) *(?:\| kubectl apply -f -)?$", text)
+    told = re.findall(r"(?m)^(automap access .*|kubectl -n automap create secret generic automap-(?:tokens|caller) .*) *(?:\| kubectl apply -f -)?$", text)
     made = {}
     for command in told:
         here = command.removesuffix("| kubectl apply -f -").replace("automap access", f"{binary()} access")

@@ -19,7 +19,7 @@ def test_every_document_fits_its_schema(combination, kubernetes):
 
 def test_combinations_hold_every_custom_resource_and_every_optional_object():
     kinds = {document["kind"] for combination in COMBINATIONS for document in rendered(combination)}
-    expected = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "Certificate", "HTTPRoute", "Ingress", "HorizontalPodAutoscaler"}
+    expected = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "Certificate", "HTTPRoute", "Ingress", "HorizontalPodAutoscaler", "CronJob"}
     assert expected <= kinds
     assert not kinds & {"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"}
 

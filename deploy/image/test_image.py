@@ -48,9 +48,11 @@ def test_it_says_what_it_is_and_what_it_holds(root):
     assert told["config"]["User"] == "65532:65532"
     assert told["config"]["Entrypoint"] == ["/automap"]
     version = run(*entered(root, ["--version"])).split()[1]
-    labels = told["config"]["Labels"]
-    assert labels["org.opencontainers.image.version"] == version
-    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+    labels = {key.removeprefix("org.opencontainers.image."): value for key, value in told["config"]["Labels"].items()}
+    assert labels["title"] == "automap" and labels["version"] == version and labels["licenses"] == "Apache-2.0"
+    assert len(labels["revision"]) == 40 and labels["created"].endswith("Z") and labels["description"]
+    environment = dict(variable.split("=", 1) for variable in told["config"]["Env"])
+    assert (root.path / environment["SSL_CERT_FILE"].lstrip("/")).read_text().count("BEGIN CERTIFICATE") > 100
     listed = json.loads((root.path / "usr/share/sbom/automap.cdx.json").read_text())
     names = {component["name"] for component in listed["components"]}
     assert {"tonic", "sled", "automap-walker", "libc6"} <= names

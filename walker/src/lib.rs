@@ -127,13 +127,13 @@ pub async fn serve(
         registry.register_collector(Box::new(newest.clone()));
     }
     let alerts = Alerts::new(&alerts, metrics.clone())?;
-    let sinks = Sinks::open(&sinks, http.external_url.clone(), |name| metrics.sink(name))?;
+    let sinks = Sinks::open(&sinks, http.external_url.clone(), &walker, |name| metrics.sink(name))?;
+    walker.hand_in_at(sinks.post());
     let page =
         http::open(&walker, alerts.clone(), (&http, access.clone()), server.drain_seconds, &shutdown).await?;
     let started = walker.started.clone();
     schedule::start(&walker, &shutdown);
-    let (told, beginning_ends) = (CancellationToken::new(), shutdown.child_token());
-    let telling = tokio::spawn(sinks.send_all(walker.finished(), told.clone()));
+    let beginning_ends = shutdown.child_token();
     let counting = AbortOnDropHandle::new(tokio::spawn(metrics.count(walker.finished())));
     let showing = AbortOnDropHandle::new(tokio::spawn(newest.follow(walker.finished())));
     let beginning = tokio::spawn(alerts::begin_all(alerts, walker.clone(), beginning_ends.clone()));
@@ -154,8 +154,7 @@ pub async fn serve(
     }
     exchanging.cancel();
     exchange.await.ok();
-    told.cancel();
-    telling.await.ok();
+    sinks.end().await;
     drop((counting, showing));
     if let Some(page) = page {
         page.ended().await;

@@ -10,6 +10,7 @@
 mod access;
 mod admin_port;
 mod alerting;
+mod alerts_shared;
 mod bad_input;
 mod bad_windows;
 mod bench;
@@ -47,6 +48,7 @@ mod recorded_incidents;
 mod rotation;
 mod several_hosts;
 mod several_walkers;
+mod sink_burst;
 mod spread;
 mod store;
 mod store_disk;

@@ -47,11 +47,11 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
 
-fn client_of(walker: &Service) -> WalkerServiceClient<Channel> {
+pub(crate) fn client_of(walker: &Service) -> WalkerServiceClient<Channel> {
     WalkerServiceClient::new(client::channel("address", &walker.address).unwrap())
 }
 
-fn request(id: &str, seed: u64) -> v1::StartDiagnosisRequest {
+pub(crate) fn request(id: &str, seed: u64) -> v1::StartDiagnosisRequest {
     let source = v1::metric_source::Source::Recording("incident".into());
     v1::StartDiagnosisRequest {
         request_id: id.into(),
@@ -68,7 +68,11 @@ fn request(id: &str, seed: u64) -> v1::StartDiagnosisRequest {
     }
 }
 
-async fn start(walker: &mut WalkerServiceClient<Channel>, id: &str, seed: u64) -> Result<(), ServiceError> {
+pub(crate) async fn start(
+    walker: &mut WalkerServiceClient<Channel>,
+    id: &str,
+    seed: u64,
+) -> Result<(), ServiceError> {
     let answer = walker.start_diagnosis(request(id, seed)).await?.into_inner();
     assert_eq!(answer.diagnosis_id, id);
     Ok(())
@@ -92,7 +96,10 @@ async fn until(
     }
 }
 
-async fn listed(walker: &mut WalkerServiceClient<Channel>, states: &[DiagnosisState]) -> Vec<v1::Diagnosis> {
+pub(crate) async fn listed(
+    walker: &mut WalkerServiceClient<Channel>,
+    states: &[DiagnosisState],
+) -> Vec<v1::Diagnosis> {
     let request = v1::WalkerServiceListDiagnosesRequest {
         states: states.iter().map(|state| (*state).into()).collect(),
         ..Default::default()
@@ -100,7 +107,7 @@ async fn listed(walker: &mut WalkerServiceClient<Channel>, states: &[DiagnosisSt
     walker.list_diagnoses(request).await.unwrap().into_inner().diagnoses
 }
 
-fn ids(diagnoses: &[v1::Diagnosis]) -> Vec<&str> {
+pub(crate) fn ids(diagnoses: &[v1::Diagnosis]) -> Vec<&str> {
     diagnoses.iter().map(|one| one.diagnosis_id.as_str()).collect()
 }
 

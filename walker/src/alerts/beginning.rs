@@ -32,7 +32,8 @@ pub(crate) async fn begin_all(alerts: Alerts, walker: WalkerRpc, shutdown: Cance
             () = shutdown.cancelled() => break,
             ended = finished.recv() => match ended {
                 Ok(diagnosis) => alerts.desk().ended(&diagnosis.diagnosis_id),
-                Err(RecvError::Lagged(_)) => {}
+                // An end that was missed is looked up.
+                Err(RecvError::Lagged(_)) => drop(walker.started.spawn(catch_up(alerts.clone(), walker.clone()))),
                 Err(RecvError::Closed) => break,
             },
             _ = ticks.tick() => step(&alerts, &walker),
@@ -63,9 +64,19 @@ fn step(alerts: &Alerts, walker: &WalkerRpc) {
     }
 }
 
+/// Finds out which diagnoses have ended.
+async fn catch_up(alerts: Alerts, walker: WalkerRpc) {
+    let running = alerts.desk().running();
+    for id in running {
+        if walker.has_ended(&id).await {
+            alerts.desk().ended(&id);
+        }
+    }
+}
+
 async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
     let (id, system) = (due.id.clone(), due.target.system.clone());
-    let Err(error) = walker.begin(id.clone(), request(due)).await else {
+    let Err(error) = walker.begin(id.clone(), due.digest.clone(), request(due)).await else {
         tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
         return;
     };

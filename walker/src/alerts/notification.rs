@@ -164,12 +164,19 @@ fn identity(labels: &BTreeMap<String, String>) -> String {
 
 /// A short hash of parts in their order, 32 hexadecimal digits.
 pub(super) fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut whole = digest(parts);
+    whole.truncate(32);
+    whole
+}
+
+/// SHA-256 of texts, hexadecimal.
+pub(super) fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the parser says; it may repeat what it was given, whatever its length.

@@ -1,20 +1,42 @@
 //! What alerts and metrics ask of the walker.
 
-use automap_proto::v1;
+use automap_proto::v1::{self, DiagnosisState};
 use automap_service_kit::error::ServiceError;
 
 use super::WalkerRpc;
+use crate::sinks::{Kept, Post};
+
+impl Kept for WalkerRpc {
+    async fn kept(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
+        self.find(id).await
+    }
+}
 
 impl WalkerRpc {
-    /// Begins a diagnosis without a caller; one of the same id changes nothing.
+    /// Begins a diagnosis without a caller; the same one changes nothing. What makes it the same is told by `digest`, and not by
+    /// the request: alerts that come again may tell more.
     ///
     /// # Errors
-    /// The request is wrong, or its beginning cannot be kept.
-    pub(crate) async fn begin(&self, id: String, request: v1::DiagnoseRequest) -> Result<(), ServiceError> {
+    /// The request is wrong, its beginning cannot be kept, or another one has that id.
+    pub(crate) async fn begin(
+        &self,
+        id: String,
+        digest: String,
+        request: v1::DiagnoseRequest,
+    ) -> Result<(), ServiceError> {
         let mut order = self.order(id, request)?;
         order.record = true;
-        // Its id says what it is for: alerts that come again may tell more.
-        self.start(order, String::new()).await
+        self.start(order, digest).await
+    }
+
+    /// Hands in at `post` every diagnosis that ends here from now on.
+    pub(crate) fn hand_in_at(&self, post: Post) {
+        self.registry.hand_in_at(post);
+    }
+
+    /// Whether a diagnosis is known to have ended, here or at another walker.
+    pub(crate) async fn has_ended(&self, id: &str) -> bool {
+        self.find(id).await.is_ok_and(|known| known.state() != DiagnosisState::Running)
     }
 
     /// Diagnoses that run and that wait here now.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use automap_proto::{
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::{listener::Listener, memory::now};
+use crate::{listener::Listener, memory::now, sinks::Post};
 
 /// News that a slow watcher may lag behind before it misses some.
 const NEWS_BACKLOG: usize = 1024;
@@ -41,6 +41,8 @@ pub(crate) struct Registry {
     /// Diagnoses that ended here and could not be kept.
     unkept: Arc<Mutex<VecDeque<v1::Diagnosis>>>,
     finished: broadcast::Sender<Arc<v1::Diagnosis>>,
+    /// Where every diagnosis is handed in when it ends.
+    post: Arc<OnceLock<Post>>,
 }
 
 /// A running diagnosis as others see it.
@@ -73,6 +75,7 @@ impl Registry {
             news: broadcast::Sender::new(NEWS_BACKLOG),
             unkept: Arc::default(),
             finished: broadcast::Sender::new(FINISHED_BACKLOG),
+            post: Arc::default(),
         }
     }
 
@@ -172,6 +175,11 @@ impl Registry {
         self.finished.subscribe()
     }
 
+    /// Hands in at `post` every diagnosis that ends here from now on; the first call counts.
+    pub(crate) fn hand_in_at(&self, post: Post) {
+        self.post.get_or_init(|| post);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
         // The map is whole between any two statements, so a panic elsewhere leaves nothing to repair.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
@@ -230,6 +238,9 @@ impl Entry {
         // Whoever hears of the end finds what was kept.
         self.registry.lock().remove(&self.id);
         self.registry.tell(diagnosis, diagnosis.state(), None);
+        if let Some(post) = self.registry.post.get() {
+            post.hand_in(diagnosis);
+        }
         if self.registry.finished.receiver_count() > 0 {
             // The last listener may have left between the two lines.
             self.registry.finished.send(Arc::new(diagnosis.clone())).ok();

@@ -72,7 +72,8 @@ pub struct SinkConfig {
     pub give_up_minutes: u64,
     /// How long one try may take, seconds.
     pub try_seconds: u64,
-    /// Messages that may wait for a sink that does not take them; more are dropped.
+    /// Messages that may wait for a sink that does not take them. Further diagnoses wait by name, and are read from the profiler
+    /// when it is their turn.
     pub queue: usize,
     /// Certificates.
     pub tls: ClientTlsConfig,

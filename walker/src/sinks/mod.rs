@@ -4,15 +4,19 @@
 //! |---|---|
 //! | [`config`] | what is sent where |
 //! | [`message`] | what sinks are told of a diagnosis |
+//! | [`outbox`] | what waits for a sink |
 //! | [`template`], [`slack`], [`pagerduty`] | the forms that it takes |
 //! | [`delivery`] | requests, tries, and what a refusal means |
 //!
 //! Each sink has a queue and a task of its own, so that one that is down delays no other. A message is tried until it is taken,
-//! refused for good, or too old: it arrives at least once, and every telling of one incident bears the same key.
+//! refused for good, or too old: it arrives at least once, and every telling of one incident bears the same key. Diagnoses are
+//! put into the queues as they end, so that no burst outruns them; where more wait than a queue has room for, they are found
+//! again where they are kept.
 
 pub mod config;
 mod delivery;
 mod message;
+mod outbox;
 mod pagerduty;
 mod slack;
 mod template;
@@ -23,36 +27,44 @@ use automap_proto::{
     invalid::Invalid,
     v1::{self, DiagnosisState},
 };
-use tokio::{
-    sync::{
-        broadcast::{self, error::RecvError},
-        mpsc,
-    },
-    task::JoinSet,
-};
-use tokio_util::sync::CancellationToken;
+use automap_service_kit::error::{ErrorCode, ServiceError};
+use backon::{ExponentialBuilder, Retryable as _};
+use tokio::task::JoinSet;
 
 use crate::metrics::{Delivered, SinkMetrics};
 use config::SinkConfig;
 use delivery::Delivery;
 use message::Message;
+use outbox::{Outbox, Waiting};
 
 /// How long messages may still be tried when the walker ends.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// The sinks of a walker.
+/// Where diagnoses are found again after they ended.
+pub(crate) trait Kept: Clone + Send + Sync + 'static {
+    /// A diagnosis by its id.
+    fn kept(&self, id: &str) -> impl Future<Output = Result<v1::Diagnosis, ServiceError>> + Send;
+}
+
+/// The sinks of a walker, and the tasks that deliver to them.
 #[derive(Debug)]
 pub(crate) struct Sinks {
-    sinks: Vec<Sink>,
-    external_url: Option<String>,
+    post: Post,
     tasks: JoinSet<()>,
 }
 
-#[derive(Debug)]
+/// Takes diagnoses for all sinks.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    sinks: Arc<[Sink]>,
+    external_url: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone)]
 struct Sink {
-    name: String,
-    config: SinkConfig,
-    queue: mpsc::Sender<Arc<Message>>,
+    name: Arc<str>,
+    config: Arc<SinkConfig>,
+    outbox: Arc<Outbox>,
     metrics: SinkMetrics,
 }
 
@@ -64,51 +76,44 @@ impl Sinks {
     pub(crate) fn open(
         configs: &BTreeMap<String, SinkConfig>,
         external_url: Option<String>,
+        kept: &impl Kept,
         metrics: impl Fn(&str) -> SinkMetrics,
     ) -> Result<Self, Invalid> {
+        let external_url: Option<Arc<str>> = external_url.map(Into::into);
         let mut tasks = JoinSet::new();
         let mut open = |(name, config): (&String, &SinkConfig)| {
             let delivery = Delivery::new(&format!("walker.sinks.{name}"), config.clone())?;
-            let (queue, messages) = mpsc::channel(config.queue);
-            let metrics = metrics(name);
-            tasks.spawn(carry(name.clone(), delivery, messages, metrics.clone()));
-            Ok(Sink { name: name.clone(), config: config.clone(), queue, metrics })
+            let sink = Sink {
+                name: name.as_str().into(),
+                config: Arc::new(config.clone()),
+                outbox: Arc::new(Outbox::new(config.queue)),
+                metrics: metrics(name),
+            };
+            tasks.spawn(carry(sink.clone(), delivery, kept.clone(), external_url.clone()));
+            Ok(sink)
         };
         let sinks = configs.iter().map(&mut open).collect::<Result<_, Invalid>>()?;
-        Ok(Self { sinks, external_url, tasks })
+        Ok(Self { post: Post { sinks, external_url }, tasks })
     }
 
-    /// Sends every diagnosis of `finished` to the sinks that want it. At the `end` it sends those that are left, and waits a
-    /// little for their deliveries.
-    pub(crate) async fn send_all(
-        mut self,
-        mut finished: broadcast::Receiver<Arc<v1::Diagnosis>>,
-        end: CancellationToken,
-    ) {
-        loop {
-            let next = tokio::select! {
-                biased;
-                next = finished.recv() => next,
-                () = end.cancelled() => break,
-            };
-            match next {
-                Ok(diagnosis) => self.send(&diagnosis),
-                Err(RecvError::Lagged(missed)) => {
-                    tracing::error!(missed, "diagnoses ended faster than they could be sent to sinks");
-                    self.sinks.iter().for_each(|sink| sink.metrics.delivered(Delivered::Dropped));
-                }
-                Err(RecvError::Closed) => break,
-            }
-        }
-        // Without senders a queue ends when it is empty.
-        self.sinks.clear();
+    /// Where diagnoses for them are handed in.
+    pub(crate) fn post(&self) -> Post {
+        self.post.clone()
+    }
+
+    /// Takes no more diagnoses, and waits a little for the deliveries of those that wait.
+    pub(crate) async fn end(mut self) {
+        self.post.sinks.iter().for_each(|sink| sink.outbox.close());
         let delivered = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(FAREWELL, delivered).await.is_err() {
             tracing::error!("ends with diagnoses that sinks have not taken");
         }
     }
+}
 
-    fn send(&self, diagnosis: &v1::Diagnosis) {
+impl Post {
+    /// Puts a diagnosis that has ended into the queues of the sinks that want it.
+    pub(crate) fn hand_in(&self, diagnosis: &v1::Diagnosis) {
         let wanting: Vec<&Sink> = self.sinks.iter().filter(|sink| wants(&sink.config, diagnosis)).collect();
         if wanting.is_empty() {
             return;
@@ -116,16 +121,20 @@ impl Sinks {
         let message = Arc::new(Message::new(diagnosis, self.external_url.as_deref()));
         for sink in wanting {
             sink.metrics.queued();
-            if sink.queue.try_send(Arc::clone(&message)).is_err() {
-                sink.metrics.delivered(Delivered::Dropped);
-                sink.metrics.unqueued();
-                tracing::error!(
-                    sink = sink.name,
-                    diagnosis = diagnosis.diagnosis_id,
-                    "a sink has too many messages to deliver; this one is dropped"
-                );
+            if !sink.outbox.put(&message) {
+                sink.lose(&message.diagnosis_id, "it has too many to deliver");
             }
         }
+    }
+}
+
+impl Sink {
+    /// Counts and tells a diagnosis that is not delivered.
+    fn lose(&self, diagnosis: &str, why: &str) {
+        self.metrics.delivered(Delivered::Dropped);
+        self.metrics.unqueued();
+        let sink = &*self.name;
+        tracing::error!(sink, diagnosis, why, "a diagnosis was not sent to a sink");
     }
 }
 
@@ -145,27 +154,61 @@ fn wants(config: &SinkConfig, diagnosis: &v1::Diagnosis) -> bool {
     ended_well && of_system && sure_enough && (!config.only_from_alerts || diagnosis.alerts.is_some())
 }
 
-/// Delivers the messages of one sink, one after the other.
-async fn carry(
-    name: String,
-    delivery: Delivery,
-    mut messages: mpsc::Receiver<Arc<Message>>,
-    metrics: SinkMetrics,
-) {
-    while let Some(message) = messages.recv().await {
+/// Delivers what waits for one sink, one after the other, to the end.
+async fn carry(sink: Sink, delivery: Delivery, kept: impl Kept, external_url: Option<Arc<str>>) {
+    let name = &*sink.name;
+    while let Some(next) = sink.outbox.take().await {
+        let message = match next {
+            Waiting::Message(message) => message,
+            Waiting::Named(id) => match found_again(&kept, &id, sink.config.give_up_minutes).await {
+                Ok(diagnosis) if wants(&sink.config, &diagnosis) => {
+                    Arc::new(Message::new(&diagnosis, external_url.as_deref()))
+                }
+                // It runs anew, and its next end is told.
+                Ok(_) => {
+                    sink.metrics.unqueued();
+                    continue;
+                }
+                Err(error) => {
+                    sink.lose(&id, error.message());
+                    continue;
+                }
+            },
+        };
         let delivered = delivery.deliver(&message).await;
-        metrics.unqueued();
+        sink.metrics.unqueued();
         match delivered {
             Ok(()) => {
-                metrics.delivered(Delivered::Taken);
+                sink.metrics.delivered(Delivered::Taken);
                 tracing::info!(sink = name, diagnosis = message.diagnosis_id, "a diagnosis was delivered");
             }
             Err(fault) => {
-                metrics.delivered(Delivered::Refused);
+                sink.metrics.delivered(Delivered::Refused);
                 tracing::error!(sink = name, diagnosis = message.diagnosis_id, %fault, "a sink did not take a diagnosis");
             }
         }
     }
+}
+
+/// A diagnosis from where it is kept; while that does not answer it is asked again.
+async fn found_again(
+    kept: &impl Kept,
+    id: &str,
+    give_up_minutes: u64,
+) -> Result<v1::Diagnosis, ServiceError> {
+    let backoff = ExponentialBuilder::default()
+        .without_max_times()
+        .with_total_delay(Some(Duration::from_secs(60 * give_up_minutes)))
+        .with_jitter();
+    (|| kept.kept(id))
+        .retry(backoff)
+        .when(|error: &ServiceError| {
+            matches!(
+                error.code(),
+                ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Overloaded
+            )
+        })
+        .await
 }
 
 #[cfg(test)]

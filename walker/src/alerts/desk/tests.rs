@@ -55,6 +55,24 @@ fn the_id_is_that_of_group_system_and_start_whichever_walker_is_told() {
 }
 
 #[test]
+fn two_walkers_ask_for_the_same_though_they_are_told_in_another_order_and_another_alert_asks_for_another() {
+    let due = |group: &str, starts: &[i64]| {
+        let mut desk = desk(|_| ());
+        for (place, start) in starts.iter().enumerate() {
+            desk.fired(UnixMillis(NOW), group, target("shop"), alert(&place.to_string(), *start)).unwrap();
+        }
+        desk.due(UnixMillis(NOW + 60_000)).remove(0)
+    };
+    let (one, other) = (due("a", &[NOW]), due("a", &[NOW, NOW - 1000]));
+    assert_eq!((&one.id, &one.digest), (&other.id, &other.digest));
+    assert_ne!(one.start, other.start, "one of them knows more");
+    assert_eq!(one.digest.len(), 64);
+    for another in [due("b", &[NOW]), due("a", &[NOW - 1])] {
+        assert!(one.id != another.id && one.digest != another.digest);
+    }
+}
+
+#[test]
 fn further_alerts_of_a_system_are_attached_before_and_after_it_begins() {
     let mut desk = desk(|_| ());
     let Ruling::Begins(id) = fired(&mut desk, NOW, "shop", "a", NOW) else { panic!() };

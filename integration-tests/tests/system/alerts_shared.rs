@@ -1,0 +1,114 @@
+//! The same alerts told to two walkers, and other requests under the name of their diagnosis.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use automap_integration_tests::{
+    http,
+    processes::{FourProcesses, Service},
+    recording,
+    setup::Setup,
+};
+use automap_proto::v1::DiagnosisState;
+use automap_service_kit::error::ErrorCode;
+use serde_json::{Value, json};
+
+use crate::several_walkers::{client_of, listed, start};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A walker that takes alerts, whose source cannot be reached.
+fn walker(home: &std::path::Path, four: &FourProcesses) -> (Service, String, String) {
+    let configuration = format!(
+        r#"
+[walker]
+collector = {:?}
+graph-builder = {:?}
+profiler = {:?}
+[walker.server]
+listen = "127.0.0.1:0"
+admin-listen = "127.0.0.1:0"
+[walker.http]
+listen = "127.0.0.1:0"
+[walker.alerts]
+settle-seconds = 1
+[[walker.alerts.rules]]
+system = {{ label = "namespace" }}
+front-end = {{ label = "service" }}
+source = {{ default = "none" }}
+"#,
+        four.collector.address, four.graph_builder.address, four.profiler.address
+    );
+    let service = Setup::default().service(home, "walker", &configuration).unwrap();
+    let line = service.log_line("the page of diagnoses is open").unwrap();
+    let address = line["fields"]["address"].as_str().unwrap().to_owned();
+    let admin = service.admin_address().unwrap();
+    (service, address, admin)
+}
+
+fn ended(admin: &str) -> f64 {
+    let answer = http::get(admin, "/metrics").unwrap();
+    let counts = answer.body.lines().filter(|line| line.starts_with("automap_diagnoses_total"));
+    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+#[test]
+fn two_walkers_that_are_told_the_same_alerts_diagnose_once_and_no_other_request_takes_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let four = FourProcesses::start(home.path(), home.path()).unwrap();
+    let walkers = [walker(home.path(), &four), walker(home.path(), &four)];
+    let now = jiff::Timestamp::now().to_string();
+    let alert = |namespace: &str, name: &str| {
+        json!({
+            "status": "firing", "startsAt": now, "endsAt": "0001-01-01T00:00:00Z",
+            "labels": {"alertname": name, "namespace": namespace, "service": "web"},
+        })
+    };
+    let tell = |address: &str, alerts: &[Value]| {
+        let body = json!({"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "alerts": alerts});
+        let sent = body.to_string();
+        let answer =
+            http::post(address, "/api/v1/alerts", "content-type: application/json\r\n", sent.as_bytes())
+                .unwrap();
+        assert_eq!(answer.status, 202, "{answer:?}");
+    };
+    tell(&walkers[0].1, &[alert("shop", "Slow"), alert("shop", "Fails"), alert("books", "Slow")]);
+    tell(&walkers[1].1, &[alert("books", "Slow"), alert("shop", "Fails"), alert("shop", "Slow")]);
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut clients = runtime.block_on(async { [client_of(&walkers[0].0), client_of(&walkers[1].0)] });
+    let deadline = Instant::now() + PATIENCE;
+    let found = loop {
+        let found = runtime.block_on(listed(&mut clients[1], &[DiagnosisState::Failed]));
+        if found.len() == 2 {
+            break found;
+        }
+        assert!(Instant::now() < deadline, "{found:?}");
+        thread::sleep(Duration::from_millis(100));
+    };
+    // Longer than either walker may take to begin what it was told.
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(runtime.block_on(listed(&mut clients[0], &[])).len(), 2);
+    let all: f64 = walkers.iter().map(|(.., admin)| ended(admin)).sum();
+    assert_eq!(all, 2.0, "each ran once");
+    for (service, ..) in &walkers {
+        let log = service.whole_log();
+        assert!(!log.contains("could not begin"), "{log}");
+    }
+    let mut systems: Vec<&str> = found.iter().map(|one| one.system.as_str()).collect();
+    systems.sort_unstable();
+    assert_eq!(systems, ["books", "shop"]);
+    assert!(found.iter().all(|one| one.request_digest.len() == 64), "{found:?}");
+    assert_ne!(found[0].request_digest, found[1].request_digest);
+    for client in &mut clients {
+        let refused = runtime.block_on(start(client, &found[0].diagnosis_id, 1)).unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.field()),
+            (ErrorCode::AlreadyExists, Some("request_id")),
+            "{refused}"
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use automap_proto::time::{TimeGrid, UnixMillis};
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::time::{Instant as Moment, timeout_at};
 
 use super::{
     answer_stream::Envelope,
@@ -35,49 +36,82 @@ pub(crate) struct Fetched {
 }
 
 /// Asks every query over the whole grid, at most `concurrent-queries` at once. The answers stand in the order of the
-/// queries, whatever came first; notes of the server go to `notes`.
+/// queries, whatever came first; notes of the server go to `notes`. A query that is answered too late, or not `until` then,
+/// fails by itself.
 ///
 /// # Errors
-/// A query failed, or all answers together hold more than `max_samples`.
+/// A query failed in another way, or all answers together hold more than `max_samples`.
 pub(crate) async fn fetch(
     api: &Api,
     grid: &TimeGrid,
     queries: &[Query<'_>],
+    until: Option<Moment>,
     max_samples: usize,
     notes: &mut Notes,
-) -> Result<Vec<Fetched>, QueryFault> {
+) -> Result<Vec<Result<Fetched, QueryFault>>, QueryFault> {
     let parts = Part::of(grid, MAX_POINTS);
     let jobs: Vec<(usize, Part)> =
         (0..queries.len()).flat_map(|index| parts.iter().map(move |part| (index, *part))).collect();
     let taken = AtomicUsize::new(0);
     let taken = &taken;
-    let mut answers: Vec<(usize, Answered)> = futures::stream::iter(jobs)
+    let mut answers: Vec<(usize, Result<Answered, QueryFault>)> = futures::stream::iter(jobs)
         .map(|(index, part)| async move {
-            let answered = fetch_part(api, grid, &queries[index], part, max_samples).await?;
+            let asked = fetch_part(api, grid, &queries[index], part, max_samples);
+            let answered = match in_time(asked, until, &queries[index]).await {
+                Err(fault) if fault.kind == FaultKind::Timeout => return Ok((index, Err(fault))),
+                answered => answered?,
+            };
             let samples: usize =
                 answered.parts.iter().flat_map(|(part, rows)| rows.values().map(|_| part.points)).sum();
             if taken.fetch_add(samples, Ordering::Relaxed) + samples > max_samples {
                 return Err(too_large(max_samples));
             }
-            Ok((index, answered))
+            Ok((index, Ok(answered)))
         })
         .buffer_unordered(api.config().concurrent_queries)
         .try_collect()
         .await?;
-    answers.sort_by_key(|(index, answered)| (*index, answered.parts.first().map(|(part, _)| part.first)));
+    answers.sort_by_key(|(index, answered)| {
+        (
+            *index,
+            answered.as_ref().ok().and_then(|answered| answered.parts.first()).map(|(part, _)| part.first),
+        )
+    });
     let mut parts: Vec<Vec<(Part, Rows)>> = vec![Vec::new(); queries.len()];
-    let mut fetched = vec![Fetched::default(); queries.len()];
+    let mut fetched: Vec<Result<Fetched, QueryFault>> = vec![Ok(Fetched::default()); queries.len()];
     for (index, answered) in answers {
-        parts[index].extend(answered.parts);
-        fetched[index].unnamed = fetched[index].unnamed.max(answered.unnamed);
-        for note in answered.notes {
-            notes.insert(format!("{}: {note}", queries[index].purpose));
+        match (answered, &mut fetched[index]) {
+            (Ok(answered), Ok(whole)) => {
+                parts[index].extend(answered.parts);
+                whole.unnamed = whole.unnamed.max(answered.unnamed);
+                for note in answered.notes {
+                    notes.insert(format!("{}: {note}", queries[index].purpose));
+                }
+            }
+            (Err(fault), whole) if whole.is_ok() => *whole = Err(fault),
+            // A part of what is late does not stand for the whole.
+            _ => {}
         }
     }
     for ((whole, parts), query) in fetched.iter_mut().zip(parts).zip(queries) {
-        whole.rows = merge(grid, parts, query.factor);
+        if let Ok(whole) = whole {
+            whole.rows = merge(grid, parts, query.factor);
+        }
     }
     Ok(fetched)
+}
+
+/// What `asked` answers, unless it takes longer than `until`.
+async fn in_time(
+    asked: impl Future<Output = Result<Answered, QueryFault>>,
+    until: Option<Moment>,
+    query: &Query<'_>,
+) -> Result<Answered, QueryFault> {
+    let Some(until) = until else { return asked.await };
+    timeout_at(until, asked).await.unwrap_or_else(|_| {
+        let late = "did not answer in the time that the caller allows";
+        Err(QueryFault::new(FaultKind::Timeout, late).context(&query.purpose))
+    })
 }
 
 fn too_large(max_samples: usize) -> QueryFault {

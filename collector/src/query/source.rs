@@ -6,7 +6,8 @@ use std::{
 };
 
 use automap_proto::{frame::SeriesKey, invalid::Invalid, time::UnixMillis};
-use automap_service_kit::error::ServiceError;
+use automap_service_kit::{deadline, error::ServiceError};
+use tokio::time::Instant;
 
 use super::{
     api::{Api, Notes},
@@ -31,6 +32,9 @@ use crate::{
 
 /// How far back services are listed and metrics are checked.
 pub(crate) const RECENT_MS: i64 = 300_000;
+
+/// Share of the caller's time that metrics may take.
+const SHARE: f64 = 0.5;
 
 /// A server with the HTTP API of Prometheus.
 #[derive(Debug, Clone)]
@@ -142,14 +146,18 @@ impl QuerySource {
                 factor: unit.factor(),
             }));
         }
-        let mut answers = fetch(&self.api, &terms.grid, &queries, self.max_samples(), &mut notes).await?;
-        let of_edges = answers.split_off(self.preset.series.len());
+        let asked =
+            fetch(&self.api, &terms.grid, &queries, allowed_until(), self.max_samples(), &mut notes).await?;
+        let mut answers = in_time(asked, self.preset.series.len(), &mut notes)?;
+        let of_edges: Vec<Fetched> =
+            answers.split_off(self.preset.series.len()).into_iter().map(Option::unwrap_or_default).collect();
         let metrics =
             self.preset.edges.iter().flat_map(|edges| edges.queries.iter().map(|(metric, ..)| *metric));
         let edges = edge_frame(terms.grid.samples(), metrics.zip(of_edges))?;
         let calls = edges.as_ref().map(call_graph).transpose()?.flatten();
         self.tell_absent(&answers, &terms, &mut notes).await?;
         for (query, fetched) in self.preset.series.iter().zip(&answers) {
+            let Some(fetched) = fetched else { continue };
             if fetched.unnamed > 0 {
                 notes.insert(format!(
                     "{}: {} series without the label {} were left out",
@@ -159,7 +167,7 @@ impl QuerySource {
         }
         let mut series = Vec::new();
         for (query, fetched) in self.preset.series.iter().zip(answers) {
-            for (name, samples) in fetched.rows {
+            for (name, samples) in fetched.unwrap_or_default().rows {
                 let service = name.concat();
                 series.push((SeriesKey { service, metric: query.metric, name: query.name.clone() }, samples));
             }
@@ -171,13 +179,14 @@ impl QuerySource {
         Ok(SourceFrame { edges, call_graph: calls, ..SourceFrame::new(frame, warnings, None) })
     }
 
-    /// Notes which series matched nothing, by which expression, and which of its metrics the server does not have.
+    /// Notes which series matched nothing, by which expression, and which of its metrics the server does not have. What came
+    /// too late is none of these.
     ///
     /// # Errors
     /// Nothing matched at all.
     async fn tell_absent(
         &self,
-        answers: &[Fetched],
+        answers: &[Option<Fetched>],
         terms: &Terms,
         notes: &mut Notes,
     ) -> Result<(), ServiceError> {
@@ -186,7 +195,7 @@ impl QuerySource {
             .series
             .iter()
             .zip(answers)
-            .filter(|(_, fetched)| fetched.rows.is_empty())
+            .filter(|(_, fetched)| fetched.as_ref().is_some_and(|fetched| fetched.rows.is_empty()))
             .map(|(query, _)| query)
             .collect();
         if empty.is_empty() {
@@ -211,7 +220,8 @@ impl QuerySource {
                 format!("{}: nothing matched {asked}; {why}", query.name)
             })
             .collect();
-        if empty.len() < answers.len() {
+        let found = |fetched: &Fetched| !fetched.rows.is_empty();
+        if answers.iter().flatten().any(found) {
             notes.extend(sentences);
             return Ok(());
         }
@@ -267,6 +277,32 @@ impl QuerySource {
         }
         found
     }
+}
+
+/// Until when metrics are waited for, where the caller allows a time: what follows them needs some of it.
+fn allowed_until() -> Option<Instant> {
+    let (until, now) = (deadline::current()?, Instant::now());
+    Some(now + until.saturating_duration_since(now).mul_f64(SHARE))
+}
+
+/// What was answered in time; what was not is noted. The first `series` are those of services.
+///
+/// # Errors
+/// None of these was.
+fn in_time(
+    asked: Vec<Result<Fetched, QueryFault>>,
+    series: usize,
+    notes: &mut Notes,
+) -> Result<Vec<Option<Fetched>>, QueryFault> {
+    if asked.iter().take(series).all(Result::is_err)
+        && let Some(fault) = asked.iter().find_map(|answered| answered.as_ref().err())
+    {
+        return Err(fault.clone());
+    }
+    let answered = asked.into_iter().map(|answered| {
+        answered.map_err(|fault| notes.insert(format!("the source is slow, left out is {fault}"))).ok()
+    });
+    Ok(answered.collect())
 }
 
 impl MetricSource for QuerySource {

@@ -134,7 +134,8 @@ impl QuerySource {
             naming: Naming { labels: &labels, rename: &self.api.config().rename },
             factor: throughput.unit.factor(),
         };
-        let mut answers = fetch(&self.api, &grid, &[query], self.max_samples(), &mut Notes::new()).await?;
+        let answers = fetch(&self.api, &grid, &[query], None, self.max_samples(), &mut Notes::new()).await?;
+        let mut answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let rows = answers.pop().unwrap_or_default().rows;
         let mean = |samples: &Vec<f64>| {
             let known = samples.iter().filter(|value| !value.is_nan());

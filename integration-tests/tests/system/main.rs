@@ -49,6 +49,7 @@ mod rotation;
 mod several_hosts;
 mod several_walkers;
 mod sink_burst;
+mod slow_source;
 mod spread;
 mod store;
 mod store_disk;

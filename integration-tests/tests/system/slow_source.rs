@@ -1,0 +1,136 @@
+//! A source that answers some queries late, or all of them: what came is diagnosed, and the answer says what is missing.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use automap_integration_tests::{
+    http,
+    metrics_server::MetricsServer,
+    processes::{Service, all_on_free_ports},
+    samples::START,
+    scripted_server::{ScriptedServer, send},
+};
+use automap_proto::{
+    incident::IncidentContext,
+    time::UnixMillis,
+    v1::{self, diagnose_response::Part},
+};
+use automap_service_kit::error::{ErrorCode, ServiceError};
+use tonic::Request;
+
+use crate::{live_diagnosis, several_walkers::client_of};
+
+/// A real Prometheus behind a server that passes on what it is asked, and keeps silent about some of it.
+struct Slow {
+    _prometheus: MetricsServer,
+    server: ScriptedServer,
+    ended: Arc<AtomicBool>,
+}
+
+impl Slow {
+    fn start(home: &Path, about: &'static str) -> Self {
+        let prometheus = MetricsServer::prometheus(home, &live_diagnosis::samples(), &[]).unwrap();
+        let address = prometheus.url().trim_start_matches("http://").to_owned();
+        let ended = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&ended);
+        let server = ScriptedServer::start(Box::new(move |target, _, stream| {
+            while target.contains("/query_range?") && target.contains(about) && !stop.load(Ordering::Relaxed)
+            {
+                thread::sleep(Duration::from_millis(50));
+            }
+            match http::get(&address, target) {
+                Ok(answer) if answer.head.contains("transfer-encoding: chunked") => {
+                    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+                    write!(stream, "{head}{}", answer.body)
+                }
+                Ok(answer) if answer.status == 200 => send(stream, "200 OK", "", &answer.body),
+                _ => send(stream, "502 Bad Gateway", "", ""),
+            }
+        }))
+        .unwrap();
+        Self { _prometheus: prometheus, server, ended }
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+fn serve(home: &Path, url: &str, settings: &str) -> Service {
+    let configuration = all_on_free_ports(home)
+        + &format!(
+            "[collector.sources.slow]\nurl = {url:?}\npreset = \"pymicro\"\nstep = \"15s\"\nscrape-interval = \"15s\"\n\
+             proxy = \"none\"\n{settings}"
+        );
+    Service::start(home, "all", &configuration).unwrap()
+}
+
+fn diagnose(walker: &Service, deadline: Option<Duration>) -> Result<v1::Diagnosis, ServiceError> {
+    let at = |seconds: i64| UnixMillis(1000 * (START + seconds));
+    let end = live_diagnosis::LENGTH;
+    let context =
+        IncidentContext::new("shop", "web", at(end - 600), Some(at(end)), Vec::new(), None).unwrap();
+    let query = v1::QuerySource { name: "slow".into(), ..v1::QuerySource::default() };
+    let mut request = Request::new(v1::DiagnoseRequest {
+        source: Some(v1::MetricSource { source: Some(v1::metric_source::Source::Query(query)) }),
+        context: Some((&context).into()),
+        ..v1::DiagnoseRequest::default()
+    });
+    if let Some(deadline) = deadline {
+        request.set_timeout(deadline);
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut answers = client_of(walker).diagnose(request).await?.into_inner();
+        let mut diagnosis = None;
+        while let Some(message) = answers.message().await? {
+            if let Some(Part::Diagnosis(found)) = message.part {
+                diagnosis = Some(found);
+            }
+        }
+        Ok(diagnosis.expect("an answer that ends without an error has a diagnosis"))
+    })
+}
+
+fn assert_partial(diagnosis: &v1::Diagnosis, why: &str) {
+    assert_eq!(diagnosis.ranking[0].service, "b", "{:?}", diagnosis.warnings);
+    let told = |warning: &&String| warning.starts_with("the source is slow, left out is memory");
+    let told = diagnosis.warnings.iter().find(told);
+    assert!(told.is_some_and(|warning| warning.contains(why)), "{:?}", diagnosis.warnings);
+    let memory = diagnosis.coverage.iter().find(|gap| gap.metric() == v1::MetricKind::Memory);
+    assert_eq!(memory.map(|gap| gap.services), Some(0), "{:?}", diagnosis.coverage);
+    let nothing_matched =
+        diagnosis.warnings.iter().any(|warning| warning.contains("memory: nothing matched"));
+    assert!(!nothing_matched, "{:?}", diagnosis.warnings);
+}
+
+#[test]
+fn what_a_slow_source_answers_in_time_is_diagnosed_and_the_rest_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let slow = Slow::start(home.path(), "process_resident_memory_bytes");
+    let patient = serve(home.path(), &slow.server.url, "");
+    // Half of what the caller allows is waited for.
+    let diagnosis = diagnose(&patient, Some(Duration::from_secs(24))).unwrap();
+    assert_partial(&diagnosis, "in the time that the caller allows");
+    drop(patient);
+    let impatient = serve(home.path(), &slow.server.url, "query-seconds = 5\n");
+    assert_partial(&diagnose(&impatient, None).unwrap(), "did not answer within 5 s");
+}
+
+#[test]
+fn a_source_that_answers_nothing_in_time_is_an_error() {
+    let home = tempfile::tempdir().unwrap();
+    let slow = Slow::start(home.path(), "query");
+    let service = serve(home.path(), &slow.server.url, "");
+    let error = diagnose(&service, Some(Duration::from_secs(5))).unwrap_err();
+    assert!(matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded), "{error}");
+}

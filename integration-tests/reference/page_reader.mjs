@@ -1,55 +1,12 @@
-// Reads the walker's page in a real browser, as a person would, and answers what it saw as JSON lines on standard output.
-// The first argument is JSON: where the page is, which modules to use, and what to do.
+// Reads the walker's page as a person would.
 import { writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { browser, elsewhere, findings, open, say, task, trouble } from './browser.mjs';
 
-const task = JSON.parse(process.argv[2]);
-const require = createRequire(task.modules + '/');
-const { chromium } = require('playwright-core');
-const axe = require('axe-core').source;
-
-const PATIENCE = 60_000;
 const LOOKS = [
   { look: 'light', viewport: { width: 1200, height: 900 }, colorScheme: 'light' },
   { look: 'dark', viewport: { width: 1200, height: 900 }, colorScheme: 'dark' },
   { look: 'phone', viewport: { width: 360, height: 740 }, colorScheme: 'light' },
 ];
-
-const say = (what) => process.stdout.write(JSON.stringify(what) + '\n');
-const browser = await chromium.launch({
-  executablePath: '/usr/bin/chromium',
-  // Tests run as root in containers, where the sandbox cannot start.
-  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage'],
-  timeout: PATIENCE,
-});
-const trouble = [];
-const elsewhere = [];
-
-async function open(settings) {
-  const context = await browser.newContext(settings);
-  context.setDefaultTimeout(PATIENCE);
-  const page = await context.newPage();
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) trouble.push(message.text());
-  });
-  page.on('pageerror', (error) => trouble.push(String(error)));
-  page.on('dialog', (dialog) => {
-    trouble.push('a dialog: ' + dialog.message());
-    dialog.dismiss();
-  });
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== task.origin) elsewhere.push(request.url());
-  });
-  return page;
-}
-
-async function findings(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
-  return violations
-    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-    .map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
-}
 
 try {
   // The list fills while it is open.
@@ -91,6 +48,20 @@ try {
     await seen.context().close();
   }
   say({ looks });
+
+  // What services lacked is folded where it is long, opens by keyboard, and stands on paper all the same.
+  const seen = await open({ ...LOOKS[0] });
+  await seen.goto(task.origin + '/diagnoses/' + task.lacking);
+  const rows = seen.locator('details.printed tbody tr');
+  const folded = !(await rows.first().isVisible());
+  await seen.emulateMedia({ media: 'print' });
+  const printed = await rows.last().isVisible();
+  await seen.emulateMedia({ media: 'screen' });
+  await seen.locator('details.printed summary').focus();
+  await seen.keyboard.press('Enter');
+  await rows.first().waitFor();
+  say({ gaps: { folded, printed, rows: await rows.allInnerTexts(), findings: await findings(seen) } });
+  await seen.context().close();
 
   // What an engineer says.
   await page.locator('.cause button').first().click();

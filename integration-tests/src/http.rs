@@ -24,7 +24,15 @@ pub struct Answer {
 /// # Errors
 /// It cannot be reached, or answers no HTTP.
 pub fn get(address: &str, path: &str) -> anyhow::Result<Answer> {
-    ask(address, &format!("GET {path} HTTP/1.1\r\n"), b"")
+    get_with(address, path, "")
+}
+
+/// The same with further `headers`, each with its line end.
+///
+/// # Errors
+/// It cannot be reached, or answers no HTTP.
+pub fn get_with(address: &str, path: &str, headers: &str) -> anyhow::Result<Answer> {
+    ask(address, &format!("GET {path} HTTP/1.1\r\n{headers}"), b"")
 }
 
 /// Sends `body` to `path` of `address`, with further `headers`, each with its line end.

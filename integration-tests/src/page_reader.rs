@@ -23,6 +23,8 @@ pub struct Task<'a> {
     pub diagnoses: &'a [&'a str],
     /// The one whose first cause is confirmed.
     pub confirmed: &'a str,
+    /// One with many services that lack a metric.
+    pub lacking: &'a str,
     /// Where a picture of it is kept, if anywhere.
     pub screenshot: Option<&'a Path>,
 }
@@ -42,18 +44,32 @@ impl PageReader {
     /// # Errors
     /// The browser or what drives it is missing (`.ci/test` installs both), or the page did not open.
     pub fn open(task: &Task<'_>) -> anyhow::Result<Self> {
-        let test = std::env::current_exe().context("a test knows its own path")?;
-        let target = test.ancestors().nth(3).context("tests lie two directories below target")?;
-        let modules = target.join("ci-tools/node_modules");
         let task = json!({
             "origin": task.origin,
             "diagnoses": task.diagnoses,
             "confirmed": task.confirmed,
+            "lacking": task.lacking,
             "screenshot": task.screenshot,
-            "modules": modules,
         });
+        let mut reader = Self::start("page_reader.mjs", task)?;
+        while !reader.seen.contains_key("now") {
+            if !reader.read()? {
+                bail!("the browser ended before it saw the list");
+            }
+        }
+        Ok(reader)
+    }
+
+    /// Starts a script of `reference`, which finds its task and the modules that it needs in its argument.
+    ///
+    /// # Errors
+    /// Node is missing.
+    pub fn start(script: &str, mut task: Value) -> anyhow::Result<Self> {
+        let test = std::env::current_exe().context("a test knows its own path")?;
+        let target = test.ancestors().nth(3).context("tests lie two directories below target")?;
+        task["modules"] = json!(target.join("ci-tools/node_modules"));
         let mut child = Command::new("node")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/page_reader.mjs"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference").join(script))
             .arg(task.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -66,13 +82,7 @@ impl PageReader {
                 sender.send(line).ok();
             }
         });
-        let mut reader = Self { child, lines, deadline: Instant::now() + PATIENCE, seen: Map::new() };
-        while !reader.seen.contains_key("now") {
-            if !reader.read()? {
-                bail!("the browser ended before it saw the list");
-            }
-        }
-        Ok(reader)
+        Ok(Self { child, lines, deadline: Instant::now() + PATIENCE, seen: Map::new() })
     }
 
     /// Waits for the end; what was seen, by name.

@@ -3,7 +3,7 @@
 //! The page is one file that fetches nothing (its content security policy forbids it), runs no script, and prints. It is made
 //! of the same parts as the page that the walker serves.
 
-use automap_walker::report::{self, drawing::svg, sections};
+use automap_walker::report::{self, drawing::svg, gaps, sections};
 use maud::{DOCTYPE, PreEscaped, html};
 
 use crate::{answer::Answer, drawing::picture::Picture};
@@ -11,6 +11,7 @@ use crate::{answer::Answer, drawing::picture::Picture};
 /// The page. The same answer gives the same bytes.
 pub fn render(answer: &Answer, picture: &Picture) -> String {
     let nothing = html! {};
+    let all = html! { "The JSON answer has all." };
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -26,7 +27,8 @@ pub fn render(answer: &Answer, picture: &Picture) -> String {
                     (sections::verdict(answer))
                     (sections::causes(answer, |_| html! {}))
                     (sections::graph(picture, &svg::element(picture), &nothing))
-                    (sections::table(answer.ranking.services(), sections::MAX_LISTED, &html! { "The JSON answer has all." }))
+                    (sections::table(answer.ranking.services(), sections::MAX_LISTED, &all))
+                    (gaps::table(answer, sections::MAX_LISTED, &all))
                     (sections::similar(answer))
                     (sections::notes(answer))
                 }

@@ -1,6 +1,12 @@
 //! The walker's page in a real browser: live list, diagnosis, confirmation, and readers of all kinds.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use automap_integration_tests::{
     http,
@@ -10,6 +16,9 @@ use automap_integration_tests::{
 use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
 use automap_service_kit::client;
 use serde_json::Value;
+
+/// How long anything may take that comes by itself.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Services of the recorded incident and what they are called in the hostile one.
 const HOSTILE: [(&str, &str); 3] = [
@@ -22,7 +31,8 @@ fn hostile(name: &str) -> &str {
     HOSTILE.iter().find(|(plain, _)| *plain == name).map_or(name, |(_, hostile)| hostile)
 }
 
-/// Two recordings below `root`: one of the examples, and the same with names that a browser might obey.
+/// Two recordings below `root`: one of the examples, and the same with names that a browser might obey, where only two services
+/// have samples of memory.
 fn recordings(root: &Path) {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/pymicro/round-03");
     for name in ["plain", "hostile"] {
@@ -33,12 +43,23 @@ fn recordings(root: &Path) {
     }
     let metrics = fs::read_to_string(example.join("metrics.csv")).unwrap();
     let (header, rows) = metrics.split_once('\n').unwrap();
-    let columns = header.split(',').map(|column| match column.rsplit_once('_') {
+    let kept: Vec<bool> = header
+        .split(',')
+        .map(|column| !column.ends_with("_memory") || ["view_memory", "a_memory"].contains(&column))
+        .collect();
+    let cells = |line: &str| -> Vec<String> {
+        line.split(',').zip(&kept).filter(|(_, kept)| **kept).map(|(cell, _)| cell.to_owned()).collect()
+    };
+    let columns = cells(header).into_iter().map(|column| match column.rsplit_once('_') {
         Some((service, metric)) => format!("\"{}_{metric}\"", hostile(service).replace('"', "\"\"")),
-        None => column.to_owned(),
+        None => column,
     });
-    let header = columns.collect::<Vec<_>>().join(",");
-    fs::write(root.join("hostile/metrics.csv"), format!("{header}\n{rows}")).unwrap();
+    let mut text = columns.collect::<Vec<_>>().join(",");
+    for row in rows.lines() {
+        text.push('\n');
+        text.push_str(&cells(row).join(","));
+    }
+    fs::write(root.join("hostile/metrics.csv"), text).unwrap();
     let incident = fs::read_to_string(example.join("incident.json")).unwrap();
     let mut incident: Value = serde_json::from_str(&incident).unwrap();
     incident["front_end"] = hostile("view").into();
@@ -83,6 +104,7 @@ async fn a_person_reads_a_diagnosis_in_a_browser_and_confirms_a_cause() {
         origin: &origin,
         diagnoses: &["plain", "hostile"],
         confirmed: "plain",
+        lacking: "hostile",
         screenshot: picture.as_deref(),
     };
     let reader = PageReader::open(&task).unwrap();
@@ -104,6 +126,14 @@ async fn a_person_reads_a_diagnosis_in_a_browser_and_confirms_a_cause() {
         assert_eq!(texts(&look["findings"]), [""; 0], "{look:#}");
         assert!(look["overflow"].as_f64().unwrap() <= 0.0, "{look:#}");
     }
+    let gaps = &seen["gaps"];
+    assert_eq!(
+        (&gaps["folded"], &gaps["printed"], &gaps["findings"]),
+        (&true.into(), &true.into(), &serde_json::json!([]))
+    );
+    let rows = texts(&gaps["rows"]);
+    assert!(rows.len() > 12 && rows.iter().all(|row| row.ends_with("none")), "{gaps:#}");
+    assert!(rows.iter().any(|row| row.starts_with(HOSTILE[1].1)), "{gaps:#}");
     assert_eq!((texts(&seen["trouble"]), texts(&seen["elsewhere"])), (vec![], vec![]));
 
     assert!(seen["said"].as_str().unwrap().contains("confirmed the root cause a2 (cpu)"), "{seen:#}");
@@ -148,4 +178,43 @@ fn answers_are_strict_and_tell_what_is_wrong() {
     let nowhere = http::get(&address, "/nowhere").unwrap();
     assert_eq!(nowhere.status, 404);
     assert_eq!(serde_json::from_str::<Value>(&nowhere.body).unwrap()["error"]["code"], "NOT_FOUND");
+}
+
+/// Opens the stream of news; its status, and the connection that carries it.
+fn follow(address: &str) -> (u16, BufReader<TcpStream>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /events HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    (line.split(' ').nth(1).unwrap().parse().unwrap(), reader)
+}
+
+#[test]
+fn readers_who_leave_make_room_for_others() {
+    let home = tempfile::tempdir().unwrap();
+    let (_service, address) = serve(home.path());
+    let mut readers = Vec::new();
+    let refused = loop {
+        let (status, reader) = follow(&address);
+        if status != 200 {
+            break status;
+        }
+        readers.push(reader);
+        assert!(readers.len() <= 1000, "nobody is refused");
+    };
+    assert_eq!(refused, 429, "after {} readers", readers.len());
+    assert_eq!(http::get(&address, "/diagnoses").unwrap().status, 200, "pages are served all the same");
+    let places = readers.len();
+    drop(readers);
+    let deadline = Instant::now() + PATIENCE;
+    let mut again = Vec::new();
+    while again.len() < places {
+        match follow(&address) {
+            (200, reader) => again.push(reader),
+            _ => std::thread::sleep(Duration::from_millis(200)),
+        }
+        assert!(Instant::now() < deadline, "{} of {places} places came back", again.len());
+    }
 }

@@ -24,7 +24,7 @@ use maud::html;
 use serde::Deserialize;
 
 use super::error::HttpError;
-use crate::page::layout::{Live, page};
+use crate::page::layout::{Live, Visitor, page};
 
 /// How long a browser keeps a login, seconds: a working day.
 const COOKIE_SECONDS: u32 = 12 * 3600;
@@ -87,6 +87,17 @@ impl Door {
         Ok(caller)
     }
 
+    /// What the header of a page offers whoever asks for it.
+    fn visitor(&self, request: &Request, caller: &Caller) -> Visitor {
+        let by_cookie = !request.headers().contains_key(AUTHORIZATION)
+            && self.token_of_cookie(request.headers()).is_some();
+        match caller.proved_name() {
+            Some(name) if by_cookie => Visitor::LoggedIn { name: name.into() },
+            None if self.access.takes_tokens() => Visitor::MayLogIn { onward: onward(request) },
+            _ => Visitor::Any,
+        }
+    }
+
     /// With this name browsers take a cookie over TLS only, for this host alone.
     const fn cookie_name(&self) -> &'static str {
         if self.secure { "__Host-automap" } else { "automap" }
@@ -122,20 +133,25 @@ pub(super) async fn judge(State(door): State<Door>, mut request: Request, next: 
     });
     match entered {
         Ok((caller, _place)) => {
+            let visitor = door.visitor(&request, &caller);
+            request.extensions_mut().insert(visitor);
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(error) if error.code() == ErrorCode::Unauthenticated => {
             if door.access.takes_tokens() && reads_pages(&request) {
-                let onward = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
-                let query: String = url_encoded(onward);
-                return Redirect::to(&format!("/login?next={query}")).into_response();
+                return Redirect::to(&format!("/login?next={}", onward(&request))).into_response();
             }
             let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"automap\""))];
             (challenge, HttpError(error)).into_response()
         }
         Err(error) => HttpError(error).into_response(),
     }
+}
+
+/// Where a login leads back to the page that was asked for, as the value of a query.
+fn onward(request: &Request) -> String {
+    url_encoded(request.uri().path_and_query().map_or(HOME, |path| path.as_str()))
 }
 
 fn reads_pages(request: &Request) -> bool {
@@ -206,7 +222,7 @@ fn form(next: &str, problem: Option<&str>) -> Response {
             p { button { "Log in" } }
         }
     };
-    let page = page("Log in", Live::No, &content);
+    let page = page("Log in", Live::No, &Visitor::Any, &content);
     Html(page.into_string()).into_response()
 }
 
@@ -245,6 +261,10 @@ mod tests {
             let name = async |request: Request| Caller::of(request.extensions()).unwrap().name().to_owned();
             let router = Router::new()
                 .route("/diagnoses", get(name).post(name))
+                .route(
+                    "/visitor",
+                    get(async |request: Request| format!("{:?}", Visitor::of(request.extensions()))),
+                )
                 .merge(door.routes())
                 .layer(middleware::from_fn_with_state(door, judge));
             Self { router, token, _home: home }
@@ -325,6 +345,20 @@ mod tests {
             assert_eq!(on_this_port(next), HOME, "{next}");
         }
         assert_eq!(on_this_port("/diagnoses/d?x=1#said"), "/diagnoses/d?x=1#said");
+    }
+
+    #[tokio::test]
+    async fn a_header_offers_to_log_in_or_out_where_that_makes_sense() {
+        let port = Port::open(Some(Role::Read), None);
+        let cookie = format!("automap={}", port.token);
+        let bearer = format!("Bearer {}", port.token);
+        for (headers, offered) in [
+            (vec![], "MayLogIn { onward: \"/visitor%3Fa%3D1\" }"),
+            (vec![("cookie", cookie.as_str())], "LoggedIn { name: \"ada\" }"),
+            (vec![("authorization", bearer.as_str())], "Any"),
+        ] {
+            assert_eq!(port.ask("GET", "/visitor?a=1", &headers, "").await.2, offered);
+        }
     }
 
     #[tokio::test]

@@ -18,13 +18,13 @@ use super::{
     ask::{may_confirm, rpc},
     confirm,
     failure::PageError,
-    layout::{Live, page},
+    layout::{Live, Visitor, page},
 };
 use crate::report::{
     answer::Answer,
     context::time,
     drawing::picture::{Picture, Size},
-    sections,
+    gaps, sections,
 };
 
 /// How much is shown.
@@ -55,11 +55,11 @@ pub(super) async fn show(
     caller: Extensions,
 ) -> Result<Markup, PageError> {
     let request = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: id.clone() };
-    let may_confirm = may_confirm(&caller);
+    let reader = Reader { visitor: Visitor::of(&caller), may_confirm: may_confirm(&caller) };
     let found = state.walker.get_diagnosis(rpc(request, caller)).await?.into_inner();
     let diagnosis = found.diagnosis.unwrap_or_default();
     if diagnosis.state() != DiagnosisState::Done {
-        return Ok(unfinished(&id, &diagnosis));
+        return Ok(unfinished(&id, &diagnosis, &reader.visitor));
     }
     // Without the profiler the answer is worth reading all the same.
     let incident = match diagnosis.incident_id.as_str() {
@@ -68,7 +68,13 @@ pub(super) async fn show(
     };
     let answer = Answer::try_from(diagnosis).map_err(ServiceError::from)?;
     let drawn = drawn(answer, wanted.size()).await?;
-    Ok(finished(&drawn, &wanted, &incident, may_confirm))
+    Ok(finished(&drawn, &wanted, &incident, &reader))
+}
+
+/// Who reads it.
+struct Reader {
+    visitor: Visitor,
+    may_confirm: bool,
 }
 
 /// An answer with the picture of its graph, where it has one.
@@ -93,7 +99,7 @@ async fn drawn(answer: Answer, size: Size) -> Result<Drawn, ServiceError> {
     Ok(Drawn { answer, picture })
 }
 
-fn unfinished(id: &str, diagnosis: &v1::Diagnosis) -> Markup {
+fn unfinished(id: &str, diagnosis: &v1::Diagnosis, visitor: &Visitor) -> Markup {
     let running = diagnosis.state() == DiagnosisState::Running;
     let what = match diagnosis.state() {
         DiagnosisState::Running => "A diagnosis is under way",
@@ -110,19 +116,19 @@ fn unfinished(id: &str, diagnosis: &v1::Diagnosis) -> Markup {
             p.told.problem { (diagnosis.failure) }
         }
     };
-    page(&title, if running { Live::One(id) } else { Live::No }, &content)
+    page(&title, if running { Live::One(id) } else { Live::No }, visitor, &content)
 }
 
 fn finished(
     drawn: &Drawn,
     wanted: &Wanted,
     incident: &Result<Option<v1::Incident>, ServiceError>,
-    may_confirm: bool,
+    reader: &Reader,
 ) -> Markup {
     let answer = &drawn.answer;
     let id = &answer.wire.diagnosis_id;
     let ranked = answer.ranking.services();
-    let may_confirm = may_confirm && !answer.wire.incident_id.is_empty();
+    let may_confirm = reader.may_confirm && !answer.wire.incident_id.is_empty();
     let beside = |service: &RankedService| match may_confirm {
         true => confirm::beside(id, service, likely_metric(answer, service)),
         false => html! {},
@@ -139,11 +145,12 @@ fn finished(
             None => { h2 id="graph" { "Behaviour graph" } p { "This diagnosis has no graph that could be drawn." } },
         }
         (sections::table(ranked, wanted.rows(), &all))
+        (gaps::table(answer, wanted.rows(), &all))
         (sections::similar(answer))
         (sections::notes(answer))
         (details(&answer.wire))
     };
-    page(&sections::headline(answer), Live::No, &content)
+    page(&sections::headline(answer), Live::No, &reader.visitor, &content)
 }
 
 /// The metric that the answer holds at fault, or else the one that speaks loudest against the service.
@@ -235,7 +242,8 @@ mod tests {
 
     async fn rendered(services: usize, wanted: &Wanted, may_confirm: bool) -> String {
         let drawn = drawn(answer(services), wanted.size()).await.unwrap();
-        finished(&drawn, wanted, &Ok(None), may_confirm).into_string()
+        let reader = Reader { visitor: Visitor::Any, may_confirm };
+        finished(&drawn, wanted, &Ok(None), &reader).into_string()
     }
 
     #[tokio::test]
@@ -273,14 +281,14 @@ mod tests {
     #[test]
     fn a_diagnosis_that_runs_is_followed_and_one_that_failed_says_why() {
         let running = v1::Diagnosis { state: DiagnosisState::Running.into(), ..v1::Diagnosis::default() };
-        let page = unfinished("d-1", &running).into_string();
+        let page = unfinished("d-1", &running, &Visitor::Any).into_string();
         assert!(page.contains("data-follows=\"d-1\"") && page.contains("http-equiv=\"refresh\""), "{page}");
         let failed = v1::Diagnosis {
             state: DiagnosisState::Failed.into(),
             failure: "<b>no data".into(),
             ..v1::Diagnosis::default()
         };
-        let page = unfinished("d-1", &failed).into_string();
+        let page = unfinished("d-1", &failed, &Visitor::Any).into_string();
         assert!(page.contains("&lt;b&gt;no data") && !page.contains("refresh"), "{page}");
     }
 }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 use tonic::Status;
 
-use super::layout::{Live, page};
+use super::layout::{Live, Visitor, page};
 use crate::http::error::HttpError;
 
 /// An error that is answered as a page.
@@ -33,6 +33,6 @@ impl IntoResponse for PageError {
             p { (self.0.0.message()) }
             p { a href="/diagnoses" { "All diagnoses" } }
         };
-        (status, page(title, Live::No, &content)).into_response()
+        (status, page(title, Live::No, &Visitor::Any, &content)).into_response()
     }
 }

@@ -1,5 +1,6 @@
 //! What every page has around its content.
 
+use axum::http::Extensions;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
@@ -15,8 +16,39 @@ pub(crate) enum Live<'a> {
     One(&'a str),
 }
 
+/// What the header of a page offers its reader.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Visitor {
+    /// Nothing: nobody logs in here, or it is not known who reads.
+    #[default]
+    Any,
+    /// To log in; `onward` is the value of the query that leads back.
+    MayLogIn { onward: String },
+    /// To log out.
+    LoggedIn { name: String },
+}
+
+impl Visitor {
+    /// The reader of a request, as far as the port knows.
+    pub(crate) fn of(request: &Extensions) -> Self {
+        request.get().cloned().unwrap_or_default()
+    }
+
+    fn offer(&self) -> Markup {
+        html! {
+            @match self {
+                Self::Any => {},
+                Self::MayLogIn { onward } => { a href={ "/login?next=" (onward) } { "Log in" } },
+                Self::LoggedIn { name } => {
+                    form method="post" action="/logout" { span.small { (name) } " " button type="submit" { "Log out" } }
+                },
+            }
+        }
+    }
+}
+
 /// A whole page.
-pub(crate) fn page(title: &str, live: Live<'_>, content: &Markup) -> Markup {
+pub(crate) fn page(title: &str, live: Live<'_>, visitor: &Visitor, content: &Markup) -> Markup {
     let follows = match live {
         Live::No => None,
         Live::All => Some(""),
@@ -37,10 +69,29 @@ pub(crate) fn page(title: &str, live: Live<'_>, content: &Markup) -> Markup {
             }
             body data-follows=[follows] {
                 a.skip href="#content" { "Skip to the content" }
-                header.bar { nav aria-label="Pages" { a href="/diagnoses" { "AutoMAP" } } }
+                header.bar {
+                    nav aria-label="Pages" { a href="/diagnoses" { "AutoMAP" } }
+                    (visitor.offer())
+                }
                 main id="content" { (content) }
                 footer.bar { p.small { "AutoMAP " (env!("CARGO_PKG_VERSION")) } }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_offers_what_its_reader_can_do_and_escapes_his_name() {
+        let shown = |visitor: &Visitor| page("x", Live::No, visitor, &html! {}).into_string();
+        let any = shown(&Visitor::Any);
+        assert!(!any.contains("/login") && !any.contains("/logout"), "{any}");
+        let outside = shown(&Visitor::MayLogIn { onward: "/diagnoses/d%3Fx".into() });
+        assert!(outside.contains("<a href=\"/login?next=/diagnoses/d%3Fx\">Log in</a>"), "{outside}");
+        let inside = shown(&Visitor::LoggedIn { name: "<b>ada".into() });
+        assert!(inside.contains("&lt;b&gt;ada") && inside.contains("action=\"/logout\""), "{inside}");
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Page,
     ask::rpc,
     failure::PageError,
-    layout::{Live, page},
+    layout::{Live, Visitor, page},
 };
 use crate::report::context::time;
 
@@ -41,8 +41,9 @@ pub(super) async fn show(
         page_token: wanted.from,
         ..Default::default()
     };
+    let visitor = Visitor::of(&caller);
     let listed = state.walker.list_diagnoses(rpc(request, caller)).await?.into_inner();
-    Ok(page("Diagnoses", Live::All, &content(&wanted.system, &listed)))
+    Ok(page("Diagnoses", Live::All, &visitor, &content(&wanted.system, &listed)))
 }
 
 fn content(system: &str, listed: &v1::WalkerServiceListDiagnosesResponse) -> Markup {

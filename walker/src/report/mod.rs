@@ -8,12 +8,14 @@
 //! | [`learned`] | what it owes to confirmed incidents |
 //! | [`drawing`] | its graph |
 //! | [`chart`], [`quantity`] | a series behind a claim, and numbers beside it |
+//! | [`gaps`] | which services lacked which metric |
 //! | [`sections`] | all of these as parts of an HTML page |
 
 pub mod answer;
 pub mod chart;
 pub mod context;
 pub mod drawing;
+pub mod gaps;
 pub mod learned;
 pub mod quantity;
 pub mod sections;

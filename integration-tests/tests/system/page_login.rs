@@ -1,0 +1,124 @@
+//! Logging in to the walker's page in a real browser: who is sent where, what each role may do, and who gets nothing done.
+
+use std::{fs, path::Path};
+
+use automap_client::{Client, v1};
+use automap_integration_tests::{
+    http,
+    page_reader::PageReader,
+    processes::{Service, all_on_free_ports},
+    recording,
+    tokens::Tokens,
+};
+use serde_json::json;
+
+/// Starts the services with a page that wants a token; answers where the page is, too.
+fn serve(home: &Path, tokens: &Tokens) -> (Service, String) {
+    let configuration = all_on_free_ports(home)
+        .replace("[walker.server]\n", &format!("[walker.server]\naccess.tokens = {:?}\n", tokens.file))
+        + &format!("[walker.http]\nlisten = \"127.0.0.1:0\"\n[collector]\nrecordings-root = {home:?}\n");
+    let service = Service::start(home, "all", &configuration).unwrap();
+    let line = service.log_line("the page of diagnoses is open").unwrap();
+    let address = line["fields"]["address"].as_str().unwrap().to_owned();
+    (service, address)
+}
+
+/// Diagnoses the demo's incident.
+fn diagnose(service: &Service, token: &Path) -> v1::Diagnosis {
+    let source = v1::metric_source::Source::Recording("incident".into());
+    let request = v1::DiagnoseRequest {
+        source: Some(v1::MetricSource { source: Some(source) }),
+        ..v1::DiagnoseRequest::default()
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = Client::builder(&service.address).token_file(token).connect().unwrap();
+        let id = client.start("read", request).await.unwrap();
+        client.wait(&id).await.unwrap()
+    })
+}
+
+#[test]
+fn people_log_in_do_what_their_role_may_and_log_out() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let tokens = Tokens::new(home.path()).unwrap();
+    let reader = tokens.issue("rita", &["--role", "read"]).unwrap();
+    let engineer = tokens.issue("ada", &["--role", "confirm"]).unwrap();
+    let (service, address) = serve(home.path(), &tokens);
+    let origin = format!("http://{address}");
+    let diagnosis = diagnose(&service, &engineer);
+    assert_eq!(diagnosis.state(), v1::DiagnosisState::Done, "{}", diagnosis.failure);
+
+    let text = |file: &Path| fs::read_to_string(file).unwrap().trim().to_owned();
+    let task = json!({
+        "origin": origin,
+        "diagnosis": diagnosis.diagnosis_id,
+        "reader": text(&reader),
+        "engineer": text(&engineer),
+    });
+    let seen = PageReader::start("page_login.mjs", task).unwrap().finish().unwrap();
+    assert_eq!(seen["sent"], format!("{origin}/login?next=/diagnoses/read"), "{seen:#}");
+    assert_eq!(seen["login"], json!([]), "{seen:#}");
+    assert!(seen["wrong"].as_str().unwrap().contains("not known here"), "{seen:#}");
+    assert_eq!(seen["cookies"], 0, "{seen:#}");
+    assert_eq!(seen["cookie"], json!({"httpOnly": true, "sameSite": "Strict", "seen": ""}), "{seen:#}");
+    let header = seen["reader"]["header"].as_str().unwrap();
+    assert!(header.contains("rita") && header.contains("Log out"), "{seen:#}");
+    assert_eq!(
+        (&seen["reader"]["buttons"], &seen["reader"]["findings"]),
+        (&json!(0), &json!([])),
+        "{seen:#}"
+    );
+    assert_eq!(seen["left"], 0, "{seen:#}");
+    assert!(seen["engineer"]["header"].as_str().unwrap().contains("ada"), "{seen:#}");
+    assert!(seen["engineer"]["buttons"].as_u64().unwrap() >= 3, "{seen:#}");
+    assert!(seen["said"].as_str().unwrap().contains("ada confirmed the root cause cart"), "{seen:#}");
+    assert_eq!((&seen["forged"], &seen["after"]), (&json!(400), &seen["said"]), "{seen:#}");
+    assert_eq!(seen["out"], format!("{origin}/login?next=/diagnoses"), "{seen:#}");
+    assert_eq!(seen["elsewhere"], json!([]), "{seen:#}");
+    // The console tells of the refused login, and of nothing else.
+    let trouble = seen["trouble"].as_array().unwrap();
+    assert!(trouble.iter().all(|line| line.as_str().unwrap().contains("status of 401")), "{seen:#}");
+}
+
+#[test]
+fn a_form_of_another_origin_or_of_nobody_changes_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let tokens = Tokens::new(home.path()).unwrap();
+    let reader = tokens.issue("rita", &["--role", "read"]).unwrap();
+    let engineer = tokens.issue("ada", &["--role", "confirm"]).unwrap();
+    let (service, address) = serve(home.path(), &tokens);
+    let diagnosis = diagnose(&service, &engineer);
+    let cookie = |file: &Path| format!("cookie: automap={}\r\n", fs::read_to_string(file).unwrap().trim());
+    let own = format!("origin: http://{address}\r\n");
+    let send = |headers: &[&str]| {
+        let headers = headers.concat() + "content-type: application/x-www-form-urlencoded\r\n";
+        http::post(&address, "/diagnoses/read/confirmations", &headers, b"root_cause=cart").unwrap()
+    };
+    let (ada, rita) = (cookie(&engineer), cookie(&reader));
+    for (who, headers, status) in [
+        ("a page of another origin", vec!["origin: http://evil.example\r\n", &ada], 400),
+        ("a page without an origin", vec!["origin: null\r\n", &ada], 400),
+        ("no browser at all", vec![&*ada], 400),
+        ("nobody", vec![&*own], 401),
+        ("a wrong token", vec![&*own, "cookie: automap=automap_0123456789\r\n"], 401),
+        ("a reader", vec![&*own, &rita], 403),
+    ] {
+        let answer = send(&headers);
+        assert_eq!(answer.status, status, "{who}: {answer:?}");
+    }
+    let login = format!("token={}", fs::read_to_string(&engineer).unwrap().trim());
+    let form = "origin: http://evil.example\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let answer = http::post(&address, "/login", form, login.as_bytes()).unwrap();
+    assert_eq!(answer.status, 400, "nobody is logged in by a page of others: {answer:?}");
+    assert!(!answer.head.contains("set-cookie"), "{}", answer.head);
+
+    // Nothing was said so far; from a page of this port, by whoever may, it is.
+    let headers = format!("{ada}accept: text/html\r\n");
+    let read = || http::get_with(&address, "/diagnoses/read", &headers).unwrap();
+    assert!(!read().body.contains("id=\"said\""), "{}", diagnosis.incident_id);
+    let answer = send(&[&own, &ada]);
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert!(read().body.contains("ada confirmed the root cause cart"), "{}", read().body);
+}

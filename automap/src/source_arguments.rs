@@ -6,7 +6,7 @@ use automap_collector::query::preset;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    arguments::{AnswerFormat, parse_setting},
+    arguments::{AnswerFormat, parse_pair},
     named_value::NamedValue,
 };
 
@@ -49,16 +49,16 @@ pub struct SourceArgs {
     pub preset: Option<String>,
     /// Expression of a series in place of the preset's, such as latency='avg by (app) (my_latency{})'; an empty one leaves
     /// the series out; may be given many times.
-    #[arg(long = "expression", value_name = "SERIES=PROMQL", requires = "source", value_parser = parse_setting)]
+    #[arg(long = "expression", value_name = "SERIES=PROMQL", requires = "source", value_parser = parse_pair)]
     pub expressions: Vec<(String, String)>,
     /// Label that names the service, of one series or of default.
-    #[arg(long = "label", value_name = "SERIES=LABEL", requires = "source", value_parser = parse_setting)]
+    #[arg(long = "label", value_name = "SERIES=LABEL", requires = "source", value_parser = parse_pair)]
     pub labels: Vec<(String, String)>,
     /// Variable of the preset, such as namespace=shop.
-    #[arg(long = "variable", value_name = "NAME=VALUE", requires = "source", value_parser = parse_setting)]
+    #[arg(long = "variable", value_name = "NAME=VALUE", requires = "source", value_parser = parse_pair)]
     pub variables: Vec<(String, String)>,
     /// Name of a service in place of the value of its label.
-    #[arg(long = "rename", value_name = "VALUE=SERVICE", requires = "source", value_parser = parse_setting)]
+    #[arg(long = "rename", value_name = "VALUE=SERVICE", requires = "source", value_parser = parse_pair)]
     pub renames: Vec<(String, String)>,
     /// How often the server takes samples, such as 15s; without it seen from the samples.
     #[arg(long, value_name = "DURATION", requires = "source")]
@@ -76,7 +76,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "FILE", requires = "username")]
     pub password_file: Option<PathBuf>,
     /// Header of every query, such as X-Scope-OrgID=shop; may be given many times.
-    #[arg(long = "header", value_name = "NAME=VALUE", requires = "source", value_parser = parse_setting)]
+    #[arg(long = "header", value_name = "NAME=VALUE", requires = "source", value_parser = parse_pair)]
     pub headers: Vec<(String, String)>,
     /// Proxy through which the server is reached, or none; without it as HTTPS_PROXY and NO_PROXY say.
     #[arg(long, value_name = "URL", requires = "source")]

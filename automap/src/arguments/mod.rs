@@ -14,7 +14,7 @@ mod values;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::values::{parse_resamples, parse_setting};
+pub(crate) use self::values::{parse_pair, parse_resamples};
 pub use self::{
     bench::{BenchCommand, BenchConcurrentArgs, BenchDiagnoseArgs, BenchGraphArgs, BenchStoreArgs},
     config::{ConfigArgs, ConfigCommand, Role, SchemaArgs, ServeArgs, ShowArgs},

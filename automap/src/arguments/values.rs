@@ -3,11 +3,28 @@
 use automap_proto::metric::METRIC_COUNT;
 use automap_service_kit::logging::LogFormat;
 
-pub(crate) fn parse_setting(text: &str) -> Result<(String, String), String> {
+/// A key and a value as they stand.
+pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.trim().into(), value.trim().into())),
         _ => Err("write KEY=VALUE, such as automap.alpha=0.01".into()),
     }
+}
+
+/// A key and the value that is meant.
+pub(crate) fn parse_setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = parse_pair(text)?;
+    Ok((key, unquoted(&value)))
+}
+
+/// A value as it is meant: where it is a string of TOML, as it would stand in a file, what that holds.
+fn unquoted(value: &str) -> String {
+    if !value.starts_with(['"', '\'']) {
+        return value.into();
+    }
+    let line: Option<toml::Table> = format!("value = {value}").parse().ok();
+    let text = line.and_then(|line| Some(line.get("value")?.as_str()?.to_owned()));
+    text.unwrap_or_else(|| value.into())
 }
 
 pub(crate) fn parse_delay(text: &str) -> Result<f64, String> {
@@ -61,6 +78,17 @@ mod tests {
     fn settings_need_a_key_and_an_equals_sign() {
         assert_eq!(parse_setting("a.b = 1"), Ok(("a.b".into(), "1".into())));
         assert!(parse_setting("a.b").is_err() && parse_setting("=1").is_err());
+    }
+
+    #[test]
+    fn a_value_may_be_quoted_as_in_a_file() {
+        let value = |text: &str| parse_setting(&format!("a={text}")).unwrap().1;
+        assert_eq!((value("\"slack\""), value("'slack'")), ("slack".into(), "slack".into()));
+        assert_eq!(value(r#""a \"b\" \u00e9""#), "a \"b\" é");
+        assert_eq!(parse_pair("cpu=\"text\"").unwrap().1, "\"text\"", "an expression is left as it is");
+        for plain in ["slack", "\"a\"b\"", "\"", "[\"a\"]", "web->cart, cart->db", "it's"] {
+            assert_eq!(value(plain), plain);
+        }
     }
 
     #[test]

@@ -56,6 +56,7 @@ mod spread;
 mod store;
 mod store_disk;
 mod store_faults;
+mod terminal;
 mod tls;
 mod traces;
 mod two_servers;

@@ -43,6 +43,7 @@ mod page;
 mod page_login;
 mod peers_down;
 mod presets;
+mod profiler_restart;
 mod pymicro;
 mod query_faults;
 #[cfg(feature = "recorded-incidents")]
@@ -60,3 +61,4 @@ mod terminal;
 mod tls;
 mod traces;
 mod two_servers;
+mod unknown_front_end;

@@ -1,12 +1,18 @@
 """Checks documents against the schemas of Kubernetes and of custom resources. Unknown fields are faults."""
 
 import functools
+import json
 import os
 import pathlib
 
 import jsonschema
 import kubernetes_validate
 import yaml
+from kubernetes_validate import utils
+
+
+# It reads all definitions of a version anew for every document.
+utils.schema_contents = functools.cache(utils.schema_contents)
 
 
 class Invalid(Exception):
@@ -55,6 +61,13 @@ def closed(schema, root=False):
 
 def check(document, kubernetes):
     """Checks a document for this minor version of Kubernetes."""
+    # Combinations of values have many documents in common.
+    _check(json.dumps(document), kubernetes)
+
+
+@functools.cache
+def _check(text, kubernetes):
+    document = json.loads(text)
     kind, api = document["kind"], document["apiVersion"]
     name = f"{kind}/{document['metadata']['name']}"
     validator = custom_resources().get((api, kind))

@@ -2,13 +2,14 @@
 """Measures what the four services hold while they diagnose incidents of many services, with the preset values-large.yaml.
 
     target/ci-venv-deploy/bin/python deploy/checks/sizing.py 300 1000 2000
+    target/ci-venv-deploy/bin/python deploy/checks/sizing.py --at-once 4 500
 """
 
+import argparse
 import pathlib
 import random
 import re
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -48,8 +49,8 @@ def held(pid, field):
     return int(re.search(rf"{field}:\s*(\d+) kB", status)[1]) / 1000
 
 
-def measure(services, home):
-    """A line of the table."""
+def measure(services, at_once, home):
+    """A line of the table, with so many diagnoses at once."""
     write_incident(home / "incident", services)
     frame = services * (len(METRICS) + 1) * SAMPLES * 8 / 1e6
     running = Services(rendered("large"), home)
@@ -57,7 +58,9 @@ def measure(services, home):
         idle = sum(held(service.process.pid, "VmRSS") for service in running.by_role.values())
         command = [binary(), "diagnose", "incident", "--server", f"http://{running.by_role['walker'].address}"]
         began = time.monotonic()
-        subprocess.run([*map(str, command)], cwd=home, check=True, timeout=3600, stdout=subprocess.DEVNULL)
+        callers = [subprocess.Popen([*map(str, command)], cwd=home, stdout=subprocess.DEVNULL) for _ in range(at_once)]
+        codes = [caller.wait(3600) for caller in callers]
+        assert not any(codes), f"exit codes {codes}"
         seconds = time.monotonic() - began
         most = [held(running.by_role[role].process.pid, "VmHWM") for role in ROLES]
     finally:
@@ -67,11 +70,15 @@ def measure(services, home):
 
 def main():
     """Prints the table."""
+    parser = argparse.ArgumentParser(description="Memory of the services by the number of services of an application")
+    parser.add_argument("services", type=int, nargs="+")
+    parser.add_argument("--at-once", type=int, default=1, help="diagnoses at once")
+    arguments = parser.parse_args()
     print("| services | a frame | all four, idle | " + " | ".join(ROLES) + " | took |")
     print("|---" * (4 + len(ROLES)) + "|")
-    for services in map(int, sys.argv[1:]):
+    for services in arguments.services:
         with tempfile.TemporaryDirectory() as home:
-            print(measure(services, pathlib.Path(home)), flush=True)
+            print(measure(services, arguments.at_once, pathlib.Path(home)), flush=True)
 
 
 if __name__ == "__main__":

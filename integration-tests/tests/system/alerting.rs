@@ -85,7 +85,7 @@ proxy = "none"
 [walker.http]
 listen = "127.0.0.1:0"
 [walker.alerts]
-settle-seconds = 5
+settle-seconds = 7
 [[walker.alerts.rules]]
 where = {{ severity = "page|critical" }}
 system = {{ label = "application" }}
@@ -119,7 +119,7 @@ url = "{}/diagnoses"
     let fired = time(told["alerts"][0]["starts_at"].as_str().unwrap());
     let answered = SystemTime::now() - arrived[0].at.elapsed();
     eprintln!(
-        "from the kill to the answer {seconds:.1} s, from the alert {:.1} s, of which 5 s settle; {}: {}",
+        "from the kill to the answer {seconds:.1} s, from the alert {:.1} s, of which 7 s settle; {}: {}",
         answered.duration_since(fired).unwrap_or_default().as_secs_f64(),
         told["verdict"],
         told["causes"][0]["evidence"]

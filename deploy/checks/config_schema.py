@@ -21,10 +21,8 @@ def told():
 
 
 def translated(schema):
-    """A schema in the words of JSON schema 7, which helm knows; without defaults, which are AutoMAP's own."""
+    """A schema in the words of JSON schema 7, which helm knows; without defaults and meaning, which are AutoMAP's own."""
     result = {key: value for key, value in schema.items() if key in ("type", "minimum", "const")}
-    if "description" in schema:
-        result["description"] = " ".join(schema["description"].split())
     choices = [translated(choice) for choice in schema.get("oneOf", schema.get("anyOf", ()))]
     if choices:
         # As a list of words, helm's refusal names them.

@@ -105,6 +105,19 @@ def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
         page = ["curl", "-sL", "-o", "/dev/null", "-w", "%{http_code}", f"http://{services['walker'].address}:4314/"]
         assert run("ip", "netns", "exec", caller, *page) == "200"
 
+        def page_of(walker):
+            command = ["curl", "-sL", f"http://{walker.address}:4314/"]
+            return run("ip", "netns", "exec", caller, *command)
+
+        # Walkers behind one name answer for each other.
+        services["second walker"] = Service(root, network, "walker", configurations["walker"], tmp_path)
+        server = f"http://{services['second walker'].address}:4310"
+        answer = json.loads(run(*entered(root, ["diagnose", "/data/shop", "--output", "json", "--server", server], binds, caller)))
+        deadline = time.monotonic() + containers.PATIENCE
+        while not all(answer["diagnosis_id"] in page_of(services[name]) for name in ("walker", "second walker")):
+            assert time.monotonic() < deadline, "a walker does not show what the other diagnosed"
+            time.sleep(0.1)
+
         def builds(service):
             return service.metric("grpc_server_started_total", grpc_method="BuildGraph")
 

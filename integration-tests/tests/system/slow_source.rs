@@ -119,11 +119,11 @@ fn what_a_slow_source_answers_in_time_is_diagnosed_and_the_rest_is_named() {
     let slow = Slow::start(home.path(), "process_resident_memory_bytes");
     let patient = serve(home.path(), &slow.server.url, "");
     // Half of what the caller allows is waited for.
-    let diagnosis = diagnose(&patient, Some(Duration::from_secs(24))).unwrap();
+    let diagnosis = diagnose(&patient, Some(Duration::from_secs(36))).unwrap();
     assert_partial(&diagnosis, "in the time that the caller allows");
     drop(patient);
-    let impatient = serve(home.path(), &slow.server.url, "query-seconds = 5\n");
-    assert_partial(&diagnose(&impatient, None).unwrap(), "did not answer within 5 s");
+    let impatient = serve(home.path(), &slow.server.url, "query-seconds = 10\n");
+    assert_partial(&diagnose(&impatient, None).unwrap(), "did not answer within 10 s");
 }
 
 #[test]

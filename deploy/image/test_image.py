@@ -14,7 +14,7 @@ from certificates import Authority
 from containers import Names, Network, Root, Service, entered, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "checks"))
-from chart import ROLES, find, rendered  # noqa: E402
+from chart import CRDS, ROLES, find, rendered, template, value_flags  # noqa: E402
 
 IMAGE = os.environ["AUTOMAP_IMAGE"]
 
@@ -144,7 +144,8 @@ def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
 
 def test_with_the_certificates_of_the_chart_services_trust_each_other_and_nobody_else(root, tmp_path):
     os.chmod(tmp_path, 0o755)
-    documents = rendered("tls-cert-manager")
+    upload = "profiler.backup.upload.enabled=true,profiler.backup.upload.image=rclone"
+    documents = template(*value_flags("tls-cert-manager"), "--set", upload, apis=CRDS)
     authority = Authority(tmp_path)
     secrets = {role: authority.issue(find(documents, "Certificate", f"automap-{role}")) for role in (*ROLES, "caller")}
     network = Network()
@@ -163,7 +164,10 @@ def test_with_the_certificates_of_the_chart_services_trust_each_other_and_nobody
         binds = [(tmp_path / "resolv.conf", "etc/resolv.conf"), (tmp_path / "shop", "data"), (secrets["caller"], "etc/automap/tls")]
 
         def container(spec, without=()):
-            arguments = [argument.replace("/incident/", "/data/") for argument in spec["args"] if not argument.startswith(without)]
+            places = {"/incident/": "/data/", "/backup": "/data/backup"}
+            arguments = [argument for argument in spec["args"] if not argument.startswith(without)]
+            for place, here in places.items():
+                arguments = [argument.replace(place, here) for argument in arguments]
             command = entered(root, arguments, binds, caller)
             return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, check=False)
 
@@ -172,6 +176,9 @@ def test_with_the_certificates_of_the_chart_services_trust_each_other_and_nobody
         assert diagnosed.returncode == 0 and "root cause" in diagnosed.stdout, diagnosed.stderr
         stranger = container(pod["containers"][0], without=("--cert", "--key"))
         assert stranger.returncode == 1 and not stranger.stdout, stranger.stdout
+        job = find(documents, "CronJob", "automap-backup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        exported = container(job["initContainers"][0])
+        assert exported.returncode == 0 and list((tmp_path / "shop" / "backup").glob("*.export")), exported.stderr
     finally:
         for service in reversed(services):
             service.stop()

@@ -94,6 +94,17 @@ def test_every_recording_rule_has_data(name, prometheus):
         prometheus.wait_for(rule["record"])
 
 
+def test_the_metric_that_scales_graph_builders_has_data(prometheus):
+    (rule,) = yaml.safe_load((DEPLOY / "prometheus" / "adapter-values.yaml").read_text())["rules"]["custom"]
+    (series,) = {sample["metric"]["__name__"] for sample in prometheus.query(rule["seriesQuery"])}
+    # As the adapter asks for the pods of a Deployment.
+    matchers = 'namespace="diagnosis",pod=~"graph-builder-0|graph-builder-1"'
+    expression = rule["metricsQuery"].replace("<<.Series>>", series).replace("<<.LabelMatchers>>", matchers).replace("<<.GroupBy>>", "pod")
+    assert [sample["metric"] for sample in prometheus.query(expression)] == [{"pod": "graph-builder-0"}]
+    (scaler,) = [document for document in rendered("everything") if document["kind"] == "HorizontalPodAutoscaler"]
+    assert rule["name"]["as"] in {metric["pods"]["metric"]["name"] for metric in scaler["spec"]["metrics"] if metric["type"] == "Pods"}
+
+
 def test_all_services_of_the_testbed_have_all_seven_metrics(prometheus):
     for metric in ("latency_seconds", "throughput_per_second", "congestion", "availability", "cpu_cores", "memory_bytes", "io_bytes_per_second"):
         prometheus.wait_for(f'count(app:{metric}{{preset="pymicro"}}) == 16')

@@ -86,6 +86,7 @@ async fn build(
             name: SELECTION.into(),
             rows: ranges_to_wire(&row_ranges(&rows)),
             resamples: args.bootstrap_edges,
+            edge_tests: true,
         }],
         seed: args.seed,
         budget: args.budget.to_wire(),

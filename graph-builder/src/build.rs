@@ -14,6 +14,8 @@ use automap_proto::{
 use crate::{
     bootstrap::Tally,
     correlation::Correlation,
+    edge_report::EdgeReport,
+    edge_tests::{Depth, SkeletonPValues},
     front_end::{FrontEndCorrelations, with_front_end},
     graph::behavior_graph,
     level::Level,
@@ -119,6 +121,23 @@ pub enum BuildError {
     Invalid(#[from] Invalid),
 }
 
+/// What a graph is built from, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct BuildOrder<'a> {
+    /// All samples.
+    pub frame: &'a MetricFrame,
+    /// Sample indices of the frame.
+    pub rows: &'a [usize],
+    /// Tests and metric types.
+    pub settings: &'a GraphSettings,
+    /// Position among the services of the frame of the one whose correlations are wanted.
+    pub front_end: Option<usize>,
+    /// What bounds the build.
+    pub limits: Limits<'a>,
+    /// Whether edges tell their tests; see [`edge_tests`](crate::edge_tests).
+    pub edge_tests: bool,
+}
+
 /// Builds the behaviour graph of the given rows (section 2).
 ///
 /// `rows` are sample indices of the frame; `front_end` is a position in its services, for the correlations, which
@@ -139,7 +158,8 @@ pub fn build(
     stop: &AtomicBool,
     progress: &mut (dyn FnMut(LevelDone) + Send),
 ) -> Result<BuiltGraph, BuildError> {
-    build_within(frame, rows, settings, front_end, Limits::only(Halt::on(stop)), progress)
+    let limits = Limits::only(Halt::on(stop));
+    build_within(&BuildOrder { frame, rows, settings, front_end, limits, edge_tests: false }, progress)
 }
 
 /// The same within a budget of tests, which the metric types share alike, and until the time is up; see
@@ -148,14 +168,10 @@ pub fn build(
 /// # Errors
 /// [`BuildError::Stopped`] soon after nobody wanted the graph any more.
 pub fn build_within(
-    frame: &MetricFrame,
-    rows: &[usize],
-    settings: &GraphSettings,
-    front_end: Option<usize>,
-    limits: Limits<'_>,
+    order: &BuildOrder<'_>,
     progress: &mut (dyn FnMut(LevelDone) + Send),
 ) -> Result<BuiltGraph, BuildError> {
-    build_spread(frame, rows, settings, front_end, limits, None, progress)
+    build_spread(order, None, progress)
 }
 
 /// Where the tests of a build are made, when that is not the current rayon pool alone.
@@ -173,23 +189,16 @@ pub trait Spreading: Sync {
 /// # Errors
 /// [`BuildError::Stopped`] soon after nobody wanted the graph any more.
 pub fn build_spread(
-    frame: &MetricFrame,
-    rows: &[usize],
-    settings: &GraphSettings,
-    front_end: Option<usize>,
-    limits: Limits<'_>,
+    order: &BuildOrder<'_>,
     spreading: Option<&dyn Spreading>,
     progress: &mut (dyn FnMut(LevelDone) + Send),
 ) -> Result<BuiltGraph, BuildError> {
-    let front_end = front_end.filter(|index| *index < frame.services().len());
+    let BuildOrder { frame, rows, settings, limits, .. } = *order;
+    let front_end = order.front_end.filter(|index| *index < frame.services().len());
     let work = MetricWork {
-        frame,
-        rows,
-        settings,
-        front_end,
+        order: BuildOrder { front_end, ..*order },
         load: Load::of(frame, rows, settings),
         max_tests: limits.most_tests_of_a_metric(settings),
-        halt: limits.halt,
     };
     let made = Mutex::new((0, progress));
     // The tests so far are those of all metric types.
@@ -213,8 +222,9 @@ pub fn build_spread(
     };
     let mut correlations = FrontEndCorrelations::default();
     let (mut skeletons, mut levels, mut tests) = (Vec::new(), Vec::new(), 0);
+    let mut told = EdgeReport::default();
     for learned in metrics {
-        let LearnedMetric { metric, with_front_end, skeleton } = learned?;
+        let LearnedMetric { metric, with_front_end, skeleton, p_values } = learned?;
         if let Some(values) = with_front_end {
             correlations[metric.index()] = values;
         }
@@ -223,34 +233,30 @@ pub fn build_spread(
             levels.extend(skeleton.levels().iter().map(|&level| MetricLevel { metric, level }));
             skeletons.push((metric, skeleton));
         }
+        told.add(metric, p_values.unwrap_or_default());
     }
     let mut warnings: Vec<String> = load_warning(&work.load, settings).into_iter().collect();
     warnings.extend(levels.iter().filter_map(|level| cut_warning(*level, work.max_tests)));
-    Ok(BuiltGraph {
-        graph: behavior_graph(frame.services(), skeletons)?,
-        tests,
-        correlations: front_end.map(|_| correlations),
-        warnings,
-        levels,
-    })
+    warnings.extend(told.warnings());
+    let mut graph = behavior_graph(frame.services(), skeletons)?;
+    told.write_into(&mut graph)?;
+    Ok(BuiltGraph { graph, tests, correlations: front_end.map(|_| correlations), warnings, levels })
 }
 
 /// What the metric types of a build have in common.
 struct MetricWork<'a> {
-    frame: &'a MetricFrame,
-    rows: &'a [usize],
-    settings: &'a GraphSettings,
-    front_end: Option<usize>,
+    order: BuildOrder<'a>,
     load: Load,
     /// Of one metric type.
     max_tests: Option<u64>,
-    halt: Halt<'a>,
 }
 
 struct LearnedMetric {
     metric: MetricKind,
     with_front_end: Option<Vec<f64>>,
     skeleton: Option<Skeleton>,
+    /// Of its edges, where they are wanted.
+    p_values: Option<SkeletonPValues>,
 }
 
 /// Told of a metric type, a level that is done, and the tests that it took.
@@ -259,45 +265,62 @@ type OnLevel<'a> = dyn Fn(MetricKind, usize, u64) + Sync + 'a;
 impl MetricWork<'_> {
     /// One metric type on the current rayon pool.
     fn learn(&self, metric: MetricKind, on_level: &OnLevel<'_>) -> Result<LearnedMetric, Stopped> {
-        self.halt.check()?;
+        self.order.limits.halt.check()?;
         let (prepared, with_front_end) = self.prepare(metric);
-        let skeleton = prepared
-            .map(|prepared| self.skeleton(metric, &prepared.at(self.settings.alpha()), on_level))
-            .transpose()?;
-        Ok(LearnedMetric { metric, with_front_end, skeleton })
+        let mut learned = LearnedMetric { metric, with_front_end, skeleton: None, p_values: None };
+        if let Some(prepared) = prepared {
+            let skeleton = self.skeleton(metric, &prepared.at(self.order.settings.alpha()), on_level)?;
+            learned.p_values = self.p_values(&prepared, &skeleton)?;
+            learned.skeleton = Some(skeleton);
+        }
+        Ok(learned)
     }
 
-    /// One metric type whose tests are made elsewhere too.
+    /// One metric type whose tests are made elsewhere too; the p-values of its edges are a small part of them.
     fn learn_spread(
         &self,
         metric: MetricKind,
         spreading: &dyn Spreading,
         on_level: &OnLevel<'_>,
     ) -> Result<LearnedMetric, Stopped> {
-        self.halt.check()?;
+        self.order.limits.halt.check()?;
         let mut found = (None, None);
         spreading.run(&mut || found = self.prepare(metric));
         let (prepared, with_front_end) = found;
-        let skeleton = prepared
-            .map(|prepared| self.skeleton(metric, &*spreading.levels(metric, Arc::new(prepared)), on_level));
-        Ok(LearnedMetric { metric, with_front_end, skeleton: skeleton.transpose()? })
+        let mut learned = LearnedMetric { metric, with_front_end, skeleton: None, p_values: None };
+        if let Some(prepared) = prepared.map(Arc::new) {
+            let levels = spreading.levels(metric, Arc::clone(&prepared));
+            let skeleton = self.skeleton(metric, &*levels, on_level)?;
+            let mut p_values = Ok(None);
+            spreading.run(&mut || p_values = self.p_values(&prepared, &skeleton));
+            learned.p_values = p_values?;
+            learned.skeleton = Some(skeleton);
+        }
+        Ok(learned)
+    }
+
+    fn p_values(&self, prepared: &Prepared, skeleton: &Skeleton) -> Result<Option<SkeletonPValues>, Stopped> {
+        let BuildOrder { settings, limits, edge_tests, .. } = self.order;
+        let depth = Depth { max_condition: settings.max_condition(), max_tests: self.max_tests };
+        edge_tests.then(|| prepared.at(settings.alpha()).edges_of(skeleton, depth, limits.halt)).transpose()
     }
 
     /// The series made ready for their tests, where the metric type is tested, and the correlations with the front end.
     fn prepare(&self, metric: MetricKind) -> (Option<Prepared>, Option<Vec<f64>>) {
-        let selected = select(self.frame, self.rows, metric);
+        let BuildOrder { frame, rows, settings, front_end, .. } = self.order;
+        let selected = select(frame, rows, metric);
         let mut with_front_end_of_all = None;
         let mut keep = |correlation: &Correlation| {
-            with_front_end_of_all = self.front_end.map(|index| with_front_end(correlation, index));
+            with_front_end_of_all = front_end.map(|index| with_front_end(correlation, index));
         };
-        let prepared = if !self.settings.metrics().contains(&metric) {
+        let prepared = if !settings.metrics().contains(&metric) {
             keep(&Correlation::new(&Standardised::new(selected)));
             None
-        } else if self.front_end.is_none() {
-            Some(Prepared::new(selected, &self.load, self.settings))
+        } else if front_end.is_none() {
+            Some(Prepared::new(selected, &self.load, settings))
         } else {
             // The correlations with the front end are those of the series as they are.
-            Some(Prepared::with_correlation(selected, &self.load, self.settings, &mut keep))
+            Some(Prepared::with_correlation(selected, &self.load, settings, &mut keep))
         };
         (prepared, with_front_end_of_all)
     }
@@ -313,7 +336,8 @@ impl MetricWork<'_> {
             on_level(metric, level, made - before);
             before = made;
         };
-        learn_within(levels, self.settings.max_condition(), self.max_tests, self.halt, &mut tell)
+        let BuildOrder { settings, limits, .. } = self.order;
+        learn_within(levels, settings.max_condition(), self.max_tests, limits.halt, &mut tell)
     }
 }
 

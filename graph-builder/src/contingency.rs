@@ -174,6 +174,11 @@ impl CriticalValues {
         Self { alpha, by_freedom: (0..=most).map(|_| OnceLock::new()).collect() }
     }
 
+    /// α.
+    pub(crate) const fn alpha(&self) -> f64 {
+        self.alpha
+    }
+
     /// Whether p ≥ α.
     pub(crate) fn accepts_independence(&self, association: &Association) -> bool {
         let freedom = association.degrees_of_freedom;

@@ -6,6 +6,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 /// *On the probable error of a coefficient of correlation*, 1921; for partial correlations 1924).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FisherZ {
+    alpha: f64,
     quantile: f64,
     /// Conditioning variables beside those of the set: a load that was removed from all series.
     given: usize,
@@ -15,7 +16,12 @@ impl FisherZ {
     /// `alpha` is the two-sided significance level, strictly between 0 and 1.
     pub fn new(alpha: f64) -> Self {
         // The lower quantile negated: 1 − α/2 would round to 1 for small α.
-        Self { quantile: -Normal::standard().inverse_cdf((alpha / 2.0).clamp(0.0, 0.5)), given: 0 }
+        Self { alpha, quantile: -Normal::standard().inverse_cdf((alpha / 2.0).clamp(0.0, 0.5)), given: 0 }
+    }
+
+    /// The significance level.
+    pub const fn alpha(&self) -> f64 {
+        self.alpha
     }
 
     /// The same test of residuals given `count` variables: each takes a degree of freedom, as a member of S does.
@@ -29,10 +35,26 @@ impl FisherZ {
     /// `samples` is the effective number of rows n, `conditioning` is |S|. `None` when n − |S| − 3 < 1: then the
     /// test is not made.
     pub fn critical_correlation(&self, samples: u32, conditioning: usize) -> Option<f64> {
+        // Perfect correlation is never independence, however small α is.
+        Some((self.quantile / self.scale(samples, conditioning)?).tanh().min(BELOW_ONE))
+    }
+
+    /// √(n − |S| − 3) · atanh|r|, which is normal with variance 1 where there is no relation; `None` where the test is not
+    /// made. |r| counts as below 1.
+    pub fn statistic(&self, correlation: f64, samples: u32, conditioning: usize) -> Option<f64> {
+        Some(self.scale(samples, conditioning)? * correlation.abs().min(BELOW_ONE).atanh())
+    }
+
+    /// p of a statistic: 2 (1 − Φ(|z|)), without the loss of digits that the difference would bring.
+    pub fn p_value(statistic: f64) -> f64 {
+        (2.0 * Normal::standard().sf(statistic.abs())).clamp(0.0, 1.0)
+    }
+
+    /// √(n − |S| − 3); `None` below 1.
+    fn scale(&self, samples: u32, conditioning: usize) -> Option<f64> {
         let used = conditioning.checked_add(self.given)?.checked_add(3)?;
         let freedom = usize::try_from(samples).ok()?.checked_sub(used)?;
-        // Perfect correlation is never independence, however small α is.
-        (freedom >= 1).then(|| (self.quantile / (freedom as f64).sqrt()).tanh().min(1.0 - f64::EPSILON))
+        (freedom >= 1).then(|| (freedom as f64).sqrt())
     }
 
     /// The squared critical correlation for each n = 0..=`largest`, [`NOT_MADE`] where the test is not made.
@@ -45,6 +67,9 @@ impl FisherZ {
             .collect()
     }
 }
+
+/// The largest |r| that is told from a perfect correlation.
+const BELOW_ONE: f64 = 1.0 - f64::EPSILON;
 
 /// The limit of a test that is not made: no squared correlation lies below it.
 pub(crate) const NOT_MADE: f64 = -1.0;
@@ -60,6 +85,27 @@ mod tests {
         assert!((test.critical_correlation(103, 0).unwrap() - 0.193_525).abs() < 1e-6);
         assert!((test.critical_correlation(103, 3).unwrap() - 0.196_413).abs() < 1e-4);
         assert!((FisherZ::new(0.01).critical_correlation(28, 0).unwrap() - 0.474_2).abs() < 1e-3);
+    }
+
+    #[test]
+    fn p_values_are_those_of_the_normal_distribution() {
+        let test = FisherZ::new(0.05);
+        // √100 · atanh(0.2) = 2.027326; 2 (1 − Φ(2.027326)) = 0.042630.
+        let z = test.statistic(-0.2, 103, 0).unwrap();
+        assert!((z - 2.027_325_54).abs() < 1e-8);
+        assert!((FisherZ::p_value(z) - 0.042_629_6).abs() < 1e-6, "{}", FisherZ::p_value(z));
+        assert_eq!(FisherZ::p_value(0.0), 1.0);
+        // 1 − Φ(9) rounds to 1 − 1 by the difference.
+        assert!((FisherZ::p_value(9.0) / 2.257_176_8e-19 - 1.0).abs() < 1e-6, "{:e}", FisherZ::p_value(9.0));
+        assert_eq!(FisherZ::p_value(f64::INFINITY), 0.0);
+        assert!(test.statistic(1.5, 103, 0).is_some_and(f64::is_finite));
+        assert_eq!((test.statistic(0.5, 3, 0), test.given(1).statistic(0.5, 5, 1)), (None, None));
+        for (samples, conditioning) in [(4, 0), (50, 1), (5000, 3)] {
+            let critical = test.critical_correlation(samples, conditioning).unwrap();
+            let p = FisherZ::p_value(test.statistic(critical, samples, conditioning).unwrap());
+            // The quantile is exact to ten digits.
+            assert!((p - test.alpha()).abs() < 1e-10, "{p}");
+        }
     }
 
     #[test]

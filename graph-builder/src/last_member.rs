@@ -81,7 +81,7 @@ impl Tail<'_> {
 /// covariances with both ends and its residual variance v, answers (r² · bound, bound, v · the smaller residual
 /// variance of the ends).
 #[inline(always)]
-fn compare(moments: PairMoments, first: f64, second: f64, own: f64) -> (f64, f64, f64) {
+pub(crate) fn compare(moments: PairMoments, first: f64, second: f64, own: f64) -> (f64, f64, f64) {
     let covariance = moments.covariance * own - first * second;
     let first_variance = moments.first_variance * own - first * first;
     let second_variance = moments.second_variance * own - second * second;

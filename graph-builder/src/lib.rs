@@ -13,10 +13,12 @@
 //! | [`level`], `test_estimate` | what a level took, and what it may take |
 //! | [`set_range`] | part of the sets of a pair, for budgets |
 //! | `set_search`, `elimination`, `last_member` | Fisher's search for a separating set, from the outside in |
+//! | [`edge_tests`] | how surely the ends of an edge depend on each other: p-values |
 //! | [`graph`] | skeletons of all metric types to one graph with weights |
 //! | [`orient`] | colliders and Meek's rules |
 //! | [`front_end`], [`throughput`] | by-products: correlations with the front end, R² of throughput |
 //! | [`prepared`] | one metric type made ready for its test |
+//! | `edge_report` | those of all metric types, told to the graph |
 //! | [`build`] | all of this in one call |
 //! | [`bootstrap`] | the share of resamples in which an edge stands |
 //! | [`build_id`], [`checksum`] | peers of another build and damaged answers are told |
@@ -37,6 +39,8 @@ pub mod config;
 pub mod contingency;
 pub mod correlation;
 pub mod discretise;
+mod edge_report;
+pub mod edge_tests;
 mod elimination;
 pub mod fisher_z;
 pub mod front_end;

@@ -2,10 +2,13 @@
 
 use crate::{
     correlation::Correlation,
+    edge_tests::{PairTest, TestedPair, below},
+    elimination::{NO_VARIANCE, PairMoments},
     fisher_z::{FisherZ, NOT_MADE},
     independence::{Dependent, IndependenceTest, Verdict},
+    last_member::compare,
     set_range::SetRange,
-    set_search::{LevelTest, SetSearch},
+    set_search::{LevelTest, SetSearch, is_copy},
     stop::{Halt, Stopped},
 };
 
@@ -76,5 +79,52 @@ impl IndependenceTest for PartialCorrelationTest<'_> {
         halt: Halt<'_>,
     ) -> Result<Verdict, Stopped> {
         buffers.search(level, pair, [first_neighbours, second_neighbours], part, halt)
+    }
+}
+
+impl PairTest for PartialCorrelationTest<'_> {
+    type Buffers = ();
+
+    fn given_nothing(&self, (): &mut (), (first, second): (u32, u32)) -> Option<TestedPair> {
+        let (first, second) = (first as usize, second as usize);
+        if !self.correlation.is_testable(first, second) {
+            return None;
+        }
+        let samples = self.correlation.common_rows(first, second);
+        let statistic = self.test.statistic(self.correlation.coefficient(first, second), samples, 0)?;
+        Some(TestedPair { p_value: below(self.test.alpha(), FisherZ::p_value(statistic)), samples })
+    }
+
+    /// The rows of a test and the candidates that never separate are those of the search. The smallest statistic has the
+    /// largest p; with as many rows or more, a stronger correlation has no smaller one.
+    fn largest_given_one(&self, (): &mut (), pair: (u32, u32), neighbours: [&[u32]; 2]) -> Option<f64> {
+        let correlation = self.correlation;
+        let moments = PairMoments::unconditional(correlation, pair);
+        let (mut least, mut weakest) = (None, (f64::INFINITY, u32::MAX));
+        for &candidate in neighbours.into_iter().flatten() {
+            let is_end = candidate == pair.0 || candidate == pair.1;
+            if is_end || is_copy(correlation, candidate, pair) {
+                continue;
+            }
+            let ends = [pair.0 as usize, pair.1 as usize];
+            let [first, second] = ends.map(|end| correlation.coefficient(end, candidate as usize));
+            let rows = ends.map(|end| correlation.common_rows(end, candidate as usize));
+            let samples = rows.into_iter().fold(moments.fewest_rows, u32::min);
+            let (squared, bound, smaller) = compare(moments, first, second, 1.0);
+            if smaller <= NO_VARIANCE {
+                continue;
+            }
+            let strength = squared / bound;
+            if strength >= weakest.0 && samples >= weakest.1 {
+                continue;
+            }
+            let Some(statistic) = self.test.statistic(strength.sqrt(), samples, 1) else {
+                continue;
+            };
+            if least.is_none_or(|least| statistic < least) {
+                (least, weakest) = (Some(statistic), (strength, samples));
+            }
+        }
+        least.map(|statistic| below(self.test.alpha(), FisherZ::p_value(statistic)))
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     contingency::Statistic,
     correlation::Correlation,
     discretise::Discretised,
+    edge_tests::{Depth, SkeletonPValues, test_edges},
     fisher_z::FisherZ,
     independence::Verdict,
     load_removal::Load,
@@ -102,6 +103,27 @@ pub struct PreparedTest<'a> {
 }
 
 impl PreparedTest<'_> {
+    /// How surely the ends of each edge of a skeleton depend on each other, by the same tests; see [`crate::edge_tests`].
+    ///
+    /// # Errors
+    /// [`Stopped`] when nobody wants the answer any more.
+    pub fn edges_of(
+        &self,
+        skeleton: &Skeleton,
+        depth: Depth,
+        halt: Halt<'_>,
+    ) -> Result<SkeletonPValues, Stopped> {
+        match self.prepared {
+            Prepared::Correlated { correlation, conditions } => {
+                let fisher_z = FisherZ::new(self.alpha).given(*conditions);
+                test_edges(&PartialCorrelationTest::new(correlation, fisher_z), skeleton, depth, halt)
+            }
+            Prepared::Binned { data, statistic } => {
+                test_edges(&TableTest::new(data, *statistic, self.alpha), skeleton, depth, halt)
+            }
+        }
+    }
+
     fn with<T>(&self, use_levels: impl FnOnce(&dyn Levels) -> T) -> T {
         match self.prepared {
             Prepared::Correlated { correlation, conditions } => {

@@ -16,6 +16,13 @@ use crate::{
 /// A candidate that correlates with an end of the pair at least so much is a copy of it and never separates.
 const COPY: f64 = 1.0 - 1e-9;
 
+/// Whether a candidate is a copy of an end of the pair.
+pub(crate) fn is_copy(correlation: &Correlation, candidate: u32, pair: (u32, u32)) -> bool {
+    [pair.0, pair.1]
+        .into_iter()
+        .any(|end| correlation.coefficient(end as usize, candidate as usize).abs() >= COPY)
+}
+
 /// The tests of one metric type at one level.
 #[derive(Debug, Clone)]
 pub struct LevelTest<'a> {
@@ -118,12 +125,9 @@ impl SetSearch {
     /// Fills the buffers for the candidates among `neighbours`; those also in `before` count as tried.
     fn load(&mut self, test: &LevelTest<'_>, pair: (u32, u32), neighbours: &[u32], before: Option<&[u32]>) {
         let correlation = test.correlation;
-        let is_copy = |candidate: u32, end: u32| {
-            correlation.coefficient(end as usize, candidate as usize).abs() >= COPY
-        };
         let candidates = neighbours.iter().copied().filter(|&candidate| {
             let is_end = candidate == pair.0 || candidate == pair.1;
-            !is_end && !is_copy(candidate, pair.0) && !is_copy(candidate, pair.1)
+            !is_end && !is_copy(correlation, candidate, pair)
         });
         let depths = test.level.saturating_sub(1).max(1);
         self.elimination.start(correlation, pair, candidates, depths);

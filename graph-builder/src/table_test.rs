@@ -39,13 +39,7 @@ impl<'a> TableTest<'a> {
         if !(self.data.varies(first) && self.data.varies(second)) {
             return (false, false);
         }
-        let (words, bins) = (self.data.words(), self.data.bins());
-        counts.clear();
-        for plane in self.data.planes(first).chunks_exact(words) {
-            counts.extend(self.data.planes(second).chunks_exact(words).map(|other| common(plane, other)));
-        }
-        let mut association = Association::default();
-        self.tabulation.add(&mut association, counts, bins);
+        let association = self.association(first, second, counts);
         // A series that is constant over the common rows is independent as one that is constant throughout.
         if association.samples < u64::from(MIN_COMMON_ROWS) || association.degrees_of_freedom == 0 {
             return (false, false);
@@ -54,6 +48,18 @@ impl<'a> TableTest<'a> {
             return (true, false);
         }
         (!self.critical.accepts_independence(&association), true)
+    }
+
+    /// The association of a pair, given nothing.
+    fn association(&self, first: usize, second: usize, counts: &mut Vec<u32>) -> Association {
+        let (words, bins) = (self.data.words(), self.data.bins());
+        counts.clear();
+        for plane in self.data.planes(first).chunks_exact(words) {
+            counts.extend(self.data.planes(second).chunks_exact(words).map(|other| common(plane, other)));
+        }
+        let mut association = Association::default();
+        self.tabulation.add(&mut association, counts, bins);
+        association
     }
 }
 
@@ -244,6 +250,17 @@ impl TableSearch {
 
     /// Whether the services chosen up to `depth` together with one more separate the pair.
     fn separates(&mut self, test: &TableTest<'_>, depth: usize, last: u32) -> bool {
+        let association = self.association(test, depth, last);
+        if !association.is_testable() {
+            return false;
+        }
+        self.tests += 1;
+        test.critical.accepts_independence(&association)
+    }
+
+    /// The association of the pair given the services chosen up to `depth` and one more.
+    #[inline]
+    fn association(&mut self, test: &TableTest<'_>, depth: usize, last: u32) -> Association {
         let (words, bins) = (test.data.words(), test.data.bins());
         let mut association = Association::default();
         for stratum in self.strata[depth].chunks_exact(words) {
@@ -255,13 +272,10 @@ impl TableSearch {
                 test.tabulation.add(&mut association, &self.counts, bins);
             }
         }
-        if !association.is_testable() {
-            return false;
-        }
-        self.tests += 1;
-        test.critical.accepts_independence(&association)
+        association
     }
 }
 
+mod p_values;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use std::{
 
 use automap_graph_builder::{
     bootstrap::{FrameRows, Resampling, Tally, count_edges},
-    build::{BuildError, BuiltGraph, LevelDone, Limits, build, build_within},
+    build::{BuildError, BuildOrder, BuiltGraph, LevelDone, Limits, build, build_within},
     stop::{Halt, Stopped},
 };
 use automap_proto::{
@@ -33,6 +33,15 @@ fn settings(alpha: f64, max_condition: usize, metrics: Vec<MetricKind>) -> Graph
 fn built_with(frame: &MetricFrame, settings: &GraphSettings, front_end: Option<usize>) -> BuiltGraph {
     let rows: Vec<usize> = (0..frame.grid().samples()).collect();
     build(frame, &rows, settings, front_end, &AtomicBool::new(false), &mut |_| {}).unwrap()
+}
+
+fn ordered<'a>(
+    frame: &'a MetricFrame,
+    rows: &'a [usize],
+    settings: &'a GraphSettings,
+    limits: Limits<'a>,
+) -> BuildOrder<'a> {
+    BuildOrder { frame, rows, settings, front_end: None, limits, edge_tests: false }
 }
 
 fn built(columns: &Columns) -> BuiltGraph {
@@ -305,9 +314,8 @@ fn a_budget_of_tests_is_kept_and_leaves_edges_but_takes_none() {
     let never = AtomicBool::new(false);
     let with = |max_tests, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let halt = Halt::on(&never);
-        pool.install(|| build_within(&frame, &rows, &two, None, Limits { max_tests, halt }, &mut |_| {}))
-            .unwrap()
+        let order = ordered(&frame, &rows, &two, Limits { max_tests, halt: Halt::on(&never) });
+        pool.install(|| build_within(&order, &mut |_| {})).unwrap()
     };
     let whole = with(None, 1);
     assert!(whole.tests > 50_000, "{}", whole.tests);
@@ -346,12 +354,58 @@ fn when_the_time_is_up_what_was_not_tested_stays() {
     let halt = Halt::on(&never).or_at(&time_up);
     let mut end_at_level_one = |done: LevelDone| time_up.store(done.level == 1, Ordering::Relaxed);
     // Left alone, level 10 of 60 dense services would take days.
-    let built =
-        build_within(&frame, &rows, &unbounded, None, Limits::only(halt), &mut end_at_level_one).unwrap();
+    let order = ordered(&frame, &rows, &unbounded, Limits::only(halt));
+    let built = build_within(&order, &mut end_at_level_one).unwrap();
     let shallow = built_with(&frame, &settings(0.05, 1, vec![MetricKind::Io]), None);
     assert_eq!(built.graph, shallow.graph);
     assert_eq!(built.levels.last().unwrap().level.size, 2);
     assert!(built.warnings[0].contains("io: at level 2"), "{:?}", built.warnings);
+    let asked = BuildOrder { edge_tests: true, ..order };
+    time_up.store(false, Ordering::Relaxed);
+    let mut stay_up = |done: LevelDone| _ = time_up.fetch_or(done.level == 1, Ordering::Relaxed);
+    let told = build_within(&asked, &mut stay_up).unwrap();
+    assert!(told.graph == built.graph, "edges without tests");
+    assert!(told.warnings[1].starts_with("the time was up before"), "{:?}", told.warnings);
+}
+
+#[test]
+fn edges_tell_their_tests_in_each_metric_type_when_asked() {
+    let frame = shared_load(14, 150, 0.4, 17).frame();
+    let rows: Vec<usize> = (0..150).collect();
+    let never = AtomicBool::new(false);
+    let bound = |max_tests| Limits { max_tests, halt: Halt::on(&never) };
+    let tested = |settings: &GraphSettings, max_tests| {
+        let order = ordered(&frame, &rows, settings, bound(max_tests));
+        build_within(&BuildOrder { edge_tests: true, ..order }, &mut |_| {}).unwrap()
+    };
+    for removal in [LoadRemoval::Off, LoadRemoval::FrontEnd, LoadRemoval::Factor] {
+        let freed = settings(0.05, 3, vec![]).with_load_removal(removal, "s000").unwrap();
+        let (plain, told) = (built_with(&frame, &freed, None), tested(&freed, None));
+        assert_eq!(
+            (&told.graph.clone().without_tests(), told.tests),
+            (&plain.graph, plain.tests),
+            "{removal}"
+        );
+        assert_eq!(told.warnings, plain.warnings);
+        assert!(told.graph.edges().len() > 5, "{removal}");
+        for (from, to, weights) in told.graph.edges() {
+            let metrics: Vec<MetricKind> =
+                told.graph.tests(from, to).iter().map(|test| test.metric).collect();
+            let positive = MetricKind::ALL.into_iter().filter(|kind| weights.weight(*kind) > 0.0);
+            assert_eq!(metrics, positive.collect::<Vec<_>>());
+            for test in told.graph.tests(from, to) {
+                assert!(test.samples == 150 && test.p_value <= test.largest_p_value.unwrap(), "{test:?}");
+                assert!(test.largest_p_value < Some(0.05), "{test:?}");
+            }
+        }
+    }
+    let two = settings(0.05, 3, vec![MetricKind::Cpu, MetricKind::Io]);
+    let few = tested(&two, Some(2 * 14 * 13 / 2));
+    assert!(few.graph.edges().all(|(from, to, _)| {
+        few.graph.tests(from, to).iter().all(|test| test.largest_p_value.is_none() && test.p_value < 0.05)
+    }));
+    let told = few.warnings.last().unwrap();
+    assert!(told.contains("given a neighbour, in cpu, io"), "{told}");
 }
 
 #[test]

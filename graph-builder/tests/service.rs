@@ -66,7 +66,7 @@ fn rows(first: u64, end: u64) -> Vec<v1::RowRange> {
 }
 
 fn selection(name: &str, rows: Vec<v1::RowRange>) -> v1::RowSelection {
-    v1::RowSelection { name: name.into(), rows, resamples: 0 }
+    v1::RowSelection { name: name.into(), rows, ..v1::RowSelection::default() }
 }
 
 fn description(frame: &MetricFrame) -> v1::GraphDescription {
@@ -76,7 +76,7 @@ fn description(frame: &MetricFrame) -> v1::GraphDescription {
         selections: vec![v1::RowSelection {
             name: "incident".into(),
             rows: rows(0, frame.grid().samples() as u64),
-            resamples: 0,
+            ..v1::RowSelection::default()
         }],
         front_end: frame.services()[0].clone(),
         ..v1::GraphDescription::default()
@@ -225,6 +225,25 @@ async fn a_budget_cuts_the_graph_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn edges_tell_their_tests_to_whoever_asks() {
+    let service = start(GraphBuilderConfig::default()).await;
+    let frame = shared_load(6, 120, 0.5, 2).frame();
+    let mut asked = description(&frame);
+    asked.selections.push(v1::RowSelection { edge_tests: true, ..selection("told", rows(0, 120)) });
+    let answer = call(&service.client, upload(asked, &frame)).await.unwrap();
+    let [plain, told] = &answer.graphs[..] else { panic!("two graphs were asked for") };
+    assert!(!told.edges.is_empty() && plain.edges.iter().all(|edge| edge.tests.is_empty()));
+    for edge in &told.edges {
+        let metrics = edge.bit_counts.iter().filter(|count| **count > 0).count();
+        assert_eq!(edge.tests.len(), metrics, "{edge:?}");
+        for test in &edge.tests {
+            assert!(test.samples == 120 && test.largest_p_value.is_some_and(|p| p < 0.05), "{test:?}");
+        }
+    }
+    assert_eq!(told.graph().without_tests(), plain.graph());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn edges_tell_the_share_of_resamples_in_which_they_stand() {
     let service = start(GraphBuilderConfig::default()).await;
     let frame = shared_load(6, 120, 0.5, 2).frame();
@@ -252,7 +271,7 @@ async fn large_graphs_come_in_parts_and_short_windows_come_empty() {
     asked.selections.push(selection("short", rows(0, 3)));
     let answer = call(&service.client, upload(asked, &frame)).await.unwrap();
     assert_eq!(answer.graphs[0].edges.len(), 160 * 159);
-    assert_eq!(answer.graphs[0].edge_messages, 3);
+    assert_eq!(answer.graphs[0].edge_messages, 7);
     assert_eq!((answer.graphs[1].edges.len(), answer.graphs[1].header.samples), (0, 3));
 }
 

@@ -2,8 +2,8 @@
 
 Reads a JSON list of cases from standard input: `series` (a list per variable), `ci_test` (fisher-z, chi2 or g2),
 `alpha`, `max_condition`, `bins`, and `rule`: whether tables that have no degree of freedom or fewer than five samples
-per cell are left untested, which causal-learn does not do of itself. Answers for each case its edges, as pairs of
-positions.
+per cell are left untested, which causal-learn does not do of itself. Answers for each case its edges: two positions, p
+given nothing, and the largest p given nothing or one neighbour of either end.
 """
 
 import json
@@ -63,7 +63,17 @@ def skeleton(case):
         data, case["alpha"], test, stable=True, show_progress=False, max_k=case["max_condition"]
     )
     adjacent = found.G.graph != 0
-    return [[int(one), int(other)] for one, other in zip(*numpy.nonzero(adjacent)) if one < other]
+    return [
+        [int(one), int(other), *p_values(test, adjacent, int(one), int(other))]
+        for one, other in zip(*numpy.nonzero(adjacent))
+        if one < other
+    ]
+
+
+def p_values(test, adjacent, one, other):
+    others = set(numpy.flatnonzero(adjacent[one] | adjacent[other])) - {one, other}
+    alone = float(test(one, other))
+    return alone, max([alone, *(float(test(one, other, (int(given),))) for given in sorted(others))])
 
 
 json.dump([skeleton(case) for case in json.load(sys.stdin)], sys.stdout)

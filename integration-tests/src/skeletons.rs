@@ -1,6 +1,11 @@
 //! Skeletons by `automap graph` and by causal-learn, of the same series.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -9,6 +14,24 @@ use crate::{command, python};
 
 /// Pairs of positions, first < second.
 pub type Edges = BTreeSet<(usize, usize)>;
+
+/// A skeleton by either of the two: of each edge p given nothing, and the largest p given nothing or one neighbour of either
+/// end. An edge that stands without a test given nothing has none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Skeleton(pub BTreeMap<(usize, usize), Option<[f64; 2]>>);
+
+impl Skeleton {
+    /// Its edges.
+    pub fn edges(&self) -> Edges {
+        self.0.keys().copied().collect()
+    }
+
+    /// The largest difference of two p of the same edge, over the edges that both have p of.
+    pub fn largest_difference(&self, other: &Self) -> f64 {
+        let pairs = self.0.iter().filter_map(|(edge, p)| Some(((*p)?, (*other.0.get(edge)?)?)));
+        pairs.flat_map(|(left, right)| [0, 1].map(|at| (left[at] - right[at]).abs())).fold(0.0, f64::max)
+    }
+}
 
 /// Series of equal length without gaps, and how a skeleton is learned from them.
 #[derive(Debug, Clone)]
@@ -30,7 +53,7 @@ impl SkeletonCase {
     ///
     /// # Errors
     /// The command failed.
-    pub fn by_automap(&self, home: &Path) -> anyhow::Result<Edges> {
+    pub fn by_automap(&self, home: &Path) -> anyhow::Result<Skeleton> {
         let samples = self.series.first().context("a case has series")?.len();
         let mut file = String::from("timestamp");
         for service in 0..self.series.len() {
@@ -63,13 +86,12 @@ impl SkeletonCase {
                 .parse()?)
         };
         let edges = graph["edges"].as_array().context("the graph has edges")?;
-        edges
-            .iter()
-            .map(|edge| {
-                let (from, to) = (position(&edge["from"])?, position(&edge["to"])?);
-                Ok((from.min(to), from.max(to)))
-            })
-            .collect()
+        let told = |test: &Value| Some([test["p_value"].as_f64()?, test["largest_p_value"].as_f64()?]);
+        let found = edges.iter().map(|edge| {
+            let (from, to) = (position(&edge["from"])?, position(&edge["to"])?);
+            Ok(((from.min(to), from.max(to)), told(&edge["tests"][0])))
+        });
+        Ok(Skeleton(found.collect::<anyhow::Result<_>>()?))
     }
 }
 
@@ -78,7 +100,7 @@ impl SkeletonCase {
 ///
 /// # Errors
 /// causal-learn failed or was not set up.
-pub fn by_causal_learn(cases: &[(&SkeletonCase, bool)]) -> anyhow::Result<Vec<Edges>> {
+pub fn by_causal_learn(cases: &[(&SkeletonCase, bool)]) -> anyhow::Result<Vec<Skeleton>> {
     let input = cases.iter().map(|(case, rule)| {
         json!({
             "series": case.series,
@@ -90,7 +112,12 @@ pub fn by_causal_learn(cases: &[(&SkeletonCase, bool)]) -> anyhow::Result<Vec<Ed
         })
     });
     let answer = python::run("skeletons.py", &input.collect())?;
-    let skeletons: Vec<Edges> = serde_json::from_value(answer)?;
+    let skeletons: Vec<Vec<(usize, usize, f64, f64)>> = serde_json::from_value(answer)?;
     ensure!(skeletons.len() == cases.len(), "a skeleton is missing");
-    Ok(skeletons)
+    let skeleton = |edges: Vec<(usize, usize, f64, f64)>| {
+        Skeleton(
+            edges.into_iter().map(|(one, other, p, largest)| ((one, other), Some([p, largest]))).collect(),
+        )
+    };
+    Ok(skeletons.into_iter().map(skeleton).collect())
 }

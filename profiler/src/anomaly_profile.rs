@@ -50,12 +50,13 @@ impl AnomalyProfile {
         Self::new(anomaly, profiles)
     }
 
-    /// Decodes the fields `anomaly_graph` and `profiles` of a message.
+    /// Decodes the fields `anomaly_graph` and `profiles` of a message. Similarity compares weights alone: the tests of edges
+    /// are not kept.
     ///
     /// # Errors
     /// The graph or a profile is invalid, or they do not belong together.
     pub fn from_wire(graph: &v1::BehaviorGraph, profiles: &[v1::ServiceProfile]) -> Result<Self, Invalid> {
-        let graph = decode_graph("anomaly_graph", graph)?;
+        let graph = decode_graph("anomaly_graph", graph)?.without_tests();
         let profiles = profiles
             .iter()
             .enumerate()

@@ -102,6 +102,15 @@ mod tests {
     #[test]
     fn bad_diagnoses_are_refused_by_field() {
         let graph = |graph| Some(v1::ExplainedGraph { graph, ..Default::default() });
+        let hostile = v1::BehaviorGraph {
+            services: vec!["a".into(), "b".into()],
+            edges: vec![v1::BehaviorEdge {
+                to: 1,
+                bit_counts: vec![1; METRIC_COUNT],
+                tests: vec![v1::EdgeTest { metric: 1, p_value: f64::NAN, ..Default::default() }],
+                ..Default::default()
+            }],
+        };
         let unsorted = v1::BehaviorGraph { services: vec!["b".into(), "a".into()], edges: vec![] };
         for (wire, field) in [
             (v1::Diagnosis { diagnosis_id: String::new(), ..diagnosis() }, "diagnosis.diagnosis_id"),
@@ -114,6 +123,10 @@ mod tests {
             (
                 v1::Diagnosis { behavior_graph: graph(Some(unsorted)), ..diagnosis() },
                 "diagnosis.behavior_graph.graph.services[1]",
+            ),
+            (
+                v1::Diagnosis { behavior_graph: graph(Some(hostile)), ..diagnosis() },
+                "diagnosis.behavior_graph.graph.edges[0].tests[0].p_value",
             ),
             (
                 v1::Diagnosis { ranking: vec![v1::RankedService::default()], ..diagnosis() },

@@ -78,11 +78,11 @@ impl NormalSelector {
 impl TryFrom<&v1::NormalGraph> for NormalWindow {
     type Error = Invalid;
 
-    /// Fields are named from `normal_graph` on.
+    /// Fields are named from `normal_graph` on. The tests of edges are not kept: sums have none.
     fn try_from(wire: &v1::NormalGraph) -> Result<Self, Invalid> {
         let window = wire.window.as_ref().ok_or_else(|| Invalid::missing("normal_graph.window"))?;
         let graph = wire.graph.as_ref().ok_or_else(|| Invalid::missing("normal_graph.graph"))?;
-        let graph = decode_graph("normal_graph.graph", graph)?;
+        let graph = decode_graph("normal_graph.graph", graph)?.without_tests();
         for (index, (_, _, weights)) in graph.edges().enumerate() {
             // Larger counts would let one window outvote all others in the sum.
             if !weights.counts().is_some_and(|counts| counts.iter().all(|&count| count <= 1)) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    edge_test::{self, EdgeTest},
     frame::check_name,
     invalid::Invalid,
     metric::{METRIC_COUNT, MetricKind},
@@ -66,6 +67,8 @@ pub struct BehaviorGraph {
     edges: BTreeMap<(usize, usize), EdgeWeights>,
     /// Of pairs (smaller, larger).
     confidences: BTreeMap<(usize, usize), f64>,
+    /// Of pairs (smaller, larger); none of them empty.
+    tests: BTreeMap<(usize, usize), Box<[EdgeTest]>>,
 }
 
 impl BehaviorGraph {
@@ -83,7 +86,7 @@ impl BehaviorGraph {
                 "does not come after the one before it; sort the names and give each once",
             ));
         }
-        Ok(Self { services, edges: BTreeMap::new(), confidences: BTreeMap::new() })
+        Ok(Self { services, ..Self::default() })
     }
 
     /// Sets W_ij of the ordered pair (from, to), indices into [`Self::services`].
@@ -109,17 +112,70 @@ impl BehaviorGraph {
         if !(0.0..=1.0).contains(&share) {
             return Err(Invalid::new("confidence", format!("is {share}; must lie between 0 and 1")));
         }
-        self.confidences.insert((first.min(second), first.max(second)), share);
+        self.confidences.insert(unordered(first, second), share);
         Ok(())
     }
 
     /// In which share of resamples the pair is connected; `None` when that is not known.
     pub fn confidence(&self, first: usize, second: usize) -> Option<f64> {
-        self.confidences.get(&(first.min(second), first.max(second))).copied()
+        self.confidences.get(&unordered(first, second)).copied()
+    }
+
+    /// Sets the tests of a pair, in the order of [`MetricKind::ALL`]; none take away what was set.
+    ///
+    /// # Errors
+    /// A number is out of its range, or a metric type is not after the one before it; fields are named from `tests` on.
+    pub fn set_tests(&mut self, first: usize, second: usize, tests: Vec<EdgeTest>) -> Result<(), Invalid> {
+        edge_test::check(&tests)?;
+        let pair = unordered(first, second);
+        if tests.is_empty() {
+            self.tests.remove(&pair);
+        } else {
+            self.tests.insert(pair, tests.into());
+        }
+        Ok(())
+    }
+
+    /// The tests of a pair, in the order of [`MetricKind::ALL`]; none where they are not known.
+    pub fn tests(&self, first: usize, second: usize) -> &[EdgeTest] {
+        self.tests.get(&unordered(first, second)).map_or(&[][..], |tests| &tests[..])
+    }
+
+    /// The same graph without the tests of its edges.
+    #[must_use]
+    pub fn without_tests(mut self) -> Self {
+        self.tests.clear();
+        self
+    }
+
+    /// Takes over what `whole`, a graph of the same services, knows of the pairs that stand here: what is left of an edge is
+    /// as sure as the edge was. O(edges · log edges).
+    pub fn inherit(&mut self, whole: &Self) {
+        for &(from, to) in self.edges.keys() {
+            let pair = unordered(from, to);
+            if let Some(&share) = whole.confidences.get(&pair) {
+                self.confidences.insert(pair, share);
+            }
+            if let Some(tests) = whole.tests.get(&pair) {
+                self.tests.insert(pair, tests.clone());
+            }
+        }
     }
 
     /// The edges as the wire has them, in order.
     pub fn edges_to_wire(&self) -> impl Iterator<Item = v1::BehaviorEdge> + '_ {
+        self.edges_without_tests().map(|edge| v1::BehaviorEdge {
+            tests: self.tests(edge.from as usize, edge.to as usize).iter().map(v1::EdgeTest::from).collect(),
+            ..edge
+        })
+    }
+
+    /// The graph as the wire has it, without the tests of its edges: for whoever compares graphs.
+    pub fn to_wire_without_tests(&self) -> v1::BehaviorGraph {
+        v1::BehaviorGraph { services: self.services.clone(), edges: self.edges_without_tests().collect() }
+    }
+
+    fn edges_without_tests(&self) -> impl Iterator<Item = v1::BehaviorEdge> + '_ {
         self.edges().map(|(from, to, weights)| v1::BehaviorEdge {
             confidence: self.confidence(from, to),
             ..edge_to_wire(from, to, weights)
@@ -130,7 +186,8 @@ impl BehaviorGraph {
     pub fn remove_edge(&mut self, from: usize, to: usize) -> bool {
         let stood = self.edges.remove(&(from, to)).is_some();
         if !self.edges.contains_key(&(to, from)) {
-            self.confidences.remove(&(from.min(to), from.max(to)));
+            self.confidences.remove(&unordered(from, to));
+            self.tests.remove(&unordered(from, to));
         }
         stood
     }
@@ -177,7 +234,11 @@ impl BehaviorGraph {
     }
 }
 
-/// One edge as the wire has it, without confidence.
+const fn unordered(first: usize, second: usize) -> (usize, usize) {
+    if first < second { (first, second) } else { (second, first) }
+}
+
+/// One edge as the wire has it, without confidence and tests.
 fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::BehaviorEdge {
     let (bit_counts, weights) = match weights.counts() {
         Some(counts) => (counts.to_vec(), Vec::new()),
@@ -190,6 +251,22 @@ fn edge_to_wire(from: usize, to: usize, weights: &EdgeWeights) -> v1::BehaviorEd
         weights,
         confidence: None,
         tests: vec![],
+    }
+}
+
+impl BehaviorGraph {
+    /// Takes over confidence and tests of an edge that was set; `field` names it.
+    pub(crate) fn know_from_wire(&mut self, field: &str, edge: &v1::BehaviorEdge) -> Result<(), Invalid> {
+        let inside = |error: Invalid| error.within(field);
+        let (from, to) = (edge.from as usize, edge.to as usize);
+        if let Some(share) = edge.confidence {
+            self.set_confidence(from, to, share).map_err(inside)?;
+        }
+        if !edge.tests.is_empty() {
+            let tests = edge_test::from_wire(&edge.tests).map_err(inside)?;
+            self.set_tests(from, to, tests).map_err(inside)?;
+        }
+        Ok(())
     }
 }
 
@@ -225,9 +302,7 @@ impl TryFrom<&v1::BehaviorGraph> for BehaviorGraph {
                 return Err(Invalid::new(field, format!("{from} to {to} stands twice")));
             }
             graph.set_edge(from, to, weights).map_err(|error| Invalid::new(&field, error.problem()))?;
-            if let Some(share) = edge.confidence {
-                graph.set_confidence(from, to, share).map_err(|error| error.within(&field))?;
-            }
+            graph.know_from_wire(&field, edge)?;
         }
         Ok(graph)
     }
@@ -240,79 +315,4 @@ impl From<&BehaviorGraph> for v1::BehaviorGraph {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn confidence_belongs_to_a_pair_whichever_way_and_survives_the_wire() {
-        let mut graph = BehaviorGraph::new(["a", "b", "c"].map(str::to_owned).to_vec()).unwrap();
-        graph.set_edge(1, 0, EdgeWeights::from_counts([1; METRIC_COUNT]).unwrap()).unwrap();
-        graph.set_edge(1, 2, EdgeWeights::from_counts([1; METRIC_COUNT]).unwrap()).unwrap();
-        graph.set_confidence(0, 1, 0.75).unwrap();
-        assert_eq!((graph.confidence(1, 0), graph.confidence(1, 2)), (Some(0.75), None));
-        let wire = v1::BehaviorGraph::from(&graph);
-        assert_eq!(BehaviorGraph::try_from(&wire).unwrap(), graph);
-        let mut wrong = wire;
-        wrong.edges[0].confidence = Some(1.5);
-        assert_eq!(BehaviorGraph::try_from(&wrong).unwrap_err().field(), "graph.edges[0].confidence");
-    }
-
-    fn names(count: usize) -> Vec<String> {
-        (0..count).map(|index| format!("s{index}")).collect()
-    }
-
-    #[test]
-    fn bits_become_weights_as_the_paper_prints_them() {
-        let weights = EdgeWeights::from_counts([1, 0, 0, 0, 1, 1, 1]).unwrap();
-        assert_eq!(weights.weights(), &[0.25, 0.0, 0.0, 0.0, 0.25, 0.25, 0.25]);
-        let weights = EdgeWeights::from_counts([1, 0, 0, 0, 0, 0, 1]).unwrap();
-        assert_eq!(weights.weights(), &[0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5]);
-        assert_eq!(weights.support(), 2);
-        assert_eq!(EdgeWeights::from_counts([0; 7]), None);
-    }
-
-    #[test]
-    fn weights_that_are_none_are_refused() {
-        for bad in [f64::NAN, f64::INFINITY, -0.1] {
-            assert_eq!(EdgeWeights::from_weights([bad, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None);
-        }
-        assert_eq!(EdgeWeights::from_weights([0.0; 7]), None);
-    }
-
-    #[test]
-    fn undirected_edges_stand_both_ways_and_are_drawn_once() {
-        let mut graph = BehaviorGraph::new(names(3)).unwrap();
-        let one = EdgeWeights::from_counts([1, 0, 0, 0, 0, 0, 0]).unwrap();
-        graph.set_edge(0, 1, one).unwrap();
-        graph.set_edge(1, 0, one).unwrap();
-        graph.set_edge(2, 1, one).unwrap();
-        let drawn: Vec<_> = graph.drawn_edges().map(|(from, to, directed, _)| (from, to, directed)).collect();
-        assert_eq!(drawn, [(0, 1, false), (2, 1, true)]);
-        assert_eq!(graph.out_edges(1).map(|(to, _)| to).collect::<Vec<_>>(), [0]);
-        assert_eq!(BehaviorGraph::try_from(&v1::BehaviorGraph::from(&graph)).unwrap(), graph);
-    }
-
-    #[test]
-    fn hostile_graphs_are_refused_by_field() {
-        let edge = |from, to| v1::BehaviorEdge {
-            from,
-            to,
-            bit_counts: vec![1; 7],
-            weights: vec![],
-            confidence: None,
-            tests: vec![],
-        };
-        let wire = |edges| v1::BehaviorGraph { services: names(2), edges };
-        for (edges, field) in [
-            (vec![edge(0, 2)], "graph.edges[0]"),
-            (vec![edge(0, 1), edge(1, 1)], "graph.edges[1]"),
-            (vec![edge(0, 1), edge(0, 1)], "graph.edges[1]"),
-            (vec![v1::BehaviorEdge { bit_counts: vec![1; 8], ..edge(0, 1) }], "graph.edges[0]"),
-            (vec![v1::BehaviorEdge { weights: vec![1.0; 7], ..edge(0, 1) }], "graph.edges[0]"),
-        ] {
-            assert_eq!(BehaviorGraph::try_from(&wire(edges)).unwrap_err().field(), field);
-        }
-        let unsorted = v1::BehaviorGraph { services: vec!["b".into(), "a".into()], edges: vec![] };
-        assert_eq!(BehaviorGraph::try_from(&unsorted).unwrap_err().field(), "graph.services[1]");
-    }
-}
+mod tests;

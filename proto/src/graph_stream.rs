@@ -78,9 +78,7 @@ impl GraphAssembler {
                     let weights = edge_from_wire("graph.edges", edge)?;
                     let (from, to) = (edge.from as usize, edge.to as usize);
                     open.built.graph.set_edge(from, to, weights)?;
-                    if let Some(share) = edge.confidence {
-                        open.built.graph.set_confidence(from, to, share)?;
-                    }
+                    open.built.graph.know_from_wire("graph.edges", edge)?;
                 }
             }
             Part::Throughput(part) => {
@@ -198,6 +196,27 @@ mod tests {
         early.push(part(&["a", "b", "c"], &[0.1])).unwrap();
         assert!(early.finish_with_throughput().is_err());
         assert_eq!(GraphAssembler::default().finish_with_throughput().unwrap().1, None);
+    }
+
+    #[test]
+    fn edges_keep_their_tests_and_hostile_ones_are_refused() {
+        let told = |p_value| {
+            let Part::Edges(mut part) = edges() else { unreachable!("edges are edges") };
+            part.edges[0].tests =
+                vec![v1::EdgeTest { metric: 4, p_value, samples: 60, largest_p_value: None }];
+            Part::Edges(part)
+        };
+        let mut assembler = GraphAssembler::default();
+        assembler.push(header(1)).unwrap();
+        assembler.push(told(0.01)).unwrap();
+        let graph = &assembler.finish().unwrap()["incident"].graph;
+        assert_eq!((graph.tests(1, 0)[0].metric, graph.tests(1, 0)[0].samples), (MetricKind::Cpu, 60));
+        for hostile in [f64::NAN, -0.1, 1.1] {
+            let mut assembler = GraphAssembler::default();
+            assembler.push(header(1)).unwrap();
+            let error = assembler.push(told(hostile)).unwrap_err();
+            assert_eq!(error.field(), "graph.edges.tests[0].p_value");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`budget`] | how much testing a graph may take |
 //! | [`call_graph`] | who calls whom |
 //! | [`behavior_graph`] | the graph G(V, E, W) |
+//! | [`edge_test`] | how surely the ends of an edge depend on each other |
 //! | [`profile`] | service profiles and classes |
 //! | [`graph_stream`] | behaviour graphs cut into parts, and put together again |
 //! | [`load_removal`] | what is removed from series before they are tested |
@@ -32,6 +33,7 @@ pub mod behavior_graph;
 pub mod budget;
 pub mod call_graph;
 pub mod edge_frame;
+pub mod edge_test;
 pub mod frame;
 pub mod frame_stream;
 pub mod graph_stream;

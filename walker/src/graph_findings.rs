@@ -105,6 +105,7 @@ pub(crate) async fn graph_findings(
         max_conditions: BTreeMap::from([(SKELETON_GRAPH.to_owned(), SKELETON_LEVEL)]),
         resamples: BTreeMap::from([(INCIDENT_GRAPH.to_owned(), parameters.bootstrap)]),
         seed,
+        tested: INCIDENT_GRAPH,
         budget: parameters.budget,
         throughput_rows: normal,
     };
@@ -140,7 +141,7 @@ pub(crate) async fn graph_findings(
     let mut request = v1::WeighMetricsRequest {
         system: context.system().into(),
         front_end: context.front_end().into(),
-        incident_graph: Some((&built.graph).into()),
+        incident_graph: Some(built.graph.to_wire_without_tests()),
         normal: plan.warning.is_none().then(|| v1::NormalGraphSelector {
             system: context.system().into(),
             settings: Some((&settings).into()),
@@ -213,12 +214,7 @@ impl GraphFindings {
                 ));
             }
             // What is left of an edge is as sure as the edge was.
-            let pairs: Vec<(usize, usize)> = anomaly.edges().map(|(from, to, _)| (from, to)).collect();
-            for (from, to) in pairs {
-                if let Some(share) = self.input.anomaly.confidence(from, to) {
-                    anomaly.set_confidence(from, to, share)?;
-                }
-            }
+            anomaly.inherit(&self.input.anomaly);
             self.input.anomaly = anomaly;
         }
         self.input.profiles =

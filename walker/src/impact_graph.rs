@@ -36,6 +36,7 @@ pub(crate) async fn impact_graph(
         settings: impact_settings(parameters, context.front_end())?,
         front_end: context.front_end(),
         selections: vec![(INCIDENT_GRAPH.to_owned(), rows.all())],
+        tested: INCIDENT_GRAPH,
         budget: parameters.budget,
         ..GraphOrder::default()
     };

@@ -25,7 +25,7 @@
 //! | [`normal_history`] | rows of normal times, remembered and brought back |
 //! | [`graph_plan`] | which rows behaviour graphs are built from |
 //! | `queried_window` | which samples are asked of a server that is queried |
-//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `coverage`, `peers`, `peer_versions`, `memory`, `listener`, `stages`, `time_share` | a request checked, carried out through the other services, remembered, reported and timed |
+//! | `order`, `pipeline`, `graph_findings`, `impact_graph`, `context_warnings`, `coverage`, `answer_size`, `peers`, `peer_versions`, `memory`, `listener`, `stages`, `time_share` | a request checked, carried out through the other services, remembered, reported and timed |
 //! | [`service`], `policy` | the RPCs, and what each demands of its caller |
 //! | [`alerts`], [`sinks`] | alerts that begin diagnoses, and where finished ones are sent |
 //! | `metrics`, `newest_diagnoses` | the walker's own metrics, and what diagnoses found as metrics |
@@ -34,6 +34,7 @@
 
 pub mod ablations;
 pub mod alerts;
+mod answer_size;
 pub mod automap_walk;
 pub mod baselines;
 pub mod config;

@@ -52,7 +52,7 @@ pub(crate) async fn record_incident(
         incident_id: incident_id.clone(),
         context: Some(context.into()),
         settings: Some((&graph_settings(parameters, context.front_end())?).into()),
-        anomaly_graph: Some((&graph.anomaly).into()),
+        anomaly_graph: Some(graph.anomaly.to_wire_without_tests()),
         profiles: graph.profiles.iter().map(v1::ServiceProfile::from).collect(),
         correlations: graph.correlations_to_wire(),
         ranked_services: diagnosis.ranking.iter().map(|ranked| ranked.service.clone()).collect(),

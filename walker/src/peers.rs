@@ -72,6 +72,8 @@ pub(crate) struct GraphOrder<'a> {
     /// Bootstrap resamples of single graphs, by name, and what seeds them.
     pub(crate) resamples: BTreeMap<String, u32>,
     pub(crate) seed: u64,
+    /// The graph whose edges tell their tests; empty for none.
+    pub(crate) tested: &'a str,
     /// How much testing each graph may take.
     pub(crate) budget: TestBudget,
     /// Largest conditioning sets of single graphs, by name.
@@ -207,6 +209,7 @@ impl Peers {
             name: name.clone(),
             rows: ranges_to_wire(&row_ranges(rows)),
             resamples: order.resamples.get(name).copied().unwrap_or(0),
+            edge_tests: name == order.tested,
         });
         let description = v1::GraphDescription {
             settings: Some((&order.settings).into()),

@@ -17,10 +17,10 @@ use automap_service_kit::{
     telemetry::sizes,
     work,
 };
-use prost::Message as _;
 use tracing::Instrument as _;
 
 use crate::{
+    answer_size,
     context_warnings::context_warnings,
     coverage::coverage,
     edge_rules::EdgeRules,
@@ -237,12 +237,7 @@ pub(crate) async fn diagnose(
         }
         stages.end("record");
     }
-    if diagnosis.encoded_len() > MAX_MESSAGE_BYTES - ENVELOPE_BYTES {
-        diagnosis.behavior_graph = None;
-        diagnosis
-            .warnings
-            .push("the behaviour graph was left out of the answer: it is too large for one message".into());
-    }
+    answer_size::fit(&mut diagnosis, MAX_MESSAGE_BYTES - ENVELOPE_BYTES);
     diagnosis.stages = stages.into_wire();
     Ok(Finished { diagnosis, memory_answers, walk: ranked.walk })
 }

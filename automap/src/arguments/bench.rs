@@ -106,6 +106,9 @@ pub struct BenchGraphArgs {
     /// Also tell of each edge the share of B bootstrap resamples in which it stands; at most 1000.
     #[arg(long, value_name = "B", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
     pub bootstrap_edges: u32,
+    /// Also build with the tests of each edge told (p-values, rows), in turn with builds without.
+    #[arg(long)]
+    pub edge_tests: bool,
     /// Threads that build.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = parse_count)]
     pub threads: usize,

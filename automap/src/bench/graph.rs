@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use automap_graph_builder::{
     bootstrap::{FrameRows, Resampling, Tally, count_edges},
-    build::{BuiltGraph, Limits, build_within},
+    build::{BuildOrder, BuiltGraph, Limits, build_within},
     load_removal::Load as LoadRemoved,
     prepared::Prepared,
     skeleton::Levels as _,
@@ -26,7 +26,7 @@ use rayon::ThreadPoolBuilder;
 use super::{
     load::{FRONT_END, Load},
     meter::{Cost, measure, peak_memory},
-    report::{Report, ResampleFigures},
+    report::{EdgeTestFigures, Report, ResampleFigures},
     workers::{self, Spreading},
 };
 use crate::{
@@ -41,6 +41,8 @@ const PRODUCT_BLOCK: usize = 128;
 /// Short computations are repeated for so long, and their median counts.
 const REPEAT_FOR: Duration = Duration::from_millis(400);
 const MOST_REPETITIONS: usize = 101;
+/// Builds of each kind where two kinds are compared, at least.
+const FEWEST_TURNS: usize = 7;
 
 /// Runs the command.
 ///
@@ -60,6 +62,9 @@ pub async fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
         .with_load_removal(args.load_removal, FRONT_END)?;
     let frame = load.generate()?;
     let (mut report, mut built) = bench(&frame, &load, &settings, args.budget, args.threads)?;
+    if args.edge_tests {
+        report.edge_tests = Some(edge_tests(&frame, &settings, args)?);
+    }
     let mut wall_seconds = report.wall_seconds;
     if args.bootstrap_edges > 0 {
         let (tally, cost) = resample(&frame, &settings, args)?;
@@ -82,6 +87,36 @@ pub async fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
         AnswerFormat::Table => stdout::print(&report.table()),
         AnswerFormat::Json => stdout::print_json(&report),
     }
+}
+
+/// Builds without and with the tests of edges told, in turn, so that both meet the same noise.
+fn edge_tests(
+    frame: &MetricFrame,
+    settings: &GraphSettings,
+    args: &BenchGraphArgs,
+) -> anyhow::Result<EdgeTestFigures> {
+    let pool =
+        ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start the threads")?;
+    let rows: Vec<usize> = (0..frame.grid().samples()).collect();
+    let never = AtomicBool::new(false);
+    let limits = Limits::only(Halt::on(&never));
+    let order = BuildOrder { frame, rows: &rows, settings, front_end: None, limits, edge_tests: false };
+    let mut costs = [Vec::new(), Vec::new()];
+    let begin = Instant::now();
+    while costs[0].len() < FEWEST_TURNS || (begin.elapsed() < REPEAT_FOR && costs[0].len() < MOST_REPETITIONS)
+    {
+        for (edge_tests, costs) in [false, true].into_iter().zip(&mut costs) {
+            let order = BuildOrder { edge_tests, ..order };
+            let (built, cost) = measure(|| pool.install(|| build_within(&order, &mut |_| {})));
+            built?;
+            costs.push(cost.cpu.as_secs_f64());
+        }
+    }
+    let [without, with] = costs.map(|mut costs| {
+        costs.sort_by(f64::total_cmp);
+        costs[costs.len() / 2]
+    });
+    Ok(EdgeTestFigures::new(with, without))
 }
 
 /// Tests the resamples of `frame` once, on the threads of the build.
@@ -135,9 +170,9 @@ pub fn bench(
             }
         }
         let halt = Halt::on(&never).or_at(&time_up);
-        Ok(pool.install(|| {
-            build_within(frame, &rows, settings, None, Limits { max_tests, halt }, &mut |_| {})
-        })?)
+        let limits = Limits { max_tests, halt };
+        let order = BuildOrder { frame, rows: &rows, settings, front_end: None, limits, edge_tests: false };
+        Ok(pool.install(|| build_within(&order, &mut |_| {}))?)
     };
     let ((built, first), peak_memory) = peak_memory(|| measure(build_once));
     let built = built?;

@@ -54,10 +54,30 @@ pub struct Report {
     pub levels: Vec<LevelFigures>,
     /// What the graph says of itself.
     pub warnings: Vec<String>,
+    /// What telling the tests of edges took, where that was asked for.
+    pub edge_tests: Option<EdgeTestFigures>,
     /// What its bootstrap resamples took, where they were asked for.
     pub resamples: Option<ResampleFigures>,
     /// The same spread over worker processes, where that was asked for.
     pub spread: Option<SpreadFigures>,
+}
+
+/// What builds take that tell the tests of edges, beside ones that do not; both in turn.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EdgeTestFigures {
+    /// Time on cores of the median build with them, seconds.
+    pub cpu_seconds: f64,
+    /// Time on cores of the median build without them, seconds.
+    pub without_cpu_seconds: f64,
+    /// `cpu_seconds` / `without_cpu_seconds`.
+    pub with_to_without: f64,
+}
+
+impl EdgeTestFigures {
+    /// Of the medians of both.
+    pub fn new(cpu_seconds: f64, without_cpu_seconds: f64) -> Self {
+        Self { cpu_seconds, without_cpu_seconds, with_to_without: cpu_seconds / without_cpu_seconds }
+    }
 }
 
 /// What bootstrap resamples took.
@@ -131,6 +151,7 @@ impl Report {
             peak_memory_bytes,
             levels: built.levels.iter().map(level_figures).collect(),
             warnings: built.warnings.clone(),
+            edge_tests: None,
             resamples: None,
             spread: None,
         }
@@ -168,6 +189,11 @@ impl Report {
             ("peak memory beside the input, MB", memory),
         ] {
             table.add_row([figure.to_owned(), value]);
+        }
+        if let Some(EdgeTestFigures { cpu_seconds, without_cpu_seconds, with_to_without }) = &self.edge_tests
+        {
+            let value = format!("{cpu_seconds:.4} / {without_cpu_seconds:.4} = {with_to_without:.3}");
+            table.add_row(["cpu s with tests of edges / without".to_owned(), value]);
         }
         if let Some(ResampleFigures { resamples, cpu_seconds, wall_seconds }) = &self.resamples {
             let value = format!("{resamples}: {wall_seconds:.4}, {cpu_seconds:.4}");

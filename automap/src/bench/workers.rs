@@ -164,6 +164,7 @@ pub async fn bench(
             name: SELECTION.into(),
             rows: vec![v1::RowRange { first: 0, end: frame.grid().samples() as u64 }],
             resamples: asked.resamples,
+            edge_tests: false,
         }],
         budget: asked.budget.to_wire(),
         seed: asked.seed,

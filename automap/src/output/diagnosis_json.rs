@@ -11,7 +11,10 @@ use automap_proto::{
 };
 use serde::Serialize;
 
-use super::verdict::VerdictJson;
+use super::{
+    edge_json::{self, EdgeTestJson},
+    verdict::VerdictJson,
+};
 use crate::answer::Answer;
 
 /// The JSON form of a diagnosis. Times are unix seconds.
@@ -94,6 +97,13 @@ struct EdgeJson {
     /// Share of the metric types that both services have in which the pair stays dependent; absent where it was not
     /// computed.
     ci_share: Option<f64>,
+    /// Share of the bootstrap resamples in which the pair is connected; absent where none were drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+    /// What is left of the edge after normal behaviour was subtracted, by metric type; they sum to 1.
+    weights: BTreeMap<&'static str, f64>,
+    /// Of the incident, in the metric types in which the pair was connected then.
+    tests: Vec<EdgeTestJson>,
 }
 
 #[derive(Debug, Serialize)]
@@ -195,11 +205,14 @@ fn edges(answer: &Answer) -> Vec<EdgeJson> {
         graph.edges().zip(shares).map(|((from, to, _), share)| ((from, to), *share)).collect();
     graph
         .drawn_edges()
-        .map(|(from, to, directed, _)| EdgeJson {
+        .map(|(from, to, directed, weights)| EdgeJson {
             from: graph.services()[from].clone(),
             to: graph.services()[to].clone(),
             directed,
             ci_share: shares.get(&(from, to)).copied(),
+            confidence: graph.confidence(from, to),
+            weights: edge_json::weights(weights),
+            tests: edge_json::tests(graph, from, to),
         })
         .collect()
 }

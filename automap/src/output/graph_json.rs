@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use automap_proto::{behavior_graph::BehaviorGraph, metric::MetricKind};
+use automap_proto::behavior_graph::BehaviorGraph;
 use serde::Serialize;
+
+use super::edge_json::{self, EdgeTestJson};
 
 /// The JSON form of a behaviour graph. An undirected edge stands once.
 #[derive(Debug, Serialize)]
@@ -21,6 +23,8 @@ struct EdgeJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f64>,
     weights: BTreeMap<&'static str, f64>,
+    /// In the metric types in which the edge stands and was tested.
+    tests: Vec<EdgeTestJson>,
 }
 
 impl<'a> GraphJson<'a> {
@@ -32,11 +36,8 @@ impl<'a> GraphJson<'a> {
             to: &services[to],
             directed,
             confidence: graph.confidence(from, to),
-            weights: MetricKind::ALL
-                .into_iter()
-                .filter(|kind| weights.weight(*kind) > 0.0)
-                .map(|kind| (kind.name(), weights.weight(kind)))
-                .collect(),
+            weights: edge_json::weights(weights),
+            tests: edge_json::tests(graph, from, to),
         });
         Self { nodes: services, edges: edges.collect(), tests }
     }

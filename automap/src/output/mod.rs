@@ -3,6 +3,7 @@
 pub mod diagnosis_json;
 pub mod diagnosis_page;
 pub mod diagnosis_text;
+mod edge_json;
 pub mod evaluation_charts;
 pub mod evaluation_page;
 pub mod evaluation_table;

@@ -35,13 +35,13 @@ use super::{
     workers::{Team, Workers},
 };
 use crate::{
-    build::{BuildError, BuiltGraph, LevelDone, Limits, MetricLevel, build_spread, build_within},
+    build::{BuildError, BuildOrder, BuiltGraph, LevelDone, Limits, MetricLevel, build_spread, build_within},
     stop::{Halt, Stopped},
     throughput::{ThroughputFit, throughput_fit},
 };
 
-/// Edges of one message: about 20 bytes each.
-const EDGES_PER_MESSAGE: usize = 10_000;
+/// Edges of one message: about 20 bytes each, or 200 with their tests.
+const EDGES_PER_MESSAGE: usize = 4_000;
 /// Levels whose shards may wait to be taken: those of all metric types.
 const BATCHES: usize = MetricKind::ALL.len();
 /// R² values of one message.
@@ -121,7 +121,15 @@ impl Answer {
                 let _ = sender.try_send(progress(&selection.name, done));
             };
             let limits = Limits { max_tests, halt: Halt::on(stop).or_at(&time_up) };
-            let (frame, settings, front_end) = (&task.frame, &selection.settings, task.front_end);
+            let (frame, settings) = (&task.frame, &selection.settings);
+            let order = BuildOrder {
+                frame,
+                rows: &rows,
+                settings,
+                front_end: task.front_end,
+                limits,
+                edge_tests: selection.edge_tests,
+            };
             let spread = match (&means, batches) {
                 (Some(means), Some(batches)) => {
                     let series = frame.services().len() * MetricKind::ALL.len();
@@ -131,10 +139,8 @@ impl Answer {
                 _ => None,
             };
             let mut built = match &spread {
-                Some(spread) => {
-                    build_spread(frame, &rows, settings, front_end, limits, Some(spread), &mut report)
-                }
-                None => team.run(|| build_within(frame, &rows, settings, front_end, limits, &mut report)),
+                Some(spread) => build_spread(&order, Some(spread), &mut report),
+                None => team.run(|| build_within(&order, &mut report)),
             }?;
             if selection.resamples > 0 {
                 let job = ResampleJob {

@@ -74,6 +74,8 @@ pub(super) struct Selection {
     pub(super) rows: Ranges,
     /// Bootstrap resamples.
     pub(super) resamples: u32,
+    /// Whether edges tell their tests.
+    pub(super) edge_tests: bool,
     pub(super) settings: GraphSettings,
 }
 
@@ -128,6 +130,7 @@ impl GraphTask {
                 settings,
                 name: selection.name.clone(),
                 resamples: selection.resamples,
+                edge_tests: selection.edge_tests,
                 rows: Ranges::from_wire(&field, &selection.rows, &frame)?,
             });
         }

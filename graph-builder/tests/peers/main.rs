@@ -119,6 +119,7 @@ fn description(frame: &MetricFrame, budget: Option<v1::TestBudget>) -> v1::Graph
             name: "incident".into(),
             rows: vec![v1::RowRange { first: 0, end: SAMPLES as u64 }],
             resamples: 0,
+            edge_tests: true,
         }],
         budget,
         ..v1::GraphDescription::default()

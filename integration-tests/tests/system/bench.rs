@@ -35,6 +35,9 @@ fn figures_of_a_build_are_reported_and_its_graph_depends_on_the_load_alone() {
     assert!(cut["tests"].as_u64() <= Some(2000) && !cut["warnings"].as_array().unwrap().is_empty(), "{cut}");
     assert_eq!(graph(&cut), graph(&bench(&["--shared-load", "--budget", "2k", "--threads", "2"])));
     assert_eq!(bench(&["--ci-test", "g2", "--metrics", "2"])["metrics"], 2);
+    assert_eq!(one["edge_tests"], Value::Null);
+    let told = bench(&["--edge-tests"]);
+    assert!(told["edge_tests"]["with_to_without"].as_f64().is_some_and(|ratio| ratio > 0.0), "{told}");
 }
 
 #[test]

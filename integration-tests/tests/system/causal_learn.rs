@@ -1,6 +1,6 @@
 //! Skeletons against those of causal-learn.
 
-use automap_integration_tests::skeletons::{Edges, SkeletonCase, by_causal_learn};
+use automap_integration_tests::skeletons::{Edges, Skeleton, SkeletonCase, by_causal_learn};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -23,13 +23,25 @@ fn call_tree(services: usize, samples: usize, seed: u64) -> Vec<Vec<f64>> {
     series
 }
 
+/// By which p of both may differ: causal-learn takes it as a difference from 1.
+const ROUNDING: f64 = 1e-9;
+
+/// The same edges with the same p-values.
+fn assert_same(case: &SkeletonCase, own: &Skeleton, expected: &Skeleton) {
+    let (test, services) = (case.ci_test, case.series.len());
+    assert_eq!(own.edges(), expected.edges(), "{test} of {services} services");
+    let difference = own.largest_difference(expected);
+    assert!(difference < ROUNDING, "{test} of {services} services: p differs by {difference}");
+}
+
 pub(crate) fn assert_same_skeletons(cases: &[SkeletonCase]) {
     let home = tempfile::tempdir().unwrap();
     let plain = by_causal_learn(&cases.iter().map(|case| (case, false)).collect::<Vec<_>>()).unwrap();
     for (case, expected) in cases.iter().zip(plain) {
-        assert!(!expected.is_empty());
-        let (test, services) = (case.ci_test, case.series.len());
-        assert_eq!(case.by_automap(home.path()).unwrap(), expected, "{test} of {services} services");
+        assert!(!expected.0.is_empty());
+        let own = case.by_automap(home.path()).unwrap();
+        assert!(own.0.values().all(Option::is_some), "{own:?}");
+        assert_same(case, &own, &expected);
     }
 }
 
@@ -42,8 +54,8 @@ pub(crate) fn compare_with_rule(cases: &[SkeletonCase]) -> Vec<(Edges, Edges)> {
     let found = by_causal_learn(&both).unwrap();
     let pairs = cases.iter().zip(found.chunks_exact(2)).map(|(case, found)| {
         let own = case.by_automap(home.path()).unwrap();
-        assert_eq!(own, found[0], "{} of {} services", case.ci_test, case.series.len());
-        (own, found[1].clone())
+        assert_same(case, &own, &found[0]);
+        (own.edges(), found[1].edges())
     });
     pairs.collect()
 }

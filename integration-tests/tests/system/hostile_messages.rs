@@ -172,7 +172,7 @@ fn description() -> v1::GraphDescription {
         selections: vec![v1::RowSelection {
             name: "all".into(),
             rows: vec![v1::RowRange { first: 0, end: 4 }],
-            resamples: 0,
+            ..v1::RowSelection::default()
         }],
         ..v1::GraphDescription::default()
     }

@@ -22,6 +22,7 @@ mod contract;
 mod deadlines;
 mod demo;
 mod deployment;
+mod edge_tests;
 mod evaluation;
 mod experiment;
 mod faults;

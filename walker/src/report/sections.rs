@@ -12,7 +12,10 @@ use super::{
     answer::Answer,
     chart::{self, Marks},
     context::{recurrence, what_was_diagnosed},
-    drawing::{dot, picture::Picture},
+    drawing::{
+        edge_text,
+        picture::{Edge, Picture},
+    },
     learned, verdict,
 };
 use crate::explain;
@@ -89,29 +92,65 @@ fn charts(answer: &Answer, service: &RankedService, alert: Option<UnixMillis>) -
     }
 }
 
-/// The graph as `element` draws it, with its legend and, for whoever does not see it, its edges in words; `more` follows.
+/// The graph as `element` draws it, with its legend and, for whoever does not see it, its edges in a table; `more` follows.
 pub fn graph(picture: &Picture, element: &Markup, more: &Markup) -> Markup {
     html! {
         h2 id="graph" { "Behaviour graph" }
         figure {
             div.drawing tabindex="0" role="group" aria-label="The drawing of the behaviour graph, which scrolls" { (element) }
             figcaption {
-                "An edge stands where two services move together, whatever other services do; the list below tells in which metrics. Thick and red: the paths that the "
+                "An edge stands where two services move together, whatever other services do; the table below tells in which metrics, and how surely. Thick and red: the paths that the "
                 "walks took to the services ranked first; dashed: a call that is no edge of the graph. Shaded: "
                 span.first { "ranked first" } ", " span.front-end { "the front end" } ". Letter and frame: the class of a service's metrics, "
                 span.class-R { "R representational" } ", " span.class-C { "C computing" } ", " span.class-N { "N networking" } ", "
                 span.class-S { "S storage" } ", " span.class-E { "E environmental" } "."
             }
         }
-        details {
-            summary { "The edges in words" }
-            ul { @for edge in &picture.edges { li {
-                (picture.nodes[edge.from].name) @if edge.directed { " → " } @else { " and " } (picture.nodes[edge.to].name)
-                @if !edge.metrics.is_empty() { ": " (dot::metrics(edge)) }
-                @if edge.walked { ", walked" }
-            } } }
-        }
+        (edges(picture))
         (more)
+    }
+}
+
+/// The drawn edges as a table.
+fn edges(picture: &Picture) -> Markup {
+    let has_shares = picture.edges.iter().any(|edge| edge.confidence.is_some());
+    html! {
+        @if !picture.edges.is_empty() { details {
+            summary { "The edges in words" }
+            p.small {
+                "p: how often series without any relation would look as related as these; given a neighbour of either service, the largest that "
+                "was found."
+            }
+            div.wide tabindex="0" role="group" aria-label="The edges, which scroll" { table {
+                thead { tr {
+                    th scope="col" { "from" } th scope="col" { "to" } @if has_shares { th scope="col" { "of resamples" } }
+                    th scope="col" { "metric" } th scope="col" { "p" } th scope="col" { "largest p given a neighbour" }
+                    th scope="col" { "rows" }
+                } }
+                tbody { @for edge in &picture.edges { (edge_rows(picture, edge, has_shares)) } }
+            } }
+        } }
+    }
+}
+
+/// An edge as a row for each of its metric types.
+fn edge_rows(picture: &Picture, edge: &Edge, has_shares: bool) -> Markup {
+    let rows = edge.metrics.len().max(1);
+    let test = |row: usize| edge.tests.iter().find(|test| edge.metrics.get(row) == Some(&test.metric));
+    html! {
+        @for row in 0..rows { tr {
+            @if row == 0 {
+                td rowspan=(rows) { (picture.nodes[edge.from].name) @if !edge.directed { ", either way" } }
+                td rowspan=(rows) { (picture.nodes[edge.to].name) @if edge.walked { ", walked" } }
+                @if has_shares { td rowspan=(rows) { (edge_text::share(edge).unwrap_or_default()) } }
+            }
+            td { (edge.metrics.get(row).map_or("a call that is no edge", |kind| kind.name())) }
+            @if let Some(test) = test(row) {
+                td { (edge_text::p_value(test.p_value)) }
+                td { (test.largest_p_value.map(edge_text::p_value).unwrap_or_default()) }
+                td { (test.samples) }
+            } @else { td {} td {} td {} }
+        } }
     }
 }
 

@@ -56,7 +56,7 @@ async fn build(service: &Service) -> ServiceError {
     let description = v1::GraphDescription {
         frame: Some(header()),
         settings: Some((&GraphSettings::default()).into()),
-        selections: vec![v1::RowSelection { name: "all".into(), rows: rows(), resamples: 0 }],
+        selections: vec![v1::RowSelection { name: "all".into(), rows: rows(), ..Default::default() }],
         ..v1::GraphDescription::default()
     };
     let parts = std::iter::once(Part::Description(description)).chain(chunks().map(Part::Chunk));

@@ -130,6 +130,7 @@ async fn ask(service: &Service, frame: &MetricFrame, resamples: u32) -> Result<S
             name: "all".into(),
             rows: vec![v1::RowRange { first: 0, end: SAMPLES as u64 }],
             resamples,
+            edge_tests: true,
         }],
         ..v1::GraphDescription::default()
     };

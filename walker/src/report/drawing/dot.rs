@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::picture::{Edge, Node, Picture};
+use super::{
+    edge_text::{metrics, tests},
+    picture::{Edge, Node, Picture},
+};
 
 /// The text of `picture` in the DOT language.
 pub fn render(picture: &Picture) -> String {
@@ -30,15 +33,6 @@ pub(super) fn label(node: &Node) -> String {
     format!("{rank}{}{class}", node.name)
 }
 
-/// The metric types of an edge, and how sure it is where that is known.
-pub fn metrics(edge: &Edge) -> String {
-    let metrics = edge.metrics.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-    match edge.confidence {
-        Some(share) => format!("{metrics} {:.0} %", 100.0 * share),
-        None => metrics,
-    }
-}
-
 fn style(node: &Node) -> &'static str {
     match (node.rank, node.front_end) {
         (Some(1), _) => ", fillcolor=\"#f4b6a6\", penwidth=2",
@@ -58,6 +52,9 @@ fn line(edge: &Edge) -> String {
     if edge.metrics.is_empty() {
         attributes.push_str(", style=dashed");
     }
+    if !edge.tests.is_empty() {
+        attributes.push_str(&format!(", tooltip={}", quoted(&tests(edge).join("; "))));
+    }
     attributes
 }
 
@@ -68,7 +65,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::metric::MetricKind;
+    use automap_proto::{edge_test::EdgeTest, metric::MetricKind};
 
     use super::*;
 
@@ -90,6 +87,7 @@ mod tests {
             metrics: vec![MetricKind::Cpu],
             walked: true,
             confidence,
+            tests: vec![],
         };
         let drawn = |edge| {
             render(&Picture { nodes: vec![], edges: vec![edge], services_left_out: 0, edges_left_out: 0 })
@@ -97,6 +95,10 @@ mod tests {
         let text = drawn(edge(None));
         assert!(text.contains("n0 -> n1 [label=\"cpu\", dir=none, color="), "{text}");
         let text = drawn(edge(Some(0.874)));
-        assert!(text.contains("[label=\"cpu 87 %\""), "{text}");
+        assert!(text.contains("[label=\"cpu 87 %\"") && !text.contains("tooltip"), "{text}");
+        let test =
+            EdgeTest { metric: MetricKind::Cpu, p_value: 0.01, samples: 60, largest_p_value: Some(0.02) };
+        let text = drawn(Edge { tests: vec![test], ..edge(None) });
+        assert!(text.contains("tooltip=\"cpu: p 0.010, given a neighbour 0.020, 60 rows\"];"), "{text}");
     }
 }

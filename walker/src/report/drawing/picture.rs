@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automap_proto::{
     behavior_graph::BehaviorGraph,
+    edge_test::EdgeTest,
     metric::MetricKind,
     profile::ServiceClass,
     ranking::{RankedService, Ranking},
@@ -78,6 +79,8 @@ pub struct Edge {
     pub walked: bool,
     /// Share of resamples in which it stands, where they were drawn.
     pub confidence: Option<f64>,
+    /// The tests in its metric types, where they are known.
+    pub tests: Vec<EdgeTest>,
 }
 
 impl Picture {
@@ -134,10 +137,12 @@ impl Picture {
             let ends =
                 (position.get(graph.services()[from].as_str()), position.get(graph.services()[to].as_str()));
             let confidence = graph.confidence(from, to);
+            let stands = |test: &&EdgeTest| weights.weight(test.metric) > 0.0;
+            let tests = graph.tests(from, to).iter().filter(stands).copied().collect();
             let (Some(&from), Some(&to)) = ends else { continue };
             let walked = steps.remove(&(from, to)) | steps.remove(&(to, from));
             let metrics = MetricKind::ALL.into_iter().filter(|kind| weights.weight(*kind) > 0.0).collect();
-            edges.push(Edge { from, to, directed, metrics, walked, confidence });
+            edges.push(Edge { from, to, directed, metrics, walked, confidence, tests });
         }
         // A walk on the call graph takes steps that need not be edges of the behaviour graph.
         edges.extend(steps.into_iter().map(|(from, to)| Edge {
@@ -147,6 +152,7 @@ impl Picture {
             metrics: Vec::new(),
             walked: true,
             confidence: None,
+            tests: Vec::new(),
         }));
         edges.sort_by_key(|edge| (!edge.walked, std::cmp::Reverse(edge.metrics.len()), edge.from, edge.to));
         let edges_left_out = edges.len().saturating_sub(size.edges);
@@ -194,6 +200,9 @@ mod tests {
         graph.set_edge(0, 1, weights).unwrap();
         graph.set_edge(1, 0, weights).unwrap();
         graph.set_edge(2, 1, weights).unwrap();
+        let test = |metric| EdgeTest { metric, p_value: 0.01, samples: 60, largest_p_value: None };
+        // Memory was taken away with normal behaviour.
+        graph.set_tests(0, 1, vec![test(MetricKind::Cpu), test(MetricKind::Memory)]).unwrap();
         graph
     }
 
@@ -206,6 +215,8 @@ mod tests {
             picture.edges.iter().map(|edge| (edge.from, edge.to, edge.directed, edge.walked)).collect();
         assert_eq!(edges, [(0, 1, false, true), (0, 2, true, true), (2, 1, true, false)]);
         assert_eq!(picture.edges[0].metrics, [MetricKind::Latency, MetricKind::Cpu]);
+        let tested: Vec<MetricKind> = picture.edges[0].tests.iter().map(|test| test.metric).collect();
+        assert_eq!(tested, [MetricKind::Cpu]);
         assert!(picture.nodes[0].front_end && picture.nodes[2].rank == Some(1));
     }
 

@@ -17,7 +17,8 @@ use layout::{
 use maud::{Markup, PreEscaped, html};
 
 use super::{
-    dot::{label, metrics},
+    dot::label,
+    edge_text::{metrics, tests},
     picture::{Edge, Node, Picture},
 };
 
@@ -58,7 +59,7 @@ fn drawn(picture: &Picture) -> Canvas {
         graph.add_node(text_box(&note, "note"));
     }
     let mut canvas =
-        Canvas { edge_metrics: picture.edges.iter().map(metrics).collect(), ..Canvas::default() };
+        Canvas { edge_texts: picture.edges.iter().map(described).collect(), ..Canvas::default() };
     if !picture.nodes.is_empty() {
         graph.do_it(false, false, false, &mut canvas);
     }
@@ -88,6 +89,11 @@ fn arrow(edge: &Edge, index: usize) -> Arrow {
     Arrow::with_properties(LineEndKind::None, end, line, &text, &look(EDGE_FONT), &classes, &None, &None)
 }
 
+/// What an edge shows to whoever points at it: its metric types, and a line for each of its tests.
+fn described(edge: &Edge) -> String {
+    [metrics(edge)].into_iter().chain(tests(edge)).collect::<Vec<_>>().join("\n")
+}
+
 /// The layout wants colours, which nothing here uses.
 fn look(font_size: usize) -> StyleAttr {
     StyleAttr::new(Color::new(0xff), 1, None, 4, font_size)
@@ -98,8 +104,8 @@ fn look(font_size: usize) -> StyleAttr {
 struct Canvas {
     width: f64,
     height: f64,
-    /// What each edge of the picture shows.
-    edge_metrics: Vec<String>,
+    /// What each edge of the picture tells.
+    edge_texts: Vec<String>,
     edges: Vec<Markup>,
     nodes: Vec<Markup>,
 }
@@ -181,7 +187,7 @@ impl RenderBackend for Canvas {
         let Some((classes, number)) = properties.as_deref().and_then(|all| all.rsplit_once(' ')) else {
             return;
         };
-        let text = number.parse().ok().and_then(|edge: usize| self.edge_metrics.get(edge)).cloned();
+        let text = number.parse().ok().and_then(|edge: usize| self.edge_texts.get(edge)).cloned();
         let text = text.unwrap_or_default();
         for (one, other) in path {
             self.grow(*one);
@@ -213,7 +219,7 @@ impl RenderBackend for Canvas {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::metric::MetricKind;
+    use automap_proto::{edge_test::EdgeTest, metric::MetricKind};
 
     use super::*;
 
@@ -226,6 +232,12 @@ mod tests {
             metrics: vec![MetricKind::Cpu],
             walked: true,
             confidence: None,
+            tests: vec![EdgeTest {
+                metric: MetricKind::Cpu,
+                p_value: 0.01,
+                samples: 60,
+                largest_p_value: None,
+            }],
         };
         Picture {
             nodes: vec![node("web", None), node("<script>", Some(1)), node("db", None)],
@@ -243,6 +255,7 @@ mod tests {
         assert!(text.contains("1. &lt;script&gt;") && !text.contains("<script>"));
         assert!(text.contains("web") && text.contains("db"));
         assert_eq!(text.matches("class=\"edge walked\"").count(), 3);
+        assert_eq!(text.matches("<title>cpu\ncpu: p 0.010, 60 rows</title>").count(), 3);
     }
 
     #[test]

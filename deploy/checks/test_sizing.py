@@ -51,14 +51,15 @@ def needed(documents, held):
 
 @pytest.mark.parametrize("preset", SERVICES)
 def test_limits_hold_what_was_measured_with_a_margin(preset):
-    documents = rendered(preset)
-    need = needed(documents, measured()[SERVICES[preset]])
+    documents, held = rendered(preset), measured()[SERVICES[preset]]
+    need = needed(documents, held)
     margins = []
     for role in ROLES:
         kind = "StatefulSet" if role == "profiler" else "Deployment"
         (container,) = find(documents, kind, f"automap-{role}")["spec"]["template"]["spec"]["containers"]
         limit = megabytes(container["resources"]["limits"]["memory"])
         assert limit >= MARGIN * need[role], (role, need[role], limit)
+        assert megabytes(container["resources"]["requests"]["memory"]) >= held[role], "a request holds one diagnosis"
         margins.append(f"{limit / need[role]:.1f}")
     told = ", ".join(margins)
     assert f"| {told} |" in (DEPLOY / "OPERATIONS.md").read_text(), f"OPERATIONS.md does not say {told} of {preset}"

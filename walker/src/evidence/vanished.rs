@@ -50,7 +50,7 @@ pub struct Vanished {
 /// measured.
 ///
 /// # Complexity
-/// O((series + measured calls) · rows + vanished · services).
+/// O(series · rows), and of each service that is away in most rows O(measured calls + rows · its series and callers).
 pub fn vanished(
     frame: &MetricFrame,
     edges: Option<&EdgeFrame>,
@@ -60,12 +60,14 @@ pub fn vanished(
     let presence = Presence::new(frame, &rows.normal);
     let span = rows.span();
     let mut gone: Vec<Vanished> = (0..frame.services().len())
-        .filter(|&service| presence.steady[service])
+        .filter(|&service| presence.steady[service] && presence.is_mostly_away(service, incident))
         .filter_map(|service| {
+            let calls = calls_to(&frame.services()[service], edges);
             let absent = |row: usize| {
-                presence
-                    .says_something(service, row)
-                    .then(|| !presence.there[service][row] && !answers(frame, edges, service, row))
+                presence.says_something(service, row).then(|| {
+                    !presence.there[service][row]
+                        && !answers(frame, edges.map(|edges| (edges, calls.as_slice())), service, row)
+                })
             };
             let (row, length) = longest_absence(&span, absent);
             let first = rows.normal.iter().position(|&row| presence.there[service][row]).unwrap_or(0);
@@ -88,7 +90,9 @@ struct Presence {
     steady: Vec<bool>,
     /// Whether it is there in no normal row.
     new: Vec<bool>,
-    /// How many steady services are there, by row.
+    /// How many steady services there are.
+    all: usize,
+    /// How many of them are there, by row.
     measured: Vec<usize>,
 }
 
@@ -117,12 +121,17 @@ impl Presence {
         let measured = (0..rows)
             .map(|row| there.iter().zip(&steady).filter(|(there, steady)| **steady && there[row]).count())
             .collect();
-        Self { there, steady, new, measured }
+        let all = steady.iter().filter(|steady| **steady).count();
+        Self { there, steady, new, all, measured }
+    }
+
+    fn is_mostly_away(&self, service: usize, rows: &[usize]) -> bool {
+        2 * rows.iter().filter(|&&row| !self.there[service][row]).count() > rows.len()
     }
 
     /// Whether enough of the other services are measured in this row for an absence to be one.
     fn says_something(&self, service: usize, row: usize) -> bool {
-        let others = self.steady.iter().filter(|steady| **steady).count() - usize::from(self.steady[service]);
+        let others = self.all - usize::from(self.steady[service]);
         let own = usize::from(self.steady[service] && self.there[service][row]);
         let present = self.measured[row] - own;
         present >= MIN_OTHERS && 2 * present >= others
@@ -175,8 +184,14 @@ fn longest_absence(rows: &[usize], absent: impl Fn(usize) -> Option<bool>) -> (O
     longest
 }
 
-/// Whether anything but its cpu, memory and io tells that the service answers most calls.
-fn answers(frame: &MetricFrame, edges: Option<&EdgeFrame>, service: usize, row: usize) -> bool {
+/// Measured calls to `service`.
+fn calls_to(service: &str, edges: Option<&EdgeFrame>) -> Vec<usize> {
+    let all = edges.map_or(&[][..], EdgeFrame::edges).iter().enumerate();
+    all.filter(|(_, (_, callee))| callee == service).map(|(edge, _)| edge).collect()
+}
+
+/// Whether anything but its cpu, memory and io tells that the service answers most calls; `calls` are those to it.
+fn answers(frame: &MetricFrame, calls: Option<(&EdgeFrame, &[usize])>, service: usize, row: usize) -> bool {
     let values = |kind: MetricKind| {
         let series = frame.series_of_kind(service, kind);
         series
@@ -186,10 +201,8 @@ fn answers(frame: &MetricFrame, edges: Option<&EdgeFrame>, service: usize, row: 
     let called = values(MetricKind::Throughput).any(|calls| calls > 0.0)
         || values(MetricKind::Latency).any(|seconds| !seconds.is_nan());
     let own = answered(values(MetricKind::Availability), called);
-    let name = &frame.services()[service];
-    own || edges.is_some_and(|edges| {
-        let calls = edges.edges().iter().enumerate().filter(|(_, (_, callee))| callee == name);
-        calls.into_iter().any(|(edge, _)| {
+    own || calls.is_some_and(|(edges, calls)| {
+        calls.iter().any(|&edge| {
             let value = |metric: EdgeMetric| edges.samples(edge, metric)[row];
             let called = value(EdgeMetric::Throughput) > 0.0 || !value(EdgeMetric::Latency).is_nan();
             answered(std::iter::once(value(EdgeMetric::Availability)), called)

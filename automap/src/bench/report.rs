@@ -65,16 +65,16 @@ pub struct Report {
 /// What builds take that tell the tests of edges, beside ones that do not; both in turn.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EdgeTestFigures {
-    /// Time on cores of the median build with them, seconds.
+    /// Time on cores of the cheapest build with them, seconds.
     pub cpu_seconds: f64,
-    /// Time on cores of the median build without them, seconds.
+    /// Time on cores of the cheapest build without them, seconds.
     pub without_cpu_seconds: f64,
     /// `cpu_seconds` / `without_cpu_seconds`.
     pub with_to_without: f64,
 }
 
 impl EdgeTestFigures {
-    /// Of the medians of both.
+    /// Of the cheapest of both.
     pub fn new(cpu_seconds: f64, without_cpu_seconds: f64) -> Self {
         Self { cpu_seconds, without_cpu_seconds, with_to_without: cpu_seconds / without_cpu_seconds }
     }

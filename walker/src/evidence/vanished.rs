@@ -8,6 +8,7 @@
 //! - none of them is in most rows of the incident, at least three in a row, and more than twice as long as it ever was
 //!   away in normal times (batch jobs, services scaled to zero);
 //! - at least half of the other such services, and two of them, are measured in those rows (else the collector was out);
+//! - somebody still called it when it went, or calls to it fail since (else it was scaled to zero because nobody did);
 //! - and nothing says that it still answers: no availability above one half, its own or of calls to it, and where none
 //!   is known no calls at all (an exporter may be out that gave cpu and memory only).
 //!
@@ -75,7 +76,10 @@ pub fn vanished(
             let missing = incident.iter().filter(|&&row| absent(row) == Some(true)).count();
             let left =
                 length >= MIN_ROWS && length > LONGER_THAN_NORMAL * before && 2 * missing > incident.len();
-            left.then_some(Vanished { service, row: row?, successor: None })
+            let row = row.filter(|_| left)?;
+            let failing = edges.is_some_and(|edges| fail_from(edges, &calls, row));
+            let idle = presence.was_idle(frame, service, row) && !failing;
+            (!idle).then_some(Vanished { service, row, successor: None })
         })
         .collect();
     presence.find_successors(frame, &mut gone, &span);
@@ -137,6 +141,16 @@ impl Presence {
         present >= MIN_OTHERS && 2 * present >= others
     }
 
+    /// Whether its throughput was measured as zero when it was there for the last time before `row`.
+    fn was_idle(&self, frame: &MetricFrame, service: usize, row: usize) -> bool {
+        let last = (0..row).rev().find(|&row| self.there[service][row]);
+        last.is_some_and(|last| {
+            let series = frame.series_of_kind(service, MetricKind::Throughput);
+            let calls = series.map(|index| frame.samples(index)[last]).filter(|calls| !calls.is_nan());
+            calls.reduce(f64::max).is_some_and(|calls| calls <= 0.0)
+        })
+    }
+
     /// Gives each that is gone the newcomer most like it by name, each newcomer once: not there in normal times, in most of
     /// the rows since, and with every metric type of the one that is gone.
     fn find_successors(&self, frame: &MetricFrame, gone: &mut [Vanished], span: &[usize]) {
@@ -188,6 +202,13 @@ fn longest_absence(rows: &[usize], absent: impl Fn(usize) -> Option<bool>) -> (O
 fn calls_to(service: &str, edges: Option<&EdgeFrame>) -> Vec<usize> {
     let all = edges.map_or(&[][..], EdgeFrame::edges).iter().enumerate();
     all.filter(|(_, (_, callee))| callee == service).map(|(edge, _)| edge).collect()
+}
+
+/// Whether most of these calls fail at some row from `row` on.
+fn fail_from(edges: &EdgeFrame, calls: &[usize], row: usize) -> bool {
+    calls.iter().any(|&edge| {
+        edges.samples(edge, EdgeMetric::Availability).iter().skip(row).any(|share| *share <= ANSWERS)
+    })
 }
 
 /// Whether anything but its cpu, memory and io tells that the service answers most calls; `calls` are those to it.
@@ -319,6 +340,27 @@ mod tests {
             ..calls.clone()
         };
         assert_eq!(found(&frame(|row| row < 22, vec![calls, failing]), None), gone_at(22));
+    }
+
+    #[test]
+    fn a_service_that_nobody_called_any_more_was_scaled_to_zero() {
+        let with_calls = |until: usize| {
+            let calls = (0..ROWS).map(|row| if row < until { 3.0 } else { 0.0 });
+            let samples = Array1::from_iter(
+                calls.enumerate().map(|(row, calls)| if row < 24 { calls } else { f64::NAN }),
+            );
+            let calls =
+                TestSeries { service: "b", metric: MetricKind::Throughput, name: "throughput", samples };
+            frame(|row| row < 24, vec![calls])
+        };
+        assert_eq!(found(&with_calls(24), None), gone_at(24));
+        assert_eq!(found(&with_calls(21), None), []);
+        let failing = Array2::from_shape_fn(
+            (3, ROWS),
+            |(metric, row)| if metric == 2 && row >= 24 { 0.0 } else { 1.0 },
+        );
+        let edges = EdgeFrame::new(vec![("a".into(), "b".into())], failing).unwrap();
+        assert_eq!(found(&with_calls(21), Some(&edges)), gone_at(24), "calls to it fail");
     }
 
     #[test]

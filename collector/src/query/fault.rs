@@ -156,6 +156,10 @@ pub(crate) fn refusal(status: u16, url: &str, said: &str, location: Option<&str>
             ),
         ),
         400 | 422 => QueryFault::new(FaultKind::BadQuery, answered),
+        // The server's own limit: the same query takes as long the next time.
+        503 | 504 if said.contains("timed out") || said.contains("timeout") => {
+            QueryFault::new(FaultKind::Timeout, answered)
+        }
         429 | 500..600 => QueryFault::new(FaultKind::Busy, answered),
         _ => QueryFault::new(FaultKind::Refused, answered),
     }
@@ -176,6 +180,7 @@ mod tests {
         assert_eq!(kind(422, "many-to-many matching not allowed"), FaultKind::BadQuery);
         assert_eq!(kind(429, ""), FaultKind::Busy);
         assert_eq!(kind(503, ""), FaultKind::Busy);
+        assert_eq!(kind(503, "query timed out in expression evaluation"), FaultKind::Timeout);
         assert_eq!(kind(418, ""), FaultKind::Refused);
         let said = |status| refusal(status, "http://p:9090", "no", Some("http://q/")).to_string();
         assert!(said(302).contains("http://q/"));

@@ -1,6 +1,6 @@
 //! Expressions asked over a grid: in parts that the server allows, several at once, merged into rows.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use automap_proto::time::{TimeGrid, UnixMillis};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -52,13 +52,20 @@ pub(crate) async fn fetch(
     let parts = Part::of(grid, MAX_POINTS);
     let jobs: Vec<(usize, Part)> =
         (0..queries.len()).flat_map(|index| parts.iter().map(move |part| (index, *part))).collect();
-    let taken = AtomicUsize::new(0);
-    let taken = &taken;
+    let taken = &AtomicUsize::new(0);
+    let late: &Vec<AtomicBool> = &queries.iter().map(|_| AtomicBool::new(false)).collect();
     let mut answers: Vec<(usize, Result<Answered, QueryFault>)> = futures::stream::iter(jobs)
         .map(|(index, part)| async move {
+            // A part of what is late does not stand for the whole: the others need not be asked for.
+            if late[index].load(Ordering::Relaxed) || until.is_some_and(|until| Moment::now() >= until) {
+                return Ok((index, Err(out_of_time(&queries[index]))));
+            }
             let asked = fetch_part(api, grid, &queries[index], part, max_samples);
             let answered = match in_time(asked, until, &queries[index]).await {
-                Err(fault) if fault.kind == FaultKind::Timeout => return Ok((index, Err(fault))),
+                Err(fault) if fault.kind == FaultKind::Timeout => {
+                    late[index].store(true, Ordering::Relaxed);
+                    return Ok((index, Err(fault)));
+                }
                 answered => answered?,
             };
             let samples: usize =
@@ -89,7 +96,6 @@ pub(crate) async fn fetch(
                 }
             }
             (Err(fault), whole) if whole.is_ok() => *whole = Err(fault),
-            // A part of what is late does not stand for the whole.
             _ => {}
         }
     }
@@ -108,10 +114,12 @@ async fn in_time(
     query: &Query<'_>,
 ) -> Result<Answered, QueryFault> {
     let Some(until) = until else { return asked.await };
-    timeout_at(until, asked).await.unwrap_or_else(|_| {
-        let late = "did not answer in the time that the caller allows";
-        Err(QueryFault::new(FaultKind::Timeout, late).context(&query.purpose))
-    })
+    timeout_at(until, asked).await.unwrap_or_else(|_| Err(out_of_time(query)))
+}
+
+fn out_of_time(query: &Query<'_>) -> QueryFault {
+    let late = "did not answer in the time that the caller allows";
+    QueryFault::new(FaultKind::Timeout, late).context(&query.purpose)
 }
 
 fn too_large(max_samples: usize) -> QueryFault {

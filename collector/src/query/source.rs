@@ -7,14 +7,14 @@ use std::{
 
 use automap_proto::{frame::SeriesKey, invalid::Invalid, time::UnixMillis};
 use automap_service_kit::{deadline, error::ServiceError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     api::{Api, Notes},
     config::{QuerySourceConfig, Step},
     edges::{call_graph, edge_frame},
     failures::Failures,
-    fault::QueryFault,
+    fault::{FaultKind, QueryFault},
     fetch::{Fetched, Query, ask_instant, brief, fetch},
     metric_names::metric_names,
     presence::presence_warnings,
@@ -146,8 +146,8 @@ impl QuerySource {
                 factor: unit.factor(),
             }));
         }
-        let asked =
-            fetch(&self.api, &terms.grid, &queries, allowed_until(), self.max_samples(), &mut notes).await?;
+        let until = allowed_until();
+        let asked = fetch(&self.api, &terms.grid, &queries, until, self.max_samples(), &mut notes).await?;
         let mut answers = in_time(asked, self.preset.series.len(), &mut notes)?;
         let of_edges: Vec<Fetched> =
             answers.split_off(self.preset.series.len()).into_iter().map(Option::unwrap_or_default).collect();
@@ -155,7 +155,7 @@ impl QuerySource {
             self.preset.edges.iter().flat_map(|edges| edges.queries.iter().map(|(metric, ..)| *metric));
         let edges = edge_frame(terms.grid.samples(), metrics.zip(of_edges))?;
         let calls = edges.as_ref().map(call_graph).transpose()?.flatten();
-        self.tell_absent(&answers, &terms, &mut notes).await?;
+        self.tell_absent(&answers, &terms, until, &mut notes).await?;
         for (query, fetched) in self.preset.series.iter().zip(&answers) {
             let Some(fetched) = fetched else { continue };
             if fetched.unnamed > 0 {
@@ -188,6 +188,7 @@ impl QuerySource {
         &self,
         answers: &[Option<Fetched>],
         terms: &Terms,
+        until: Option<Instant>,
         notes: &mut Notes,
     ) -> Result<(), ServiceError> {
         let empty: Vec<_> = self
@@ -201,20 +202,29 @@ impl QuerySource {
         if empty.is_empty() {
             return Ok(());
         }
-        let known = self
-            .known_metrics(empty.iter().map(|query| query.expression.as_str()), terms.grid.last())
-            .await?;
+        let asked =
+            self.known_metrics(empty.iter().map(|query| query.expression.as_str()), terms.grid.last());
+        let answered = match until {
+            Some(until) => timeout_at(until, asked).await.ok().transpose(),
+            None => asked.await.map(Some),
+        };
+        let known = match answered {
+            // A reason is not worth the answer.
+            Err(fault) if fault.kind == FaultKind::Timeout => None,
+            answered => answered?,
+        };
         let sentences: Vec<String> = empty
             .iter()
             .map(|query| {
-                let missing: Vec<String> = metric_names(&query.expression)
-                    .into_iter()
-                    .filter(|name| !known.contains(name))
-                    .collect();
-                let why = if missing.is_empty() {
-                    "its metrics are there, so its labels match nothing".to_owned()
-                } else {
-                    format!("the source has no {}", missing.join(", no "))
+                let missing = |known: &BTreeSet<String>| -> Vec<String> {
+                    metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
+                };
+                let why = match known.as_ref().map(missing) {
+                    None => "the source did not say in time which metrics it has".to_owned(),
+                    Some(missing) if missing.is_empty() => {
+                        "its metrics are there, so its labels match nothing".to_owned()
+                    }
+                    Some(missing) => format!("the source has no {}", missing.join(", no ")),
                 };
                 let asked = brief(&variables::with_window(&query.expression, terms.window_ms));
                 format!("{}: nothing matched {asked}; {why}", query.name)
@@ -288,14 +298,19 @@ fn allowed_until() -> Option<Instant> {
 /// What was answered in time; what was not is noted. The first `series` are those of services.
 ///
 /// # Errors
-/// None of these was.
+/// Some of these were late, and the others hold nothing.
 fn in_time(
     asked: Vec<Result<Fetched, QueryFault>>,
     series: usize,
     notes: &mut Notes,
 ) -> Result<Vec<Option<Fetched>>, QueryFault> {
-    if asked.iter().take(series).all(Result::is_err)
-        && let Some(fault) = asked.iter().find_map(|answered| answered.as_ref().err())
+    let of_services = || asked.iter().take(series);
+    let found = |answered: &Result<Fetched, QueryFault>| {
+        answered.as_ref().is_ok_and(|fetched| !fetched.rows.is_empty())
+    };
+    // What matched nothing is soon answered: the server may still have all of it.
+    if !of_services().any(found)
+        && let Some(fault) = of_services().find_map(|answered| answered.as_ref().err())
     {
         return Err(fault.clone());
     }

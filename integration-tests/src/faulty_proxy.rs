@@ -55,6 +55,7 @@ pub struct FaultyProxy {
 
 #[derive(Debug, Clone)]
 struct Shared {
+    upstream: Arc<Mutex<SocketAddr>>,
     fault: Arc<Mutex<Fault>>,
     opened: Arc<Mutex<usize>>,
     /// Changes when all connections must break.
@@ -72,14 +73,26 @@ impl FaultyProxy {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = format!("{scheme}://{}", listener.local_addr()?);
-        let shared = Shared { fault: Arc::default(), opened: Arc::default(), breaks: watch::Sender::new(0) };
+        let upstream = Arc::new(Mutex::new(upstream));
+        let (fault, opened) = (Arc::default(), Arc::default());
+        let shared = Shared { upstream, fault, opened, breaks: watch::Sender::new(0) };
         let accepting = shared.clone();
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(accepting.clone().pass(client, upstream));
+                tokio::spawn(accepting.clone().pass(client));
             }
         });
         Ok(Self { address, shared, _runtime: runtime })
+    }
+
+    /// From now on it stands before this service.
+    ///
+    /// # Errors
+    /// `address` is none.
+    pub fn stand_before(&self, address: &str) -> anyhow::Result<()> {
+        let (_, upstream) = address.split_once("://").context("the address has no scheme")?;
+        *lock(&self.shared.upstream) = upstream.parse()?;
+        Ok(())
     }
 
     /// From now on this happens.
@@ -112,7 +125,8 @@ enum Fate {
 
 impl Shared {
     /// Passes bytes until one side ends or the connection must break.
-    async fn pass(self, client: TcpStream, upstream: SocketAddr) {
+    async fn pass(self, client: TcpStream) {
+        let upstream = *lock(&self.upstream);
         *lock(&self.opened) += 1;
         let fate = self.fate();
         let mut breaks = self.breaks.subscribe();

@@ -25,19 +25,34 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// More than the walker holds ready for whoever follows diagnoses as they end, and far more than the sink's queue.
 const BURST: usize = 300;
 
+/// Opens the gate of a sink, at the latest when the test ends.
+struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
 #[test]
 fn a_burst_that_a_sink_has_no_room_for_arrives_whole_when_it_takes_messages_again() {
     let home = tempfile::tempdir().unwrap();
-    let open = Arc::new(AtomicBool::new(false));
-    let gate = Arc::clone(&open);
+    let is_open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&is_open);
     let sink = SinkServer::start(Box::new(move |_, _| {
-        let deadline = Instant::now() + PATIENCE;
-        while !gate.load(Ordering::Relaxed) && Instant::now() < deadline {
+        while !opened.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(20));
         }
         (200, String::new())
     }))
     .unwrap();
+    let gate = Gate(is_open);
     let configuration = all_on_free_ports(home.path())
         .replace("[walker.server]\n", "[walker.server]\nadmin-listen = \"127.0.0.1:0\"\n")
         + &format!(
@@ -84,10 +99,18 @@ fn a_burst_that_a_sink_has_no_room_for_arrives_whole_when_it_takes_messages_agai
         thread::sleep(Duration::from_millis(200));
     }
     assert!(runtime.block_on(listed(&mut client, &[DiagnosisState::Running])).is_empty());
-    let metrics = http::get(&service.admin_address().unwrap(), "/metrics").unwrap().body;
+    // A diagnosis is shown as ended a moment before it is handed to sinks.
+    let admin = service.admin_address().unwrap();
     let waiting = format!("automap_sink_queued{{sink=\"slow\"}} {BURST}\n");
-    assert!(metrics.contains(&waiting), "the sink takes nothing yet: {metrics}");
-    open.store(true, Ordering::Relaxed);
+    loop {
+        let metrics = http::get(&admin, "/metrics").unwrap().body;
+        if metrics.contains(&waiting) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the sink takes nothing yet: {metrics}");
+        thread::sleep(Duration::from_millis(200));
+    }
+    gate.open();
     let arrived = sink.wait_for("/burst", BURST, PATIENCE).unwrap();
     let told = |name: &str| -> BTreeSet<String> {
         arrived.iter().map(|one| one.json().unwrap()[name].as_str().unwrap().to_owned()).collect()

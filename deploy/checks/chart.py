@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import yaml
 
@@ -77,6 +78,21 @@ def find(documents, kind, name):
     """The one document of this kind and name."""
     (found,) = [d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name]
     return found
+
+
+def release(combination):
+    """What names of a combination's objects begin with."""
+    return "rca" if combination == "open" else "automap"
+
+
+def configuration(documents, role, name="automap"):
+    """The configuration file of a role, in a release whose objects have this name."""
+    return find(documents, "ConfigMap", f"{name}-{role}")["data"]["automap.toml"]
+
+
+def table(documents, role, name="automap"):
+    """The table of a role in its configuration file."""
+    return tomllib.loads(configuration(documents, role, name))[role]
 
 
 def binary():

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from chart import ROLES, binary, find
+from chart import ROLES, binary, configuration
 
 PATIENCE = 60
 
@@ -15,10 +15,10 @@ PATIENCE = 60
 class Service:
     """One `automap serve`, listening on free loopback ports."""
 
-    def __init__(self, role, configuration, home, *settings):
+    def __init__(self, role, text, home, *settings):
         self.role = role
         file = home / f"{role}.toml"
-        file.write_text(configuration)
+        file.write_text(text)
         loopback = [f"--set={role}.server.{key}=127.0.0.1:0" for key in ("listen", "admin-listen")]
         command = [binary(), "serve", role, "--config", file, "--log-format", "json", *loopback, *settings]
         self.lines = []
@@ -60,14 +60,13 @@ class Services:
         self.by_role = {}
         try:
             for role in sorted(ROLES, key=lambda role: role == "walker"):
-                configuration = find(documents, "ConfigMap", f"automap-{role}")["data"]["automap.toml"]
                 settings = [f"--set=profiler.path={home / 'store'}"] if role == "profiler" else []
                 if role == "graph-builder":
                     settings = ["--set=graph-builder.peers="]
                 if role == "walker":
                     settings = [f"--set=walker.{other}=http://{service.address}" for other, service in self.by_role.items()]
                     settings.append("--set=walker.http.listen=127.0.0.1:0")
-                self.by_role[role] = Service(role, configuration, home, *settings)
+                self.by_role[role] = Service(role, configuration(documents, role), home, *settings)
         except BaseException:
             self.stop()
             raise

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 import values_table
-from chart import CHART, COMBINATIONS, CRDS, DEPLOY, KUBERNETES, ROLES, Refused, find, helm, rendered, template, value_flags
+from chart import (
+    CHART, COMBINATIONS, CRDS, DEPLOY, KUBERNETES, ROLES, Refused, find, helm, release, rendered, table, template, value_flags,
+)
 
 GOLDEN = DEPLOY / "checks" / "golden"
 WORKLOADS = ("Deployment", "StatefulSet")
@@ -57,6 +59,12 @@ def test_helm_finds_nothing_to_say():
         ("profiler.backup.upload.enabled=true", "profiler.backup.upload.image"),
         ("profiler.backup.upload.schedule=daily", "profiler.backup.upload.schedule"),
         ("walker.config.http.listen=0.0.0.0:1", "walker.config.http.listen: the chart sets this itself"),
+        ("walker.config.lease-second=40", "walker.config: Additional property lease-second"),
+        ("walker.config.parameters.evidence.graph=none-at-all", "walker.config.parameters.evidence.graph must be one of"),
+        ("walker.config.lease-seconds=soon", "walker.config.lease-seconds: Invalid type. Expected: integer"),
+        ("graphBuilder.config.threads=-1", "graphBuilder.config.threads: Must be greater than or equal to 0"),
+        ("collector.config.sources.prod.uri=http://x:9090", "collector.config.sources.prod: Additional property uri"),
+        ("profiler.config.schedule.export-hour=1", "profiler.config.schedule: Additional property export-hour"),
     ],
 )
 def test_wrong_values_are_refused_with_their_field_named(values, named):
@@ -94,12 +102,10 @@ def test_pods_are_restricted(combination):
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
 def test_pods_live_longer_than_their_drain(combination, kubernetes):
     documents = rendered(combination, kubernetes)
-    prefix = "rca" if combination == "open" else "automap"
     for role in ROLES:
         kind = "StatefulSet" if role == "profiler" else "Deployment"
-        spec = find(documents, kind, f"{prefix}-{role}")["spec"]["template"]["spec"]
-        config = tomllib.loads(find(documents, "ConfigMap", f"{prefix}-{role}")["data"]["automap.toml"])
-        drain = config[role]["server"].get("drain-seconds", 20)
+        spec = find(documents, kind, f"{release(combination)}-{role}")["spec"]["template"]["spec"]
+        drain = table(documents, role, release(combination))["server"].get("drain-seconds", 20)
         pause = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         assert spec["terminationGracePeriodSeconds"] == drain + pause + 10
 
@@ -153,8 +159,7 @@ def test_links_in_messages_lead_to_where_people_reach_the_page():
         ("walker.http.ingress.enabled=true,walker.http.ingress.host=b.example.com", "http://b.example.com"),
         ("walker.http.ingress.enabled=true,walker.http.ingress.host=b.example.com,walker.http.ingress.tlsSecretName=b", "https://b.example.com"),
     ):
-        text = find(template("--set", values), "ConfigMap", "automap-walker")["data"]["automap.toml"]
-        assert tomllib.loads(text)["walker"]["http"]["external-url"] == url
+        assert table(template("--set", values), "walker")["http"]["external-url"] == url
 
 
 def test_probes_speak_what_the_port_speaks():

@@ -96,6 +96,7 @@ def test_every_recording_rule_has_data(name, prometheus):
 
 def test_the_metric_that_scales_graph_builders_has_data(prometheus):
     (rule,) = yaml.safe_load((DEPLOY / "prometheus" / "adapter-values.yaml").read_text())["rules"]["custom"]
+    prometheus.wait_for(rule["seriesQuery"])
     (series,) = {sample["metric"]["__name__"] for sample in prometheus.query(rule["seriesQuery"])}
     # As the adapter asks for the pods of a Deployment.
     matchers = 'namespace="diagnosis",pod=~"graph-builder-0|graph-builder-1"'

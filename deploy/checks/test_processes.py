@@ -9,30 +9,21 @@ import pytest
 import yaml
 
 import flows
-from chart import CHART, COMBINATIONS, DEPLOY, ROLES, binary, find, rendered, template, value_flags
+from chart import CHART, COMBINATIONS, DEPLOY, ROLES, binary, configuration, find, release, rendered, template, value_flags
 
 
-def configurations(combination):
-    """Roles and configuration files of a combination."""
-    for document in rendered(combination):
-        if document["kind"] == "ConfigMap" and "automap.toml" in document["data"]:
-            yield document["metadata"]["labels"]["app.kubernetes.io/component"], document["data"]["automap.toml"]
-
-
-def accepted(role, configuration, home):
-    """What `automap config show` says: exit code and errors."""
+def accepted(role, text, home):
+    """What `automap config show` says of a configuration file: exit code and errors."""
     file = home / f"{role}.toml"
-    file.write_text(configuration)
+    file.write_text(text)
     command = [binary(), "config", "show", role, "--config", file, "--output", "json"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_automap_takes_every_rendered_configuration(combination, tmp_path):
-    found = dict(configurations(combination))
-    assert set(found) == set(ROLES)
-    for role, configuration in found.items():
-        done = accepted(role, configuration, tmp_path)
+    for role in ROLES:
+        done = accepted(role, configuration(rendered(combination), role, release(combination)), tmp_path)
         assert done.returncode == 0, done.stderr
         values = {entry["key"]: entry["value"] for entry in json.loads(done.stdout)}
         port = flows.PORTS[role]
@@ -41,7 +32,7 @@ def test_automap_takes_every_rendered_configuration(combination, tmp_path):
 
 
 def test_values_arrive_with_their_types(tmp_path):
-    done = accepted("walker", dict(configurations("everything"))["walker"], tmp_path)
+    done = accepted("walker", configuration(rendered("everything"), "walker"), tmp_path)
     values = {entry["key"]: entry["value"] for entry in json.loads(done.stdout)}
     assert values["walker.server.drain-seconds"] == 45
     assert values["walker.parameters.automap.alpha"] == 0.01
@@ -55,8 +46,8 @@ def test_values_arrive_with_their_types(tmp_path):
 
 
 def test_automap_refuses_a_typo_that_helm_was_told_to_let_through_by_name_and_line(tmp_path):
-    (document,) = [d for d in template("--skip-schema-validation", "--set", "walker.config.server.drain-secnds=5") if d["kind"] == "ConfigMap" and "[walker]" in d["data"]["automap.toml"]]
-    done = accepted("walker", document["data"]["automap.toml"], tmp_path)
+    documents = template("--skip-schema-validation", "--set", "walker.config.server.drain-secnds=5")
+    done = accepted("walker", configuration(documents, "walker"), tmp_path)
     assert done.returncode == 2
     assert re.search(r"walker.toml:\d+: unknown key walker.server.drain-secnds; did you mean walker.server.drain-seconds", done.stderr)
 
@@ -134,7 +125,7 @@ def test_values_that_the_readme_shows_are_taken(tmp_path):
         values.write_text(json.dumps(yaml.safe_load(block)))
         documents = template("--values", values)
         for role in ROLES:
-            done = accepted(role, find(documents, "ConfigMap", f"automap-{role}")["data"]["automap.toml"], tmp_path)
+            done = accepted(role, configuration(documents, role), tmp_path)
             assert done.returncode == 0, f"{block}\n{done.stderr}"
 
 
@@ -185,12 +176,12 @@ def test_rules_and_dashboards_name_metrics_that_the_services_have(running, diagn
 def test_the_preflight_pods_check_sources_by_the_collectors_configuration(testbed, tmp_path):
     sources = {"shop": {"url": testbed.prometheus, "preset": "pymicro"}, "other": {"url": testbed.prometheus, "preset": "istio"}}
     documents = template(f"--set-json=collector.config.sources={json.dumps(sources)}")
-    configuration = tmp_path / "automap.toml"
-    configuration.write_text(find(documents, "ConfigMap", "automap-collector")["data"]["automap.toml"])
+    file = tmp_path / "automap.toml"
+    file.write_text(configuration(documents, "collector"))
 
     def preflight(number):
         (container,) = find(documents, "Pod", f"automap-test-source-{number}")["spec"]["containers"]
-        arguments = [argument.replace("/etc/automap/automap.toml", str(configuration)) for argument in container["args"]]
+        arguments = [argument.replace("/etc/automap/automap.toml", str(file)) for argument in container["args"]]
         return subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=60, check=False)
 
     empty, found = preflight(1), preflight(2)

@@ -14,7 +14,7 @@ from certificates import Authority
 from containers import Names, Network, Root, Service, entered, run
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "checks"))
-from chart import CRDS, ROLES, find, rendered, template, value_flags  # noqa: E402
+from chart import CRDS, ROLES, configuration, find, rendered, template, value_flags  # noqa: E402
 
 IMAGE = os.environ["AUTOMAP_IMAGE"]
 
@@ -85,7 +85,7 @@ def test_four_containers_find_each_other_by_name_and_diagnose(root, tmp_path):
     names.start()
     services = {}
     try:
-        configurations = {role: find(rendered("default"), "ConfigMap", f"automap-{role}")["data"]["automap.toml"] for role in ROLES}
+        configurations = {role: configuration(rendered("default"), role) for role in ROLES}
         for role in ROLES:
             services[role] = Service(root, network, role, configurations[role], tmp_path)
             names.table[f"automap-{role}.diagnosis.svc"] = [services[role].address]
@@ -154,8 +154,7 @@ def test_with_the_certificates_of_the_chart_services_trust_each_other_and_nobody
     services = []
     try:
         for role in ROLES:
-            configuration = find(documents, "ConfigMap", f"automap-{role}")["data"]["automap.toml"]
-            services.append(Service(root, network, role, configuration, tmp_path, secrets[role]))
+            services.append(Service(root, network, role, configuration(documents, role), tmp_path, secrets[role]))
             names.table[f"automap-{role}.diagnosis.svc"] = [services[-1].address]
         caller, _ = network.namespace()
         (tmp_path / "shop").mkdir()

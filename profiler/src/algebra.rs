@@ -70,8 +70,7 @@ pub fn sum<'a>(graphs: impl IntoIterator<Item = &'a BehaviorGraph>) -> Result<Be
 /// 0 elsewhere, scaled so that Σ_k W = 1; edges without a positive residual go.
 ///
 /// A and B are the norms ‖W‖₀ of the operands, 1 to 7, and never accumulated counts: a sum of many normal graphs
-/// would otherwise erase everything. What is known of an edge of the minuend, confidence and tests, stays with what is left of
-/// it; a sum has neither.
+/// would otherwise erase everything.
 ///
 /// O(|Ea| · log |Eb|).
 ///
@@ -96,7 +95,6 @@ pub fn subtract(
             difference.set_edge(from, to, residual)?;
         }
     }
-    difference.inherit(minuend);
     Ok(difference)
 }
 
@@ -138,7 +136,6 @@ fn scaled(weights: &EdgeWeights) -> [f64; METRIC_COUNT] {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::{edge_test::EdgeTest, metric::MetricKind};
     use proptest::prelude::*;
 
     use super::*;
@@ -201,21 +198,6 @@ mod tests {
         let left = subtract(&incident, &normal, KeptEdges::Intersection).unwrap();
         assert_eq!(left.edges().map(|(from, to, _)| (from, to)).collect::<Vec<_>>(), [(0, 1)]);
         assert_eq!(left.services(), incident.services());
-    }
-
-    #[test]
-    fn what_is_left_of_an_edge_keeps_its_tests_and_sums_have_none() {
-        let test = EdgeTest { metric: MetricKind::Cpu, p_value: 0.01, samples: 60, largest_p_value: None };
-        let mut incident = graph(&["a", "b", "c"], &[(0, 1, B), (1, 2, A)]);
-        for (from, to) in [(0, 1), (1, 2)] {
-            incident.set_tests(from, to, vec![test]).unwrap();
-        }
-        incident.set_confidence(0, 1, 0.5).unwrap();
-        let normal = graph(&["b", "c"], &[(0, 1, A)]);
-        let left = subtract(&incident, &normal, KeptEdges::PositiveResidual).unwrap();
-        assert_eq!((left.tests(0, 1), left.confidence(0, 1)), (&[test][..], Some(0.5)));
-        assert!(left.edge(1, 2).is_none() && left.tests(1, 2).is_empty());
-        assert!(add(&incident, &normal).unwrap().tests(0, 1).is_empty());
     }
 
     #[test]

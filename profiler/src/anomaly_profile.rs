@@ -135,14 +135,7 @@ mod tests {
     fn bad_graphs_and_profiles_are_named_by_their_field() {
         let hostile = v1::BehaviorGraph {
             services: vec!["a".into()],
-            edges: vec![v1::BehaviorEdge {
-                from: 0,
-                to: 9,
-                bit_counts: vec![1; 7],
-                weights: vec![],
-                confidence: None,
-                tests: vec![],
-            }],
+            edges: vec![v1::BehaviorEdge { to: 9, bit_counts: vec![1; 7], ..v1::BehaviorEdge::default() }],
         };
         let error = AnomalyProfile::from_wire(&hostile, &[]).unwrap_err();
         assert_eq!(error.field(), "anomaly_graph.edges[0]");

@@ -159,14 +159,8 @@ mod tests {
     }
 
     fn edges() -> Part {
-        let edge = v1::BehaviorEdge {
-            from: 0,
-            to: 1,
-            bit_counts: vec![1; METRIC_COUNT],
-            weights: vec![],
-            confidence: None,
-            tests: vec![],
-        };
+        let edge =
+            v1::BehaviorEdge { to: 1, bit_counts: vec![1; METRIC_COUNT], ..v1::BehaviorEdge::default() };
         Part::Edges(v1::GraphEdges { edges: vec![edge] })
     }
 

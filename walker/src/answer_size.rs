@@ -6,22 +6,27 @@ use automap_proto::v1;
 use prost::Message as _;
 
 /// Leaves out what is needed least until a diagnosis takes at most so many bytes: the tests of edges between services far
-/// down the ranking first, then all tests, then the behaviour graph. Warnings tell.
+/// down the ranking first, then all tests, then the behaviour graph. Warnings tell. A diagnosis without a graph stays as it is.
 ///
 /// # Complexity
 /// O(size · log services).
 pub(crate) fn fit(diagnosis: &mut v1::Diagnosis, most_bytes: usize) {
-    if diagnosis.encoded_len() <= most_bytes {
+    if diagnosis.behavior_graph.is_none() || diagnosis.encoded_len() <= most_bytes {
         return;
     }
     let mut shown = diagnosis.ranking.len();
-    while shown > 0 && diagnosis.encoded_len() > most_bytes {
+    loop {
         shown /= 2;
         keep_tests_of(diagnosis, shown);
+        if shown == 0 || diagnosis.encoded_len() <= most_bytes {
+            break;
+        }
     }
     let left_out = if diagnosis.encoded_len() > most_bytes {
         diagnosis.behavior_graph = None;
         "the behaviour graph was left out of the answer: it is too large for one message".to_owned()
+    } else if shown == 0 {
+        "edges tell no p-values: with them the answer is too large for one message".to_owned()
     } else {
         format!(
             "only edges between the {shown} most suspect services, and those on the paths to them, tell their p-values: with all \
@@ -105,5 +110,28 @@ mod tests {
         fit(&mut small, 10_000);
         assert!(small.behavior_graph.is_none());
         assert!(small.warnings.len() == 1 && small.warnings[0].contains("behaviour graph was left out"));
+    }
+
+    #[test]
+    fn where_no_tests_fit_the_graph_stays_without_them() {
+        for ranked in [20, 0] {
+            let mut large = diagnosis(20);
+            large.ranking.truncate(ranked);
+            let mut bare = large.clone();
+            keep_tests_of(&mut bare, 0);
+            fit(&mut large, bare.encoded_len() + 1);
+            bare.warnings =
+                vec!["edges tell no p-values: with them the answer is too large for one message".into()];
+            assert_eq!(large, bare);
+            assert!(edges(&large).len() == 200 && edges(&large).iter().all(|edge| edge.tests.is_empty()));
+        }
+    }
+
+    #[test]
+    fn of_a_diagnosis_without_a_graph_none_is_said_to_be_left_out() {
+        let without = v1::Diagnosis { behavior_graph: None, ..diagnosis(20) };
+        let mut large = without.clone();
+        fit(&mut large, 100);
+        assert_eq!(large, without);
     }
 }

@@ -29,7 +29,7 @@ pub fn sentences(ranked: &RankedService) -> Vec<String> {
     if departed.is_empty() {
         sentences.push(format!("{service}: {NOTHING_DEPARTED}"));
     }
-    if let Some(onset) = onset(ranked) {
+    if let Some(onset) = ranked.onset {
         sentences.push(format!("{service}: left its normal behaviour at {}", moment(onset)));
     }
     sentences.push(format!("{service}: {}", path(ranked)));
@@ -90,12 +90,6 @@ fn stopped(item: &Evidence) -> bool {
 /// Every series that left its normal range, largest first: `cpu up, 34 times its normal spread`. For a table.
 pub fn departures(ranked: &RankedService) -> Vec<String> {
     ranked.evidence.iter().filter(|item| left_normal(item)).map(departure).collect()
-}
-
-/// When the service left its normal behaviour. Of one that is said not to have left it no time is told: what departed is explained
-/// by others.
-pub fn onset(ranked: &RankedService) -> Option<UnixMillis> {
-    ranked.onset.filter(|_| ranked.evidence.iter().any(left_normal))
 }
 
 /// What speaks against the service in one line, at most `most` series of it, largest first: `cpu up 34, latency-p99 up 12
@@ -297,8 +291,6 @@ mod tests {
     fn the_time_at_which_a_service_departed_is_told() {
         let ranked = RankedService { onset: Some(UnixMillis(1_772_359_205_000)), ..cart() };
         assert_eq!(sentences(&ranked)[3], "cart: left its normal behaviour at 2026-03-01T10:00:05Z");
-        let explained = RankedService { evidence: vec![], ..ranked };
-        assert!(!sentences(&explained).join("").contains("left its normal behaviour at"));
     }
 
     #[test]

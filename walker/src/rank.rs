@@ -9,7 +9,7 @@ use automap_proto::{
     time::UnixMillis,
 };
 
-use crate::path_tally::WalkedPath;
+use crate::{explain::left_normal, path_tally::WalkedPath};
 
 /// The score of the baseline `random` for each of `count` services: all alike, so that an evaluation that counts
 /// ties as expected hits measures what chance gives.
@@ -28,7 +28,8 @@ pub struct Findings<'a> {
     pub evidence: &'a [Vec<Evidence>],
     /// What speaks against each before any walk; what is not finite or negative counts as zero.
     pub deviations: &'a [f64],
-    /// When each left its normal range.
+    /// When each left its normal range; of one whose evidence shows that it did not, no time is told: what departed is
+    /// explained by others.
     pub onsets: &'a [Option<UnixMillis>],
     /// Scores without what confirmed incidents taught; empty where nothing was learned.
     pub unlearned_scores: &'a [f64],
@@ -51,15 +52,17 @@ pub fn rank(findings: &Findings<'_>) -> Result<Ranking, Invalid> {
         .enumerate()
         .map(|(index, service)| {
             let path = findings.paths.get(index).and_then(Option::as_ref);
+            let evidence = findings.evidence.get(index).cloned().unwrap_or_default();
+            let has_left = evidence.iter().any(left_normal);
             RankedService {
                 rank: 0,
                 service: service.clone(),
                 score: comparable(findings.scores.get(index).copied()),
                 class: classes.get(service.as_str()).copied(),
-                evidence: findings.evidence.get(index).cloned().unwrap_or_default(),
+                evidence,
                 path: path.map_or_else(Vec::new, |path| names(&path.services, findings.services)),
                 path_share: path.map_or(0.0, |path| path.share),
-                onset: findings.onsets.get(index).copied().flatten(),
+                onset: findings.onsets.get(index).copied().flatten().filter(|_| has_left),
                 deviation: comparable(findings.deviations.get(index).copied()).max(0.0),
                 unlearned_score: findings.unlearned_scores.get(index).map(|score| comparable(Some(*score))),
             }
@@ -85,6 +88,7 @@ fn names(path: &[usize], services: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use automap_proto::{metric::MetricKind, ranking::Direction};
     use proptest::prelude::*;
 
     use super::*;
@@ -133,6 +137,31 @@ mod tests {
         assert_eq!((first.class, first.path_share), (Some(ServiceClass::Storage), 0.75));
         assert_eq!(first.path, ["a", "b"]);
         assert!(ranking.services()[1].path.is_empty());
+    }
+
+    #[test]
+    fn a_time_is_told_only_of_services_that_left_their_normal_behaviour() {
+        let names = services(&["a", "b", "c"]);
+        let cpu = |spreads: f64| {
+            let deviation = spreads.ln_1p();
+            vec![Evidence {
+                metric: MetricKind::Cpu,
+                series: "cpu".into(),
+                deviation,
+                direction: Direction::Up,
+            }]
+        };
+        let onset = Some(UnixMillis(60_000));
+        let findings = Findings {
+            services: &names,
+            scores: &[3.0, 2.0, 1.0],
+            evidence: &[cpu(3.5), cpu(2.5), vec![]],
+            onsets: &[onset; 3],
+            ..Findings::default()
+        };
+        let ranking = rank(&findings).unwrap();
+        let told: Vec<Option<UnixMillis>> = ranking.services().iter().map(|ranked| ranked.onset).collect();
+        assert_eq!(told, [onset, None, None]);
     }
 
     proptest! {

@@ -62,8 +62,7 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>) -> String {
 /// Its place and onset, what speaks against it, and how the front end leads to it.
 fn cause(page: &mut Page, service: &RankedService) {
     let class = service.class.map_or_else(String::new, |class| format!(", {}", explain::class_name(class)));
-    let onset =
-        explain::onset(service).map_or_else(String::new, |onset| format!(", abnormal from {}", clock(onset)));
+    let onset = service.onset.map_or_else(String::new, |onset| format!(", abnormal from {}", clock(onset)));
     page.entry(
         service.rank,
         &service.service,

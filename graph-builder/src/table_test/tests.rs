@@ -242,13 +242,17 @@ fn p_values_follow_the_definition() {
         let mut noise = |count| -> Vec<f64> { (0..count).map(|_| random.random_range(-1.0..1.0)).collect() };
         let (noise, gaps) = (noise((SERVICES + 1) * ROWS), noise(SERVICES * ROWS));
         let bins = Bins::ALL[seed as usize % 3];
-        let data = data(&noise, 0.5, &gaps, if seed % 2 == 0 { -1.0 } else { -0.9 }, bins);
+        let data = data(&noise, 0.5, &gaps, if seed % 2 == 0 { -1.0 } else { -0.8 }, bins);
         let statistic = if seed % 4 < 2 { Statistic::Chi2 } else { Statistic::G2 };
         let test = TableTest::new(&data, statistic, ALPHA);
         let depth = Depth { max_condition: 2, max_tests: None };
         let skeleton = learn_within(&Here(&test), 2, None, Halt::on(&never), &mut |_, _| {}).unwrap();
         let found = test_edges(&test, &skeleton, depth, Halt::on(&never)).unwrap();
-        untested += skeleton.pairs().count() - found.edges.len();
+        // 150 rows are too few for tables of 25 cells only with gaps; where they are, the edge stands without p.
+        let is_testable = |pair: &(u32, u32)| by_definition(&data, statistic, *pair, &[]).is_testable();
+        let (testable, rest): (Vec<_>, Vec<_>) = skeleton.pairs().partition(is_testable);
+        assert_eq!(found.edges.iter().map(|edge| edge.pair).collect::<Vec<_>>(), testable);
+        untested += rest.len();
         for EdgePValues { pair, given_nothing, largest_p_value } in found.edges {
             let p = by_definition(&data, statistic, pair, &[]);
             assert!((given_nothing.p_value - p.p_value()).abs() < 1e-9, "{given_nothing:?} {p:?}");
@@ -268,7 +272,5 @@ fn p_values_follow_the_definition() {
             conditioned += usize::from(expected > p.p_value());
         }
     }
-    assert!(edges > 100 && conditioned > 20, "{edges} {conditioned}");
-    // 150 rows are too few for tables of 25 cells only with gaps; where they are, the edge stands without p.
-    assert!(untested < edges, "{untested}");
+    assert!(edges > 100 && conditioned > 20 && untested > 0, "{edges} {conditioned} {untested}");
 }

@@ -40,7 +40,7 @@ fn services(count: usize) -> Vec<String> {
 fn edge(from: u32, to: u32, metric: usize) -> v1::BehaviorEdge {
     let mut bit_counts = vec![0; 7];
     bit_counts[metric] = 1;
-    v1::BehaviorEdge { from, to, bit_counts, weights: vec![], confidence: None, tests: vec![] }
+    v1::BehaviorEdge { from, to, bit_counts, ..v1::BehaviorEdge::default() }
 }
 
 /// A chain of services; which metric tells depends on the version.

@@ -263,14 +263,8 @@ async fn hostile_requests_are_refused_by_field_and_the_service_goes_on() {
     let store = directory();
     let mut running = start(store.path()).await;
     let client = &mut running.client;
-    let edge = |from, to| v1::BehaviorEdge {
-        from,
-        to,
-        bit_counts: vec![1; 7],
-        weights: vec![],
-        confidence: None,
-        tests: vec![],
-    };
+    let edge =
+        |from, to| v1::BehaviorEdge { from, to, bit_counts: vec![1; 7], ..v1::BehaviorEdge::default() };
     let graph = |edges| Some(v1::BehaviorGraph { services: vec!["cart".into(), "front".into()], edges });
     let nan = v1::BehaviorEdge { bit_counts: vec![], weights: vec![f64::NAN; 7], ..edge(0, 1) };
     for (request, wanted) in [

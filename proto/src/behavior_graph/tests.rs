@@ -76,14 +76,8 @@ fn undirected_edges_stand_both_ways_and_are_drawn_once() {
 
 #[test]
 fn hostile_graphs_are_refused_by_field() {
-    let edge = |from, to| v1::BehaviorEdge {
-        from,
-        to,
-        bit_counts: vec![1; 7],
-        weights: vec![],
-        confidence: None,
-        tests: vec![],
-    };
+    let edge =
+        |from, to| v1::BehaviorEdge { from, to, bit_counts: vec![1; 7], ..v1::BehaviorEdge::default() };
     let wire = |edges| v1::BehaviorGraph { services: names(2), edges };
     let tested = |tests| v1::BehaviorEdge { tests, ..edge(0, 1) };
     let good = v1::EdgeTest { metric: 1, p_value: 0.01, samples: 60, largest_p_value: Some(0.02) };

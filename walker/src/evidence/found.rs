@@ -1,6 +1,6 @@
 //! What a window shows against every service of the walk: its own series, and what others see of it.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use automap_proto::{
     edge_frame::EdgeFrame,
@@ -30,8 +30,6 @@ const SEEN_BY_CALLERS: &str = "client-latency of callers";
 /// The same where single calls are measured: those that a service answers, and those that it makes.
 const CALLS_OF_CALLERS: &str = "calls of its callers";
 const OWN_CALLS: &str = "calls to its callees";
-/// Stands for the sentence that tells when the series of a service stopped.
-const NO_SERIES: &str = "no series";
 /// What falls with the calls that no longer come.
 const FALLS_WITH_CALLS: [MetricKind; 4] =
     [MetricKind::Throughput, MetricKind::Congestion, MetricKind::Cpu, MetricKind::Io];
@@ -74,7 +72,7 @@ impl States {
         let mut found = Found {
             types: self.spread(window.services.iter().copied(), Default::default()),
             deviations: self.spread(window.deviations(), Default::default()),
-            outside: vec![[None; METRIC_COUNT]; self.names.len()],
+            outside: vec![Outside::default(); self.names.len()],
             stopped: vec![None; self.names.len()],
         };
         if let Some(departures) = &window.calls {
@@ -96,12 +94,15 @@ impl States {
     }
 }
 
+/// Where others say more than a service's own series do, by metric type: what is named in their place, and which way it went.
+type Outside = [Option<(Cow<'static, str>, Direction)>; METRIC_COUNT];
+
 /// What a window shows against every state.
 pub(crate) struct Found {
     pub(crate) types: Vec<[TypeEvidence; METRIC_COUNT]>,
     pub(crate) deviations: Vec<ServiceDeviation>,
-    /// Where others say more than the service's own series do: what is named in their place, and which way it went.
-    pub(crate) outside: Vec<[Option<(&'static str, Direction)>; METRIC_COUNT]>,
+    /// Where others say more than the service's own series do.
+    outside: Vec<Outside>,
     /// When the series of a service stopped that vanished.
     pub(crate) stopped: Vec<Option<UnixMillis>>,
 }
@@ -114,7 +115,7 @@ impl Found {
             let own = (deviation[LATENCY] - explained[state]).max(0.0);
             deviation[LATENCY] = own + seen[state];
             if seen[state] > own {
-                self.outside[state][LATENCY] = Some((SEEN_BY_CALLERS, Direction::Up));
+                self.outside[state][LATENCY] = Some((SEEN_BY_CALLERS.into(), Direction::Up));
             }
         }
     }
@@ -131,13 +132,14 @@ impl Found {
             let known = &mut self.deviations[state][kind.index()];
             if seen > *known {
                 *known = seen;
-                self.outside[state][kind.index()] = Some((series, direction));
+                self.outside[state][kind.index()] = Some((series.into(), direction));
             }
         }
     }
 
-    /// A service that vanished counts as so many spreads of availability, unless its callers say more. What falls with the
-    /// calls is not held against services that it called, directly or through others.
+    /// A service that vanished counts as so many spreads of availability, or more where that was found already; when its series
+    /// stopped is named in either case. What falls with the calls is not held against services that it called, directly or
+    /// through others.
     pub(crate) fn take_vanished(
         &mut self,
         gone: &[Vanished],
@@ -151,8 +153,9 @@ impl Found {
             let state = states.of_frame[one.service];
             let known = &mut self.deviations[state][AVAILABILITY];
             *known = known.max(spreads.ln_1p());
-            self.outside[state][AVAILABILITY] = Some((NO_SERIES, Direction::Down));
-            self.stopped[state] = Some(frame.grid().time(one.row));
+            let time = frame.grid().time(one.row);
+            self.outside[state][AVAILABILITY] = Some((stopped_at(time).into(), Direction::Down));
+            self.stopped[state] = Some(time);
             left.push(state);
         }
         let mut reached: BTreeSet<usize> = left.iter().copied().collect();
@@ -179,7 +182,7 @@ impl Found {
     pub(crate) fn directed(&self) -> Vec<Deviations> {
         let of_state = |state: usize| {
             MetricKind::ALL.map(|kind| {
-                let outside = self.outside[state][kind.index()].map(|(_, direction)| direction);
+                let outside = self.outside[state][kind.index()].as_ref().map(|(_, direction)| *direction);
                 let direction = outside.or_else(|| self.types[state][kind.index()].direction());
                 (self.deviations[state][kind.index()], direction.unwrap_or(Direction::Up))
             })
@@ -196,13 +199,10 @@ impl Found {
                 }
                 let mut found = service_evidence(frame, &own, &self.types[state]);
                 for metric in MetricKind::ALL {
-                    if let Some((series, direction)) = self.outside[state][metric.index()] {
+                    if let Some((series, direction)) = &self.outside[state][metric.index()] {
                         let deviation = self.deviations[state][metric.index()];
-                        let series = match self.stopped[state] {
-                            Some(time) if series == NO_SERIES => stopped_at(time),
-                            _ => series.to_owned(),
-                        };
-                        found.evidence.push(Evidence { metric, series, deviation, direction });
+                        let series = series.clone().into_owned();
+                        found.evidence.push(Evidence { metric, series, deviation, direction: *direction });
                     }
                 }
                 found.evidence.sort_by(|left, right| right.deviation.total_cmp(&left.deviation));

@@ -130,7 +130,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let laid_out = |window: &WindowEvidence| states.lay_out(window, &measured, graph.calls.as_deref());
     let mut found = laid_out(&measured.incident);
     let gone = if parameters.vanished_spreads > 0.0 {
-        vanished(frame, input.edges, &guarded, &incident)
+        vanished(frame, edges, &guarded, &incident)
     } else {
         Vec::new()
     };

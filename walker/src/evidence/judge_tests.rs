@@ -293,9 +293,9 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
     assert_eq!(judged(40..INCIDENT).assessment.call_graph_fit, None);
 }
 
-/// The shop with a database `gone` from row 52 on, whose callers see their calls fail, and a disk behind it that nobody calls
-/// any more: its io falls to nothing, from where it followed the calls.
-fn killed_db() -> (MetricFrame, EdgeFrame) {
+/// The shop with a database `gone` from row 52 on, whose callers see so large a share of their calls `answered`, and a disk
+/// behind it that nobody calls any more: its io falls to nothing, from where it followed the calls.
+fn killed_db(answered: f64) -> (MetricFrame, EdgeFrame) {
     let gone = |service: &str, row: usize| service == "db" && row >= INCIDENT + 2;
     let mut all = Vec::new();
     for (salt, service) in ["cart", "db", "disk", "mq", "pay", "web"].into_iter().enumerate() {
@@ -317,7 +317,7 @@ fn killed_db() -> (MetricFrame, EdgeFrame) {
             _ if gone(caller, column) => f64::NAN,
             0 => 0.5 + 0.05 * noise(column, row),
             1 => 10.0,
-            _ if callee == "db" && column >= INCIDENT => 0.0,
+            _ if callee == "db" && column >= INCIDENT => answered,
             _ => 1.0,
         }
     });
@@ -327,7 +327,7 @@ fn killed_db() -> (MetricFrame, EdgeFrame) {
 
 #[test]
 fn a_killed_service_is_the_culprit_and_not_what_it_no_longer_calls() {
-    let (frame, edges) = killed_db();
+    let (frame, edges) = killed_db(0.0);
     let mut case = Case::new(&frame, Some(&edges));
     case.calls = &[];
     let judged = case.judged();
@@ -349,6 +349,21 @@ fn a_killed_service_is_the_culprit_and_not_what_it_no_longer_calls() {
     let without = case.judged();
     assert_ne!(evidence_of(&without, "db")[0].series, gone.series);
     assert!(falling(&without) > 1.0);
+}
+
+#[test]
+fn calls_that_are_not_to_count_do_not_tell_that_a_service_still_answers() {
+    let (frame, edges) = killed_db(1.0);
+    let mut case = Case::new(&frame, Some(&edges));
+    case.calls = &[];
+    let is_gone = |judged: &Judged| {
+        evidence_of(judged, "db").iter().any(|one| one.series.starts_with("its series stopped"))
+    };
+    assert!(!is_gone(&case.judged()));
+    case.parameters.measured_calls = false;
+    let blind = case.judged();
+    assert!(is_gone(&blind));
+    assert_eq!(blind, Case { edges: None, ..case }.judged());
 }
 
 #[test]

@@ -219,7 +219,7 @@ impl Cause {
             score: ranked.score,
             evidence: explain::departures_in_short(ranked, SERIES),
             path: explain::path_in_short(ranked),
-            onset: explain::onset(ranked).map(moment),
+            onset: ranked.onset.map(moment),
         }
     }
 }

@@ -58,10 +58,10 @@ pub(crate) async fn fetch(
         .map(|(index, part)| async move {
             // A part of what is late does not stand for the whole: the others need not be asked for.
             if late[index].load(Ordering::Relaxed) || until.is_some_and(|until| Moment::now() >= until) {
-                return Ok((index, Err(out_of_time(&queries[index]))));
+                return Ok((index, Err(out_of_time(&queries[index].purpose))));
             }
             let asked = fetch_part(api, grid, &queries[index], part, max_samples);
-            let answered = match in_time(asked, until, &queries[index]).await {
+            let answered = match in_time(asked, until, &queries[index].purpose).await {
                 Err(fault) if fault.kind == FaultKind::Timeout => {
                     late[index].store(true, Ordering::Relaxed);
                     return Ok((index, Err(fault)));
@@ -107,19 +107,22 @@ pub(crate) async fn fetch(
     Ok(fetched)
 }
 
-/// What `asked` answers, unless it takes longer than `until`.
-async fn in_time(
-    asked: impl Future<Output = Result<Answered, QueryFault>>,
+/// What `asked` answers, unless it takes longer than `until`; `purpose` says in a message what it is for.
+///
+/// # Errors
+/// That of `asked`, or that it is late.
+pub(crate) async fn in_time<T>(
+    asked: impl Future<Output = Result<T, QueryFault>>,
     until: Option<Moment>,
-    query: &Query<'_>,
-) -> Result<Answered, QueryFault> {
+    purpose: &str,
+) -> Result<T, QueryFault> {
     let Some(until) = until else { return asked.await };
-    timeout_at(until, asked).await.unwrap_or_else(|_| Err(out_of_time(query)))
+    timeout_at(until, asked).await.unwrap_or_else(|_| Err(out_of_time(purpose)))
 }
 
-fn out_of_time(query: &Query<'_>) -> QueryFault {
+fn out_of_time(purpose: &str) -> QueryFault {
     let late = "did not answer in the time that the caller allows";
-    QueryFault::new(FaultKind::Timeout, late).context(&query.purpose)
+    QueryFault::new(FaultKind::Timeout, late).context(purpose)
 }
 
 fn too_large(max_samples: usize) -> QueryFault {

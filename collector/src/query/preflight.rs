@@ -80,7 +80,7 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
     source.greet(&mut notes).await?;
     let newest = source.newest()?;
     let seen = source.seen_interval(newest).await?;
-    let terms = source.terms(UnixMillis(newest.0 - RECENT_MS), newest, &mut notes).await?;
+    let terms = source.terms(UnixMillis(newest.0 - RECENT_MS), newest, None, &mut notes).await?;
     let answers = source.services_by_series(newest, terms.window_ms).await;
     let all: std::collections::BTreeSet<&String> = answers.iter().flatten().flatten().collect();
     let services_total = all.len();

@@ -7,7 +7,7 @@ use std::{
 
 use automap_proto::{frame::SeriesKey, invalid::Invalid, time::UnixMillis};
 use automap_service_kit::{deadline, error::ServiceError};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     api::{Api, Notes},
@@ -15,7 +15,7 @@ use super::{
     edges::{call_graph, edge_frame},
     failures::Failures,
     fault::{FaultKind, QueryFault},
-    fetch::{Fetched, Query, ask_instant, brief, fetch},
+    fetch::{Fetched, Query, ask_instant, brief, fetch, in_time},
     metric_names::metric_names,
     presence::presence_warnings,
     preset::Preset,
@@ -33,7 +33,7 @@ use crate::{
 /// How far back services are listed and metrics are checked.
 pub(crate) const RECENT_MS: i64 = 300_000;
 
-/// Share of the caller's time that metrics may take.
+/// Share of the caller's time that metrics may take: what follows them needs some of it.
 const SHARE: f64 = 0.5;
 
 /// A server with the HTTP API of Prometheus.
@@ -122,7 +122,9 @@ impl QuerySource {
             )
             .into());
         }
-        let terms = self.terms(start, end.min(newest), &mut notes).await?;
+        // What the step is found by may not take the time of the metrics themselves.
+        let (of_terms, until) = (until_share(SHARE / 2.0), until_share(SHARE));
+        let terms = self.terms(start, end.min(newest), of_terms, &mut notes).await?;
         let rename = &self.api.config().rename;
         let labels: Vec<[String; 1]> = self.preset.series.iter().map(|query| [query.label.clone()]).collect();
         let pair = self.preset.edges.as_ref().map(|edges| [edges.caller.clone(), edges.callee.clone()]);
@@ -146,9 +148,8 @@ impl QuerySource {
                 factor: unit.factor(),
             }));
         }
-        let until = allowed_until();
         let asked = fetch(&self.api, &terms.grid, &queries, until, self.max_samples(), &mut notes).await?;
-        let mut answers = in_time(asked, self.preset.series.len(), &mut notes)?;
+        let mut answers = without_late(asked, self.preset.series.len(), &mut notes)?;
         let of_edges: Vec<Fetched> =
             answers.split_off(self.preset.series.len()).into_iter().map(Option::unwrap_or_default).collect();
         let metrics =
@@ -204,14 +205,10 @@ impl QuerySource {
         }
         let asked =
             self.known_metrics(empty.iter().map(|query| query.expression.as_str()), terms.grid.last());
-        let answered = match until {
-            Some(until) => timeout_at(until, asked).await.ok().transpose(),
-            None => asked.await.map(Some),
-        };
-        let known = match answered {
+        let known = match in_time(asked, until, "names of metrics").await {
             // A reason is not worth the answer.
             Err(fault) if fault.kind == FaultKind::Timeout => None,
-            answered => answered?,
+            answered => Some(answered?),
         };
         let sentences: Vec<String> = empty
             .iter()
@@ -289,17 +286,17 @@ impl QuerySource {
     }
 }
 
-/// Until when metrics are waited for, where the caller allows a time: what follows them needs some of it.
-fn allowed_until() -> Option<Instant> {
+/// When this share of the time that the caller allows is over, where he says how much it is.
+fn until_share(share: f64) -> Option<Instant> {
     let (until, now) = (deadline::current()?, Instant::now());
-    Some(now + until.saturating_duration_since(now).mul_f64(SHARE))
+    Some(now + until.saturating_duration_since(now).mul_f64(share))
 }
 
 /// What was answered in time; what was not is noted. The first `series` are those of services.
 ///
 /// # Errors
 /// Some of these were late, and the others hold nothing.
-fn in_time(
+fn without_late(
     asked: Vec<Result<Fetched, QueryFault>>,
     series: usize,
     notes: &mut Notes,
@@ -334,7 +331,8 @@ impl MetricSource for QuerySource {
         let mut notes = Notes::new();
         self.greet(&mut notes).await?;
         let newest = self.newest()?;
-        let terms = self.terms(UnixMillis(newest.0 - RECENT_MS), newest, &mut notes).await?;
+        let start = UnixMillis(newest.0 - RECENT_MS);
+        let terms = self.terms(start, newest, until_share(SHARE / 2.0), &mut notes).await?;
         let mut services = BTreeSet::new();
         for names in self.services_by_series(newest, terms.window_ms).await {
             services.extend(names?);

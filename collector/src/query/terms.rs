@@ -7,12 +7,13 @@ use automap_proto::{
     time::{TimeGrid, UnixMillis},
 };
 use automap_service_kit::error::ServiceError;
+use tokio::time::Instant;
 
 use super::{
     api::{Notes, local_now},
     config::Step,
-    fault::QueryFault,
-    fetch::{Query, ask_instant, brief, fetch},
+    fault::{FaultKind, QueryFault},
+    fetch::{Query, ask_instant, brief, fetch, in_time},
     rows::Naming,
     series_answer::Labels,
     source::QuerySource,
@@ -76,18 +77,21 @@ impl QuerySource {
         Ok(scrape_interval(&times))
     }
 
-    /// Settles grid and windows of rates between `start` and `end`.
+    /// Settles grid and windows of rates between `start` and `end`. What is not answered in time, or not `until` then, is done
+    /// without, and noted.
     pub(crate) async fn terms(
         &self,
         start: UnixMillis,
         end: UnixMillis,
+        until: Option<Instant>,
         notes: &mut Notes,
     ) -> Result<Terms, ServiceError> {
         let scrape_ms = match self.api.config().scrape_interval()? {
             Some(given) => given,
-            None => match self.seen_interval(end).await? {
-                Some(seen) => seen,
-                None => {
+            None => match in_time(self.seen_interval(end), until, "the scrape interval").await {
+                Ok(Some(seen)) => seen,
+                Err(fault) if fault.kind != FaultKind::Timeout => return Err(fault.into()),
+                _ => {
                     notes.insert(format!(
                         "how often samples are taken cannot be seen by {}; {} s are assumed: set scrape-interval",
                         brief(&self.preset.probe),
@@ -108,18 +112,21 @@ impl QuerySource {
                 }
                 step
             }
-            Step::Auto => self.call_weighted(start, end, scrape_ms).await?,
+            Step::Auto => self.call_weighted(start, end, scrape_ms, until, notes).await?,
         };
         let grid = aligned_grid(start, end, step_ms)?;
         Ok(Terms { grid, window_ms: rate_window(step_ms, scrape_ms) })
     }
 
-    /// The call-weighted step, from the mean throughput of each service over the window.
+    /// The call-weighted step, from the mean throughput of each service over the window; the scrape interval where that is
+    /// late.
     async fn call_weighted(
         &self,
         start: UnixMillis,
         end: UnixMillis,
         scrape_ms: u64,
+        until: Option<Instant>,
+        notes: &mut Notes,
     ) -> Result<u64, ServiceError> {
         let plain = MetricKind::Throughput.name();
         let Some(throughput) = self.preset.series.iter().find(|query| query.name == plain) else {
@@ -134,9 +141,17 @@ impl QuerySource {
             naming: Naming { labels: &labels, rename: &self.api.config().rename },
             factor: throughput.unit.factor(),
         };
-        let answers = fetch(&self.api, &grid, &[query], None, self.max_samples(), &mut Notes::new()).await?;
-        let mut answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let rows = answers.pop().unwrap_or_default().rows;
+        let answers = fetch(&self.api, &grid, &[query], until, self.max_samples(), &mut Notes::new()).await?;
+        let rows = match answers.into_iter().next().transpose() {
+            Ok(answered) => answered.unwrap_or_default().rows,
+            Err(fault) => {
+                notes.insert(format!(
+                    "the source is slow, the step is the scrape interval of {} s and not found by {fault}",
+                    scrape_ms as f64 / 1000.0
+                ));
+                return Ok(scrape_ms);
+            }
+        };
         let mean = |samples: &Vec<f64>| {
             let known = samples.iter().filter(|value| !value.is_nan());
             let (count, sum) = known.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));

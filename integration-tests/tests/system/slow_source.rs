@@ -28,6 +28,9 @@ use tonic::Request;
 
 use crate::{live_diagnosis, several_walkers::client_of};
 
+/// What settles the step without asking for throughput.
+const SETTLED: &str = "step = \"15s\"\nscrape-interval = \"15s\"\n";
+
 /// A real Prometheus behind a server that passes on what it is asked, and keeps silent about some of it.
 struct Slow {
     _prometheus: MetricsServer,
@@ -36,14 +39,13 @@ struct Slow {
 }
 
 impl Slow {
-    fn start(home: &Path, about: &'static str) -> Self {
+    fn start(home: &Path, about: fn(&str) -> bool) -> Self {
         let prometheus = MetricsServer::prometheus(home, &live_diagnosis::samples(), &[]).unwrap();
         let address = prometheus.url().trim_start_matches("http://").to_owned();
         let ended = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&ended);
         let server = ScriptedServer::start(Box::new(move |target, _, stream| {
-            while target.contains("/query_range?") && target.contains(about) && !stop.load(Ordering::Relaxed)
-            {
+            while target.contains("/query_range?") && about(target) && !stop.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(50));
             }
             match http::get(&address, target) {
@@ -69,8 +71,7 @@ impl Drop for Slow {
 fn serve(home: &Path, url: &str, settings: &str) -> Service {
     let configuration = all_on_free_ports(home)
         + &format!(
-            "[collector.sources.slow]\nurl = {url:?}\npreset = \"pymicro\"\nstep = \"15s\"\nscrape-interval = \"15s\"\n\
-             proxy = \"none\"\n{settings}"
+            "[collector.sources.slow]\nurl = {url:?}\npreset = \"pymicro\"\nproxy = \"none\"\n{settings}"
         );
     Service::start(home, "all", &configuration).unwrap()
 }
@@ -116,21 +117,46 @@ fn assert_partial(diagnosis: &v1::Diagnosis, why: &str) {
 #[test]
 fn what_a_slow_source_answers_in_time_is_diagnosed_and_the_rest_is_named() {
     let home = tempfile::tempdir().unwrap();
-    let slow = Slow::start(home.path(), "process_resident_memory_bytes");
-    let patient = serve(home.path(), &slow.server.url, "");
+    let slow = Slow::start(home.path(), |target| target.contains("process_resident_memory_bytes"));
+    let patient = serve(home.path(), &slow.server.url, SETTLED);
     // Half of what the caller allows is waited for.
     let diagnosis = diagnose(&patient, Some(Duration::from_secs(36))).unwrap();
     assert_partial(&diagnosis, "in the time that the caller allows");
     drop(patient);
-    let impatient = serve(home.path(), &slow.server.url, "query-seconds = 10\n");
+    let impatient = serve(home.path(), &slow.server.url, &format!("{SETTLED}query-seconds = 10\n"));
     assert_partial(&diagnose(&impatient, None).unwrap(), "did not answer within 10 s");
 }
 
 #[test]
 fn a_source_that_answers_nothing_in_time_is_an_error() {
     let home = tempfile::tempdir().unwrap();
-    let slow = Slow::start(home.path(), "query");
+    let slow = Slow::start(home.path(), |_| true);
+    let service = serve(home.path(), &slow.server.url, SETTLED);
+    let error = diagnose(&service, Some(Duration::from_secs(20))).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
+    assert!(error.message().contains("in the time that the caller allows"), "{error}");
+}
+
+#[test]
+fn the_step_is_the_scrape_interval_where_the_throughput_that_it_is_found_by_is_late() {
+    let home = tempfile::tempdir().unwrap();
+    // Latency is asked for with both.
+    let slow = Slow::start(home.path(), |target| {
+        target.contains("pymicro_request_duration_seconds_count")
+            && !target.contains("pymicro_request_duration_seconds_sum")
+    });
     let service = serve(home.path(), &slow.server.url, "");
-    let error = diagnose(&service, Some(Duration::from_secs(5))).unwrap_err();
-    assert!(matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded), "{error}");
+    let diagnosis = diagnose(&service, Some(Duration::from_secs(36))).unwrap();
+    assert_eq!(diagnosis.ranking[0].service, "b", "{:?}", diagnosis.warnings);
+    for told in [
+        "the source is slow, the step is the scrape interval of 15 s and not found by throughput",
+        "the source is slow, left out is throughput",
+    ] {
+        let warning = diagnosis.warnings.iter().find(|warning| warning.starts_with(told));
+        assert!(
+            warning.is_some_and(|warning| warning.contains("in the time that the caller allows")),
+            "{told}: {:?}",
+            diagnosis.warnings
+        );
+    }
 }

@@ -93,7 +93,7 @@ use automap_service_kit::{
 };
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use config::WalkerConfig;
@@ -129,14 +129,20 @@ pub async fn serve(
     }
     let alerts = Alerts::new(&alerts, metrics.clone())?;
     let sinks = Sinks::open(&sinks, http.external_url.clone(), &walker, |name| metrics.sink(name))?;
-    walker.hand_in_at(sinks.post());
+    walker.on_end({
+        let (alerts, post) = (alerts.clone(), sinks.post());
+        Box::new(move |diagnosis| {
+            metrics.ended(diagnosis);
+            newest.take(diagnosis);
+            alerts.ended(&diagnosis.diagnosis_id);
+            post.hand_in(diagnosis);
+        })
+    });
     let page =
         http::open(&walker, alerts.clone(), (&http, access.clone()), server.drain_seconds, &shutdown).await?;
     let started = walker.started.clone();
     schedule::start(&walker, &shutdown);
     let beginning_ends = shutdown.child_token();
-    let counting = AbortOnDropHandle::new(tokio::spawn(metrics.count(walker.finished())));
-    let showing = AbortOnDropHandle::new(tokio::spawn(newest.follow(walker.finished())));
     let beginning = tokio::spawn(alerts::begin_all(alerts, walker.clone(), beginning_ends.clone()));
     // Other walkers must hear of diagnoses until the last one has ended.
     let exchanging = CancellationToken::new();
@@ -156,7 +162,6 @@ pub async fn serve(
     exchanging.cancel();
     exchange.await.ok();
     sinks.end().await;
-    drop((counting, showing));
     if let Some(page) = page {
         page.ended().await;
     }

@@ -15,7 +15,6 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::service::WalkerRpc;
 
@@ -217,18 +216,8 @@ impl WalkerMetrics {
         metrics
     }
 
-    /// Counts every diagnosis of `finished`, until there are no more.
-    pub(crate) async fn count(self, mut finished: broadcast::Receiver<Arc<v1::Diagnosis>>) {
-        loop {
-            match finished.recv().await {
-                Ok(diagnosis) => self.ended(&diagnosis),
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            }
-        }
-    }
-
-    fn ended(&self, diagnosis: &v1::Diagnosis) {
+    /// Counts a diagnosis that has ended.
+    pub(crate) fn ended(&self, diagnosis: &v1::Diagnosis) {
         let abstained = diagnosis
             .assessment
             .as_ref()

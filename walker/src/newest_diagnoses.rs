@@ -21,7 +21,6 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
     registry::Unit,
 };
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// Services of a ranking that are told.
 const RANKS: usize = 5;
@@ -42,20 +41,8 @@ impl NewestDiagnoses {
         Self { systems, kept: Arc::default() }
     }
 
-    /// Takes up what ends, until nothing can end any more.
-    pub(crate) async fn follow(self, mut finished: Receiver<Arc<v1::Diagnosis>>) {
-        loop {
-            match finished.recv().await {
-                Ok(diagnosis) => self.take(&diagnosis),
-                // Only the newest of each system counts.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            }
-        }
-    }
-
-    /// Takes the place of the last one of its system, and of the oldest one where there are too many systems.
-    fn take(&self, diagnosis: &Arc<v1::Diagnosis>) {
+    /// Takes up what has ended: it takes the place of the last one of its system, and of the oldest one where there are too many systems.
+    pub(crate) fn take(&self, diagnosis: &Arc<v1::Diagnosis>) {
         if diagnosis.state() != DiagnosisState::Done {
             return;
         }
@@ -330,17 +317,5 @@ mod tests {
         let baseline =
             v1::Diagnosis { method: v1::Method::Baro.into(), ..(*diagnosis("shop", &["cart"])).clone() };
         assert!(weights(&baseline).is_empty());
-    }
-
-    #[tokio::test]
-    async fn it_follows_what_ends_and_survives_lagging_behind() {
-        let (sender, receiver) = tokio::sync::broadcast::channel(1);
-        sender.send(diagnosis("a", &["one"])).unwrap();
-        sender.send(diagnosis("b", &["one"])).unwrap();
-        drop(sender);
-        let newest = NewestDiagnoses::new(5);
-        newest.clone().follow(receiver).await;
-        let text = page(&newest);
-        assert!(text.contains(r#"system="b""#) && !text.contains(r#"system="a""#), "{text}");
     }
 }

@@ -22,7 +22,7 @@ use crate::several_walkers::{client_of, listed};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// More than the walker holds ready for whoever follows diagnoses as they end, and far more than the sink's queue.
+/// Far more than the sink's queue.
 const BURST: usize = 300;
 
 /// Opens the gate of a sink, at the latest when the test ends.
@@ -110,6 +110,9 @@ fn a_burst_that_a_sink_has_no_room_for_arrives_whole_when_it_takes_messages_agai
         assert!(Instant::now() < deadline, "the sink takes nothing yet: {metrics}");
         thread::sleep(Duration::from_millis(200));
     }
+    let counted = format!("automap_diagnoses_total{{outcome=\"failed\"}} {BURST}\n");
+    let metrics = http::get(&admin, "/metrics").unwrap().body;
+    assert!(metrics.contains(&counted), "{metrics}");
     gate.open();
     let arrived = sink.wait_for("/burst", BURST, PATIENCE).unwrap();
     let told = |name: &str| -> BTreeSet<String> {

@@ -7,13 +7,10 @@ use automap_proto::{
     v1::{self, metric_source::Source},
 };
 use automap_service_kit::error::ErrorCode;
-use tokio::{
-    sync::broadcast::error::RecvError,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Alerts, desk::Due};
+use super::{Alerts, desk::Due, notification::digest};
 use crate::{memory::now, service::WalkerRpc};
 
 /// How often it is looked up what is due.
@@ -24,18 +21,11 @@ const AGAIN_MS: i64 = 5000;
 /// Begins what alerts ask for, until `shutdown`. What waits then is lost: Alertmanager tells it again after its
 /// `repeat_interval`, and the same id makes sure that nothing is diagnosed twice.
 pub(crate) async fn begin_all(alerts: Alerts, walker: WalkerRpc, shutdown: CancellationToken) {
-    let mut finished = walker.finished();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
-            ended = finished.recv() => match ended {
-                Ok(diagnosis) => alerts.desk().ended(&diagnosis.diagnosis_id),
-                // An end that was missed is looked up.
-                Err(RecvError::Lagged(_)) => drop(walker.started.spawn(catch_up(alerts.clone(), walker.clone()))),
-                Err(RecvError::Closed) => break,
-            },
             _ = ticks.tick() => step(&alerts, &walker),
         }
     }
@@ -64,19 +54,11 @@ fn step(alerts: &Alerts, walker: &WalkerRpc) {
     }
 }
 
-/// Finds out which diagnoses have ended.
-async fn catch_up(alerts: Alerts, walker: WalkerRpc) {
-    let running = alerts.desk().running();
-    for id in running {
-        if walker.has_ended(&id).await {
-            alerts.desk().ended(&id);
-        }
-    }
-}
-
 async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
     let (id, system) = (due.id.clone(), due.target.system.clone());
-    let Err(error) = walker.begin(id.clone(), due.digest.clone(), request(due)).await else {
+    // The id tells what makes it the same diagnosis, whatever else is told of it.
+    let same = digest(["alerts", &id]);
+    let Err(error) = walker.begin(id.clone(), same, request(due)).await else {
         tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
         return;
     };

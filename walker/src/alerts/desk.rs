@@ -6,7 +6,7 @@ use automap_proto::{incident::IncidentContext, invalid::Invalid, time::UnixMilli
 
 use super::{
     config::AlertsConfig,
-    notification::{Alert, digest, hash},
+    notification::{Alert, hash},
     rules::Target,
 };
 
@@ -36,8 +36,6 @@ pub(crate) enum Ruling {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Due {
     pub(crate) id: String,
-    /// What makes it the same diagnosis, whatever else is told of it.
-    pub(crate) digest: String,
     pub(crate) target: Target,
     /// When its first alert fired.
     pub(crate) start: UnixMillis,
@@ -64,7 +62,6 @@ pub(crate) struct Desk {
 #[derive(Debug)]
 struct Case {
     id: String,
-    digest: String,
     target: Target,
     opened: UnixMillis,
     start: UnixMillis,
@@ -134,11 +131,9 @@ impl Desk {
             return Ok(Ruling::Busy);
         }
         let began = start.0.to_string();
-        let what = [group_key, &target.system, &began];
-        let id = format!("alert-{}", hash(what));
+        let id = format!("alert-{}", hash([group_key, &target.system, &began]));
         let case = Case {
             id: id.clone(),
-            digest: digest(["alerts"].into_iter().chain(what)),
             opened: now,
             start,
             due: UnixMillis(start.0 + self.settle_ms).max(now),
@@ -221,12 +216,6 @@ impl Desk {
         }
     }
 
-    /// Diagnoses that have begun, as far as is known here.
-    pub(crate) fn running(&self) -> Vec<String> {
-        let running = self.cases.values().filter(|case| case.stage == Stage::Runs);
-        running.map(|case| case.id.clone()).collect()
-    }
-
     /// Ended diagnoses that lack alerts, with all alerts that they should have; each is answered once for each change.
     pub(crate) fn untold(&mut self) -> Vec<(String, v1::AlertList)> {
         let lacking = self.cases.values_mut().filter(|case| case.stage == Stage::Ended && case.untold);
@@ -293,7 +282,6 @@ impl Case {
         let end = last.map(|end| end.max(UnixMillis(self.start.0 + settle_ms)).min(now).max(self.start));
         Due {
             id: self.id.clone(),
-            digest: self.digest.clone(),
             target: self.target.clone(),
             start: self.start,
             end,

@@ -112,6 +112,11 @@ impl Alerts {
         Ok(receipt)
     }
 
+    /// A diagnosis has ended: alerts that come now must be added to its record.
+    pub(crate) fn ended(&self, id: &str) {
+        self.desk().ended(id);
+    }
+
     fn judge(&self, caller: Option<&Caller>, notification: Notification, now: UnixMillis) -> Receipt {
         let mut receipt = Receipt::default();
         for invalid in &notification.refused {

@@ -1,10 +1,10 @@
 //! What alerts and metrics ask of the walker.
 
-use automap_proto::v1::{self, DiagnosisState};
+use automap_proto::v1;
 use automap_service_kit::error::ServiceError;
 
-use super::WalkerRpc;
-use crate::sinks::{Kept, Post};
+use super::{WalkerRpc, registry::OnEnd};
+use crate::sinks::Kept;
 
 impl Kept for WalkerRpc {
     async fn kept(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
@@ -29,14 +29,9 @@ impl WalkerRpc {
         self.start(order, digest).await
     }
 
-    /// Hands in at `post` every diagnosis that ends here from now on.
-    pub(crate) fn hand_in_at(&self, post: Post) {
-        self.registry.hand_in_at(post);
-    }
-
-    /// Whether a diagnosis is known to have ended, here or at another walker.
-    pub(crate) async fn has_ended(&self, id: &str) -> bool {
-        self.find(id).await.is_ok_and(|known| known.state() != DiagnosisState::Running)
+    /// Hands every diagnosis that ends here from now on, done, failed or cancelled, to `hook`, once each; the first call counts.
+    pub(crate) fn on_end(&self, hook: OnEnd) {
+        self.registry.on_end(hook);
     }
 
     /// Diagnoses that run and that wait here now.

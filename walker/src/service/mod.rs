@@ -24,7 +24,7 @@ use automap_proto::{
 };
 use automap_service_kit::{deadline, error::ServiceError};
 use futures::{Stream, StreamExt as _};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::{BroadcastStream, ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status, Streaming};
@@ -86,12 +86,6 @@ impl WalkerRpc {
             shutdown,
             config: Arc::new(config),
         })
-    }
-
-    /// Every diagnosis that ends here from now on, done, failed or cancelled, once each. A listener that lags misses the
-    /// oldest.
-    pub fn finished(&self) -> broadcast::Receiver<Arc<v1::Diagnosis>> {
-        self.registry.finished()
     }
 
     /// What is to be learned without being asked.

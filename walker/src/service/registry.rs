@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -16,19 +17,29 @@ use automap_proto::{
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::{listener::Listener, memory::now, sinks::Post};
+use crate::{listener::Listener, memory::now};
 
 /// News that a slow watcher may lag behind before it misses some.
 const NEWS_BACKLOG: usize = 1024;
-
-/// Answers that a slow listener may lag behind before it misses some; each may have megabytes.
-const FINISHED_BACKLOG: usize = 256;
 
 /// Diagnoses that could not be kept which are remembered; each may have megabytes.
 const UNKEPT: usize = 64;
 
 /// Shortest time between two reports of one stage.
 const BETWEEN: Duration = Duration::from_millis(100);
+
+/// Takes a diagnosis that has ended; short, for the end waits for it.
+pub(crate) type OnEnd = Box<dyn Fn(&Arc<v1::Diagnosis>) + Send + Sync>;
+
+/// Takes every diagnosis that ends here, once it is set.
+#[derive(Clone, Default)]
+struct EndHook(Arc<OnceLock<OnEnd>>);
+
+impl fmt::Debug for EndHook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EndHook").field("is_set", &self.0.get().is_some()).finish()
+    }
+}
 
 /// The running diagnoses.
 #[derive(Debug, Clone)]
@@ -40,9 +51,7 @@ pub(crate) struct Registry {
     news: broadcast::Sender<v1::WatchDiagnosesResponse>,
     /// Diagnoses that ended here and could not be kept.
     unkept: Arc<Mutex<VecDeque<v1::Diagnosis>>>,
-    finished: broadcast::Sender<Arc<v1::Diagnosis>>,
-    /// Where every diagnosis is handed in when it ends.
-    post: Arc<OnceLock<Post>>,
+    end_hook: EndHook,
 }
 
 /// A running diagnosis as others see it.
@@ -74,8 +83,7 @@ impl Registry {
             own: broadcast::Sender::new(NEWS_BACKLOG),
             news: broadcast::Sender::new(NEWS_BACKLOG),
             unkept: Arc::default(),
-            finished: broadcast::Sender::new(FINISHED_BACKLOG),
-            post: Arc::default(),
+            end_hook: EndHook::default(),
         }
     }
 
@@ -170,14 +178,9 @@ impl Registry {
         self.news.subscribe()
     }
 
-    /// Every diagnosis that ends here from now on.
-    pub(crate) fn finished(&self) -> broadcast::Receiver<Arc<v1::Diagnosis>> {
-        self.finished.subscribe()
-    }
-
-    /// Hands in at `post` every diagnosis that ends here from now on; the first call counts.
-    pub(crate) fn hand_in_at(&self, post: Post) {
-        self.post.get_or_init(|| post);
+    /// Hands every diagnosis that ends here from now on to `hook`, once each; the first call counts.
+    pub(crate) fn on_end(&self, hook: OnEnd) {
+        self.end_hook.0.get_or_init(|| hook);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
@@ -235,16 +238,12 @@ impl Entry {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
-        // Whoever hears of the end finds what was kept.
+        // Whoever hears of the end finds what was kept and counted.
         self.registry.lock().remove(&self.id);
+        if let Some(hook) = self.registry.end_hook.0.get() {
+            hook(&Arc::new(diagnosis.clone()));
+        }
         self.registry.tell(diagnosis, diagnosis.state(), None);
-        if let Some(post) = self.registry.post.get() {
-            post.hand_in(diagnosis);
-        }
-        if self.registry.finished.receiver_count() > 0 {
-            // The last listener may have left between the two lines.
-            self.registry.finished.send(Arc::new(diagnosis.clone())).ok();
-        }
     }
 }
 
@@ -345,7 +344,8 @@ mod tests {
     #[test]
     fn every_end_is_told_once_and_what_never_began_has_none() {
         let registry = Registry::new();
-        let mut finished = registry.finished();
+        let (sender, ends) = std::sync::mpsc::channel();
+        registry.on_end(Box::new(move |ended| sender.send(Arc::clone(ended)).unwrap()));
         drop(registry.enter(outline("never")).unwrap());
         let left = registry.enter(outline("left")).unwrap();
         left.begin();
@@ -354,11 +354,10 @@ mod tests {
         done.begin();
         done.end(&ended(outline("done"), DiagnosisState::Done, ""));
         drop(done);
-        let ends = [finished.try_recv().unwrap(), finished.try_recv().unwrap()];
+        let ends: Vec<_> = ends.try_iter().map(|end| (end.diagnosis_id.clone(), end.state())).collect();
         assert_eq!(
-            ends.each_ref().map(|end| (end.diagnosis_id.as_str(), end.state())),
-            [("left", DiagnosisState::Cancelled), ("done", DiagnosisState::Done),]
+            ends,
+            [("left".to_owned(), DiagnosisState::Cancelled), ("done".to_owned(), DiagnosisState::Done)]
         );
-        assert!(finished.try_recv().is_err());
     }
 }

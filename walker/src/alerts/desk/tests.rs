@@ -64,11 +64,10 @@ fn two_walkers_ask_for_the_same_though_they_are_told_in_another_order_and_anothe
         desk.due(UnixMillis(NOW + 60_000)).remove(0)
     };
     let (one, other) = (due("a", &[NOW]), due("a", &[NOW, NOW - 1000]));
-    assert_eq!((&one.id, &one.digest), (&other.id, &other.digest));
+    assert_eq!(one.id, other.id);
     assert_ne!(one.start, other.start, "one of them knows more");
-    assert_eq!(one.digest.len(), 64);
     for another in [due("b", &[NOW]), due("a", &[NOW - 1])] {
-        assert!(one.id != another.id && one.digest != another.digest);
+        assert_ne!(one.id, another.id);
     }
 }
 

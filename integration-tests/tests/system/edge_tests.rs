@@ -47,7 +47,7 @@ fn graphs_tell_the_tests_of_every_edge() {
     let shallow = run(home.path(), &["graph", "incident", "--max-condition", "0"]);
     assert!(shallow["edges"][0]["tests"][0].get("largest_p_value").is_none(), "{}", shallow["edges"][0]);
     let dot = command::run(home.path(), &["graph", "incident", "--output", "dot"]).unwrap().stdout;
-    assert!(dot.contains("tooltip=\"") && dot.contains(", given a neighbour "), "{dot}");
+    assert!(dot.contains("tooltip=\"") && dot.contains(" given none or one neighbour, "), "{dot}");
 }
 
 async fn get(walker: &mut WalkerServiceClient<Channel>) -> v1::Diagnosis {
@@ -117,9 +117,10 @@ fn json_and_pages_of_a_diagnosis_tell_the_tests_of_its_edges() {
     for edge in edges {
         assert!(edge["confidence"].is_number() && !edge["weights"].as_object().unwrap().is_empty(), "{edge}");
     }
-    for part in ["of resamples</th>", "largest p given a neighbour</th>", "<td>60</td>", " %</td>"] {
+    for part in ["of resamples</th>", "largest p given none or one neighbour</th>", "<td>60</td>", " %</td>"]
+    {
         assert!(page.contains(part), "{part}: {page}");
     }
     let (_, drawing) = told("graph.svg");
-    assert!(drawing.contains(", given a neighbour "), "{drawing}");
+    assert!(drawing.contains(" given none or one neighbour, "), "{drawing}");
 }

@@ -116,15 +116,15 @@ fn edges(picture: &Picture) -> Markup {
     let has_shares = picture.edges.iter().any(|edge| edge.confidence.is_some());
     html! {
         @if !picture.edges.is_empty() { details {
-            summary { "The edges in words" }
+            summary { "The edges" }
             p.small {
-                "p: how often series without any relation would look as related as these; given a neighbour of either service, the largest that "
-                "was found."
+                "p: how often series without any relation would look as related as these; the last is the largest given "
+                "nothing or one neighbour of either service."
             }
             div.wide tabindex="0" role="group" aria-label="The edges, which scroll" { table {
                 thead { tr {
                     th scope="col" { "from" } th scope="col" { "to" } @if has_shares { th scope="col" { "of resamples" } }
-                    th scope="col" { "metric" } th scope="col" { "p" } th scope="col" { "largest p given a neighbour" }
+                    th scope="col" { "metric" } th scope="col" { "p" } th scope="col" { "largest p given none or one neighbour" }
                     th scope="col" { "rows" }
                 } }
                 tbody { @for edge in &picture.edges { (edge_rows(picture, edge, has_shares)) } }

@@ -99,6 +99,9 @@ mod tests {
         let test =
             EdgeTest { metric: MetricKind::Cpu, p_value: 0.01, samples: 60, largest_p_value: Some(0.02) };
         let text = drawn(Edge { tests: vec![test], ..edge(None) });
-        assert!(text.contains("tooltip=\"cpu: p 0.010, given a neighbour 0.020, 60 rows\"];"), "{text}");
+        assert!(
+            text.contains("tooltip=\"cpu: p 0.010, at most 0.020 given none or one neighbour, 60 rows\"];"),
+            "{text}"
+        );
     }
 }

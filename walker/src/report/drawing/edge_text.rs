@@ -21,12 +21,12 @@ pub fn share(edge: &Edge) -> Option<String> {
     edge.confidence.map(|share| format!("{:.0} %", 100.0 * share))
 }
 
-/// Its tests, a line for each metric type: `cpu: p 0.001, given a neighbour 0.012, 60 rows`.
+/// Its tests, a line for each metric type: `cpu: p 0.001, at most 0.012 given none or one neighbour, 60 rows`.
 pub fn tests(edge: &Edge) -> Vec<String> {
     let line = |test: &EdgeTest| {
-        let given = test
-            .largest_p_value
-            .map_or_else(String::new, |largest| format!(", given a neighbour {}", p_value(largest)));
+        let given = test.largest_p_value.map_or_else(String::new, |largest| {
+            format!(", at most {} given none or one neighbour", p_value(largest))
+        });
         format!("{}: p {}{given}, {} rows", test.metric, p_value(test.p_value), test.samples)
     };
     edge.tests.iter().map(line).collect()
@@ -72,7 +72,10 @@ mod tests {
         assert_eq!(metrics(&edge), "latency, cpu 87 %");
         assert_eq!(
             tests(&edge),
-            ["latency: p < 1e-12, given a neighbour 0.012, 60 rows", "cpu: p 4.2e-4, 48 rows"]
+            [
+                "latency: p < 1e-12, at most 0.012 given none or one neighbour, 60 rows",
+                "cpu: p 4.2e-4, 48 rows"
+            ]
         );
         let silent = Edge { tests: vec![], confidence: None, ..edge };
         assert_eq!((metrics(&silent), tests(&silent).len()), ("latency, cpu".to_owned(), 0));

@@ -51,7 +51,7 @@ pub fn element(picture: &Picture) -> Markup {
 fn drawn(picture: &Picture) -> Canvas {
     let mut graph = VisualGraph::new(Orientation::TopToBottom);
     let handles: Vec<_> = picture.nodes.iter().map(|node| graph.add_node(shape(node))).collect();
-    // The layout turns round whichever edge closes a cycle: walked edges come first, so that paths lead to the right.
+    // The layout turns round whichever edge closes a cycle: walked edges come first, so that paths lead down.
     for (index, edge) in picture.edges.iter().enumerate() {
         graph.add_edge(arrow(edge, index), handles[edge.from], handles[edge.to]);
     }

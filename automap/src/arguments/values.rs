@@ -7,13 +7,13 @@ use automap_service_kit::logging::LogFormat;
 pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.trim().into(), value.trim().into())),
-        _ => Err("write KEY=VALUE, such as automap.alpha=0.01".into()),
+        _ => Err("write NAME=VALUE".into()),
     }
 }
 
 /// A key and the value that is meant.
 pub(crate) fn parse_setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = parse_pair(text)?;
+    let (key, value) = parse_pair(text).map_err(|_| "write KEY=VALUE, such as automap.alpha=0.01")?;
     Ok((key, unquoted(&value)))
 }
 
@@ -77,7 +77,9 @@ mod tests {
     #[test]
     fn settings_need_a_key_and_an_equals_sign() {
         assert_eq!(parse_setting("a.b = 1"), Ok(("a.b".into(), "1".into())));
-        assert!(parse_setting("a.b").is_err() && parse_setting("=1").is_err());
+        assert_eq!(parse_setting("a.b").unwrap_err(), "write KEY=VALUE, such as automap.alpha=0.01");
+        assert!(parse_setting("=1").is_err());
+        assert_eq!(parse_pair("x-scope").unwrap_err(), "write NAME=VALUE");
     }
 
     #[test]

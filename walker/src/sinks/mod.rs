@@ -121,8 +121,8 @@ impl Post {
         let message = Arc::new(Message::new(diagnosis, self.external_url.as_deref()));
         for sink in wanting {
             sink.metrics.queued();
-            if !sink.outbox.put(&message) {
-                sink.lose(&message.diagnosis_id, "it has too many to deliver");
+            if let Err(why) = sink.outbox.put(&message) {
+                sink.lose(&message.diagnosis_id, why);
             }
         }
     }

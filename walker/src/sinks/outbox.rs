@@ -41,11 +41,17 @@ impl Outbox {
         Self { room, queue: Mutex::default(), changed: Notify::new() }
     }
 
-    /// Puts a message at the end; false when it has no place, or the outbox is closed.
-    pub(super) fn put(&self, message: &Arc<Message>) -> bool {
+    /// Puts a message at the end.
+    ///
+    /// # Errors
+    /// Why it has no place.
+    pub(super) fn put(&self, message: &Arc<Message>) -> Result<(), &'static str> {
         let mut queue = self.queue();
-        if queue.closed || queue.waiting.len() >= MAX_WAITING {
-            return false;
+        if queue.closed {
+            return Err("the walker ends");
+        }
+        if queue.waiting.len() >= MAX_WAITING {
+            return Err("it has too many to deliver");
         }
         let next = if queue.messages < self.room {
             queue.messages += 1;
@@ -56,7 +62,7 @@ impl Outbox {
         queue.waiting.push_back(next);
         drop(queue);
         self.changed.notify_one();
-        true
+        Ok(())
     }
 
     /// Waits for the oldest; none when all were taken and no more come.
@@ -100,16 +106,16 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_lost_beyond_the_room_and_the_order_stays() {
         let outbox = Outbox::new(2);
-        assert!((0..1000).all(|id| outbox.put(&message(id))));
+        assert!((0..1000).all(|id| outbox.put(&message(id)).is_ok()));
         for id in 0..2 {
             assert_eq!(outbox.take().await, Some(Waiting::Message(message(id))));
         }
-        assert!(outbox.put(&message(1000)), "there is room for a message again");
+        assert!(outbox.put(&message(1000)).is_ok(), "there is room for a message again");
         for id in 2..1000 {
             assert_eq!(outbox.take().await, Some(Waiting::Named(id.to_string())));
         }
         outbox.close();
-        assert!(!outbox.put(&message(1)));
+        assert_eq!(outbox.put(&message(1)), Err("the walker ends"));
         assert_eq!(outbox.take().await, Some(Waiting::Message(message(1000))));
         assert_eq!(outbox.take().await, None);
     }
@@ -122,7 +128,7 @@ mod tests {
             async move { (outbox.take().await.is_some(), outbox.take().await.is_none()) }
         });
         tokio::task::yield_now().await;
-        outbox.put(&message(1));
+        outbox.put(&message(1)).unwrap();
         tokio::task::yield_now().await;
         outbox.close();
         assert_eq!(taking.await.unwrap(), (true, true));
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn what_waits_is_bounded() {
         let outbox = Outbox::new(1);
-        assert!((0..MAX_WAITING).all(|id| outbox.put(&message(id))));
-        assert!(!outbox.put(&message(0)));
+        assert!((0..MAX_WAITING).all(|id| outbox.put(&message(id)).is_ok()));
+        assert_eq!(outbox.put(&message(0)), Err("it has too many to deliver"));
     }
 }

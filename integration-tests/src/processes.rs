@@ -187,6 +187,15 @@ impl Service {
         Ok(line["fields"]["address"].as_str().context("the line has no address")?.to_owned())
     }
 
+    /// Where the walker's page is, `127.0.0.1:port`.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn page_address(&self) -> anyhow::Result<String> {
+        let line = self.log_line("the page of diagnoses is open")?;
+        Ok(line["fields"]["address"].as_str().context("the line has no address")?.to_owned())
+    }
+
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()

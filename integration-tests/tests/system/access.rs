@@ -252,8 +252,7 @@ fn no_token_is_in_logs_errors_or_answers() {
         seen.push_str(&ended.stdout);
         seen.push_str(&ended.stderr);
     }
-    let page = guarded.walker.log_line("the page of diagnoses is open").unwrap();
-    let page = page["fields"]["address"].as_str().unwrap().to_owned();
+    let page = guarded.walker.page_address().unwrap();
     let refused = http::get(&page, "/diagnoses").unwrap();
     assert_eq!(refused.status, 401, "{refused:?}");
     seen.push_str(&refused.body);

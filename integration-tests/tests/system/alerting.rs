@@ -23,8 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where alerts come in, `127.0.0.1:port`.
 fn http_address(service: &Service) -> String {
-    let line = service.log_line("the page of diagnoses is open").unwrap();
-    line["fields"]["address"].as_str().unwrap().to_owned()
+    service.page_address().unwrap()
 }
 
 fn walker(service: &Service) -> WalkerServiceClient<Channel> {

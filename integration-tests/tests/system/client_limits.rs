@@ -32,8 +32,7 @@ fn who_asks_too_often_is_told_when_to_come_back_on_both_ports_and_others_go_on()
     let configuration = all_on_free_ports(home.path()).replace("[walker.server]\n", &settings)
         + "[walker.http]\nlisten = \"127.0.0.1:0\"\n";
     let service = Service::start(home.path(), "all", &configuration).unwrap();
-    let line = service.log_line("the page of diagnoses is open").unwrap();
-    let page = line["fields"]["address"].as_str().unwrap();
+    let page = service.page_address().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let first = runtime.block_on(ask(&service, &often));
     assert_eq!(first.code(), ErrorCode::NotFound, "{first}");
@@ -41,7 +40,7 @@ fn who_asks_too_often_is_told_when_to_come_back_on_both_ports_and_others_go_on()
     assert_eq!(refused.code(), ErrorCode::Overloaded, "{refused}");
     assert!(refused.retry_delay().is_some() && refused.message().contains("calls-per-minute"), "{refused:?}");
     let read = |token: &str| {
-        http::get_with(page, "/diagnoses", &format!("authorization: Bearer {token}\r\n")).unwrap()
+        http::get_with(&page, "/diagnoses", &format!("authorization: Bearer {token}\r\n")).unwrap()
     };
     let answer = read(&often);
     assert!(answer.status == 429 && answer.head.contains("retry-after: "), "{answer:?}");

@@ -88,8 +88,7 @@ fn serve(home: &Path) -> (Service, String) {
     let configuration = all_on_free_ports(home)
         + &format!("[walker.http]\nlisten = \"127.0.0.1:0\"\n[collector]\nrecordings-root = {home:?}\n");
     let service = Service::start(home, "all", &configuration).unwrap();
-    let line = service.log_line("the page of diagnoses is open").unwrap();
-    let address = line["fields"]["address"].as_str().unwrap().to_owned();
+    let address = service.page_address().unwrap();
     (service, address)
 }
 

@@ -1,6 +1,9 @@
 //! Logging in to the walker's page in a real browser: who is sent where, what each role may do, and who gets nothing done.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use automap_client::{Client, v1};
 use automap_integration_tests::{
@@ -11,16 +14,38 @@ use automap_integration_tests::{
     tokens::Tokens,
 };
 use serde_json::json;
+use tempfile::TempDir;
 
-/// Starts the services with a page that wants a token; answers where the page is, too.
-fn serve(home: &Path, tokens: &Tokens) -> (Service, String) {
-    let configuration = all_on_free_ports(home)
-        .replace("[walker.server]\n", &format!("[walker.server]\naccess.tokens = {:?}\n", tokens.file))
-        + &format!("[walker.http]\nlisten = \"127.0.0.1:0\"\n[collector]\nrecordings-root = {home:?}\n");
-    let service = Service::start(home, "all", &configuration).unwrap();
-    let line = service.log_line("the page of diagnoses is open").unwrap();
-    let address = line["fields"]["address"].as_str().unwrap().to_owned();
-    (service, address)
+/// The services with a page that wants a token, and a diagnosis of the demo's incident.
+struct Site {
+    _service: Service,
+    /// Where the page is, `127.0.0.1:port`.
+    address: String,
+    /// The token of `rita`, who may read.
+    reader: PathBuf,
+    /// The token of `ada`, who may confirm.
+    engineer: PathBuf,
+    diagnosis: v1::Diagnosis,
+    _home: TempDir,
+}
+
+impl Site {
+    fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path();
+        recording::demo_incident(root).unwrap();
+        let tokens = Tokens::new(root).unwrap();
+        let reader = tokens.issue("rita", &["--role", "read"]).unwrap();
+        let engineer = tokens.issue("ada", &["--role", "confirm"]).unwrap();
+        let configuration = all_on_free_ports(root)
+            .replace("[walker.server]\n", &format!("[walker.server]\naccess.tokens = {:?}\n", tokens.file))
+            + &format!("[walker.http]\nlisten = \"127.0.0.1:0\"\n[collector]\nrecordings-root = {root:?}\n");
+        let service = Service::start(root, "all", &configuration).unwrap();
+        let address = service.page_address().unwrap();
+        let diagnosis = diagnose(&service, &engineer);
+        assert_eq!(diagnosis.state(), v1::DiagnosisState::Done, "{}", diagnosis.failure);
+        Self { _service: service, address, reader, engineer, diagnosis, _home: home }
+    }
 }
 
 /// Diagnoses the demo's incident.
@@ -39,22 +64,15 @@ fn diagnose(service: &Service, token: &Path) -> v1::Diagnosis {
 
 #[test]
 fn people_log_in_do_what_their_role_may_and_log_out() {
-    let home = tempfile::tempdir().unwrap();
-    recording::demo_incident(home.path()).unwrap();
-    let tokens = Tokens::new(home.path()).unwrap();
-    let reader = tokens.issue("rita", &["--role", "read"]).unwrap();
-    let engineer = tokens.issue("ada", &["--role", "confirm"]).unwrap();
-    let (service, address) = serve(home.path(), &tokens);
+    let Site { address, reader, engineer, diagnosis, .. } = &Site::start();
     let origin = format!("http://{address}");
-    let diagnosis = diagnose(&service, &engineer);
-    assert_eq!(diagnosis.state(), v1::DiagnosisState::Done, "{}", diagnosis.failure);
 
     let text = |file: &Path| fs::read_to_string(file).unwrap().trim().to_owned();
     let task = json!({
         "origin": origin,
         "diagnosis": diagnosis.diagnosis_id,
-        "reader": text(&reader),
-        "engineer": text(&engineer),
+        "reader": text(reader),
+        "engineer": text(engineer),
     });
     let seen = PageReader::start("page_login.mjs", task).unwrap().finish().unwrap();
     assert_eq!(seen["sent"], format!("{origin}/login?next=/diagnoses/read"), "{seen:#}");
@@ -83,20 +101,14 @@ fn people_log_in_do_what_their_role_may_and_log_out() {
 
 #[test]
 fn a_form_of_another_origin_or_of_nobody_changes_nothing() {
-    let home = tempfile::tempdir().unwrap();
-    recording::demo_incident(home.path()).unwrap();
-    let tokens = Tokens::new(home.path()).unwrap();
-    let reader = tokens.issue("rita", &["--role", "read"]).unwrap();
-    let engineer = tokens.issue("ada", &["--role", "confirm"]).unwrap();
-    let (service, address) = serve(home.path(), &tokens);
-    let diagnosis = diagnose(&service, &engineer);
+    let Site { address, reader, engineer, diagnosis, .. } = &Site::start();
     let cookie = |file: &Path| format!("cookie: automap={}\r\n", fs::read_to_string(file).unwrap().trim());
     let own = format!("origin: http://{address}\r\n");
     let send = |headers: &[&str]| {
         let headers = headers.concat() + "content-type: application/x-www-form-urlencoded\r\n";
-        http::post(&address, "/diagnoses/read/confirmations", &headers, b"root_cause=cart").unwrap()
+        http::post(address, "/diagnoses/read/confirmations", &headers, b"root_cause=cart").unwrap()
     };
-    let (ada, rita) = (cookie(&engineer), cookie(&reader));
+    let (ada, rita) = (cookie(engineer), cookie(reader));
     for (who, headers, status) in [
         ("a page of another origin", vec!["origin: http://evil.example\r\n", &ada], 400),
         ("a page without an origin", vec!["origin: null\r\n", &ada], 400),
@@ -108,15 +120,15 @@ fn a_form_of_another_origin_or_of_nobody_changes_nothing() {
         let answer = send(&headers);
         assert_eq!(answer.status, status, "{who}: {answer:?}");
     }
-    let login = format!("token={}", fs::read_to_string(&engineer).unwrap().trim());
+    let login = format!("token={}", fs::read_to_string(engineer).unwrap().trim());
     let form = "origin: http://evil.example\r\ncontent-type: application/x-www-form-urlencoded\r\n";
-    let answer = http::post(&address, "/login", form, login.as_bytes()).unwrap();
+    let answer = http::post(address, "/login", form, login.as_bytes()).unwrap();
     assert_eq!(answer.status, 400, "nobody is logged in by a page of others: {answer:?}");
     assert!(!answer.head.contains("set-cookie"), "{}", answer.head);
 
     // Nothing was said so far; from a page of this port, by whoever may, it is.
     let headers = format!("{ada}accept: text/html\r\n");
-    let read = || http::get_with(&address, "/diagnoses/read", &headers).unwrap();
+    let read = || http::get_with(address, "/diagnoses/read", &headers).unwrap();
     assert!(!read().body.contains("id=\"said\""), "{}", diagnosis.incident_id);
     let answer = send(&[&own, &ada]);
     assert_eq!(answer.status, 303, "{answer:?}");

@@ -87,7 +87,7 @@ fn nothing_is_lost_or_doubled_and_watchers_go_on() {
         let peers = [four.collector.address.as_str(), graph_builder, &memory.address];
         setup.walker(home.path(), peers).unwrap()
     };
-    let (waits, works) = (walker(&held_up.address), walker(&four.graph_builder.address));
+    let walkers = [walker(&held_up.address), walker(&four.graph_builder.address)];
     let FourProcesses {
         collector: _collector,
         graph_builder: _graph_builder,
@@ -95,14 +95,16 @@ fn nothing_is_lost_or_doubled_and_watchers_go_on() {
         walker: _walker,
     } = four;
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (mut waits, mut works) = runtime.block_on(async { (client_of(&waits), client_of(&works)) });
+    let (mut waits, mut works) = runtime.block_on(async { (client_of(&walkers[0]), client_of(&walkers[1])) });
 
     let (of_waits, of_works, before) = runtime.block_on(async {
         let watch = || v1::WatchDiagnosesRequest::default();
         let of_waits = waits.watch_diagnoses(watch()).await.unwrap().into_inner();
         let of_works = works.watch_diagnoses(watch()).await.unwrap().into_inner();
         // Whoever watches hears from then on that the profiler knows of it.
-        tokio::time::sleep(Duration::from_secs(8)).await;
+        for service in &walkers {
+            service.log_line("hears of other walkers").unwrap();
+        }
         for id in ["one", "two", "three"] {
             start(&mut waits, id, 1).await.unwrap();
         }

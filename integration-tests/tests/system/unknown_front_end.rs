@@ -52,8 +52,7 @@ source = {{ default = "shop" }}
             server.url()
         );
     let service = Service::start(home.path(), "all", &configuration).unwrap();
-    let line = service.log_line("the page of diagnoses is open").unwrap();
-    let address = line["fields"]["address"].as_str().unwrap().to_owned();
+    let address = service.page_address().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let start = UnixMillis(1000 * (now - 600));
 

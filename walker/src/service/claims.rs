@@ -150,7 +150,7 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
     let mut ticks = interval(walker.pace());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut own = walker.registry.watch_own();
-    let (mut position, mut waiting, mut answers) = (0, BTreeMap::new(), true);
+    let (mut position, mut waiting, mut answers, mut hears) = (0, BTreeMap::new(), true, false);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -160,7 +160,7 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
         let watched = walker.registry.is_watched();
         if waiting.is_empty() && !watched && !walker.registry.has_work() {
             // News begin when somebody watches.
-            position = 0;
+            (position, hears) = (0, false);
             continue;
         }
         let news = waiting.values().cloned().collect();
@@ -169,6 +169,10 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
             Ok(heard) => {
                 waiting.clear();
                 position = heard.position;
+                if watched && !hears {
+                    tracing::info!("hears of other walkers");
+                }
+                hears = watched;
                 for id in &heard.cancelled {
                     walker.registry.cancel(id);
                 }

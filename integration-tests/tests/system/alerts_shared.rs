@@ -15,7 +15,7 @@ use automap_proto::v1::DiagnosisState;
 use automap_service_kit::error::ErrorCode;
 use serde_json::{Value, json};
 
-use crate::several_walkers::{client_of, listed, start};
+use crate::walker_calls::{client_of, listed, start};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -11,7 +11,7 @@ use automap_proto::v1;
 use automap_service_kit::error::{ErrorCode, ServiceError};
 use tonic::Request;
 
-use crate::several_walkers::client_of;
+use crate::walker_calls::client_of;
 
 async fn ask(service: &Service, token: &str) -> ServiceError {
     let mut request = Request::new(v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: "none".into() });

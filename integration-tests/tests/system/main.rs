@@ -63,3 +63,4 @@ mod tls;
 mod traces;
 mod two_servers;
 mod unknown_front_end;
+mod walker_calls;

@@ -16,7 +16,7 @@ use automap_proto::v1::{self, DiagnosisState, walker_service_client::WalkerServi
 use automap_service_kit::client::Channel;
 use tonic::Streaming;
 
-use crate::several_walkers::{client_of, ids, listed, request, start};
+use crate::walker_calls::{client_of, ids, listed, request, start};
 
 /// How long anything may take that comes by itself.
 const PATIENCE: Duration = Duration::from_secs(120);

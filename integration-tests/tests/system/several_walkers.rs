@@ -15,9 +15,11 @@ use automap_proto::v1::{
     self, DiagnosisState, diagnose_response::Part, walker_service_client::WalkerServiceClient,
 };
 use automap_service_kit::{
-    client::{self, Channel},
+    client::Channel,
     error::{ErrorCode, ServiceError},
 };
+
+use crate::walker_calls::{client_of, ids, listed, request, start};
 
 /// How long anything may take that comes by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -47,37 +49,6 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().unwrap()
 }
 
-pub(crate) fn client_of(walker: &Service) -> WalkerServiceClient<Channel> {
-    WalkerServiceClient::new(client::channel("address", &walker.address).unwrap())
-}
-
-pub(crate) fn request(id: &str, seed: u64) -> v1::StartDiagnosisRequest {
-    let source = v1::metric_source::Source::Recording("incident".into());
-    v1::StartDiagnosisRequest {
-        request_id: id.into(),
-        diagnosis: Some(v1::DiagnoseRequest {
-            source: Some(v1::MetricSource { source: Some(source) }),
-            settings: Some(v1::DiagnosisSettings {
-                // It cannot do without the graph-builder.
-                method: v1::Method::Automap.into(),
-                seed,
-                ..Default::default()
-            }),
-            ..Default::default()
-        }),
-    }
-}
-
-pub(crate) async fn start(
-    walker: &mut WalkerServiceClient<Channel>,
-    id: &str,
-    seed: u64,
-) -> Result<(), ServiceError> {
-    let answer = walker.start_diagnosis(request(id, seed)).await?.into_inner();
-    assert_eq!(answer.diagnosis_id, id);
-    Ok(())
-}
-
 /// Asks for a diagnosis until it is as wanted.
 async fn until(
     walker: &mut WalkerServiceClient<Channel>,
@@ -94,21 +65,6 @@ async fn until(
         assert!(Instant::now() < deadline, "{id} is still {:?}: {found:?}", found.state());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-pub(crate) async fn listed(
-    walker: &mut WalkerServiceClient<Channel>,
-    states: &[DiagnosisState],
-) -> Vec<v1::Diagnosis> {
-    let request = v1::WalkerServiceListDiagnosesRequest {
-        states: states.iter().map(|state| (*state).into()).collect(),
-        ..Default::default()
-    };
-    walker.list_diagnoses(request).await.unwrap().into_inner().diagnoses
-}
-
-pub(crate) fn ids(diagnoses: &[v1::Diagnosis]) -> Vec<&str> {
-    diagnoses.iter().map(|one| one.diagnosis_id.as_str()).collect()
 }
 
 #[test]

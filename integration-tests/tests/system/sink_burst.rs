@@ -18,7 +18,7 @@ use automap_integration_tests::{
 use automap_proto::v1::{self, DiagnosisState};
 use futures::{StreamExt as _, stream};
 
-use crate::several_walkers::{client_of, listed};
+use crate::walker_calls::{client_of, listed};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 

@@ -26,7 +26,7 @@ use automap_proto::{
 use automap_service_kit::error::{ErrorCode, ServiceError};
 use tonic::Request;
 
-use crate::{live_diagnosis, several_walkers::client_of};
+use crate::{live_diagnosis, walker_calls::client_of};
 
 /// What settles the step without asking for throughput.
 const SETTLED: &str = "step = \"15s\"\nscrape-interval = \"15s\"\n";

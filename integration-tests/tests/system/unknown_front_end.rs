@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     live_diagnosis::{LENGTH, samples},
-    several_walkers::client_of,
+    walker_calls::client_of,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -36,7 +36,7 @@ pub struct WalkerConfig {
     pub profiler: String,
     /// How these are reached.
     pub client: ClientConfig,
-    /// Diagnoses that run at once; 0 means the number of cores.
+    /// Diagnoses that run at once; 0 means twice the number of cores.
     pub concurrent_diagnoses: usize,
     /// Callers that may wait for a turn; more are refused with a hint when to come back. Unless set, half as many as run at
     /// once.

@@ -15,6 +15,9 @@ use crate::config::WalkerConfig;
 /// Most diagnoses that may run or wait, whatever the configuration says.
 const MAX_DIAGNOSES: usize = 1 << 16;
 
+/// Diagnoses at once for each core, unless configured: each waits part of its time for its peers and for the disk.
+const PER_CORE: usize = 2;
+
 /// Who waits for a diagnosis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
@@ -54,7 +57,8 @@ impl Drop for Turn<'_> {
 impl Admission {
     /// Places as configured on a machine with so many cores.
     pub(super) fn new(config: &WalkerConfig, cores: usize) -> Self {
-        let at_once = if config.concurrent_diagnoses == 0 { cores } else { config.concurrent_diagnoses };
+        let at_once =
+            if config.concurrent_diagnoses == 0 { PER_CORE * cores } else { config.concurrent_diagnoses };
         let at_once = at_once.clamp(1, MAX_DIAGNOSES);
         let waiting = config.waiting_callers.unwrap_or(at_once.div_ceil(2));
         let rooms = [waiting, config.queued_diagnoses].map(|queue| at_once + queue.min(MAX_DIAGNOSES));
@@ -147,12 +151,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unless_configured_as_many_run_as_there_are_cores_and_half_as_many_callers_wait() {
+    async fn unless_configured_two_run_for_each_core_and_half_as_many_callers_wait() {
         let admission = admission(0, None, 0);
-        let mut turns: Vec<_> = (0..6).map(|_| Box::pin(admission.turn(For::Caller))).collect();
+        let mut turns: Vec<_> = (0..12).map(|_| Box::pin(admission.turn(For::Caller))).collect();
         let held: Vec<_> = turns.iter_mut().map(|turn| turn.as_mut().now_or_never()).collect();
         let now: Vec<bool> = held.iter().map(Option::is_some).collect();
-        assert_eq!(now, [true, true, true, true, false, false]);
+        assert_eq!(now, [[true; 8].as_slice(), &[false; 4]].concat());
         assert!(admission.turn(For::Caller).await.is_err());
     }
 }

@@ -166,6 +166,9 @@ pub struct BenchConcurrentArgs {
     /// Callers at once.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = parse_count)]
     pub calls: usize,
+    /// How often they come, with diagnoses alone before and after each time.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = parse_count)]
+    pub bursts: usize,
     /// Services, of seven metric types each.
     #[arg(long, value_name = "N", default_value_t = 44, value_parser = parse_count)]
     pub services: usize,

@@ -61,7 +61,7 @@ pub async fn run(args: &BenchConcurrentArgs) -> Result<(), Failure> {
         shared: false,
         seed: args.seed,
     };
-    let report = bench(&load, args.calls).await?;
+    let report = bench(&load, args.calls, args.bursts).await?;
     match args.output {
         AnswerFormat::Table => stdout::print(&report.table())?,
         AnswerFormat::Json => stdout::print_json(&report)?,
@@ -83,15 +83,28 @@ pub struct Report {
     pub cores: usize,
     /// Callers who came at once.
     pub calls: usize,
+    /// The median of `burst_to_alone` over the bursts.
+    pub burst_to_alone: f64,
+    /// Callers without an answer, of all bursts.
+    pub lost: usize,
+    /// Answers that differ from that of a caller who was alone, of all bursts.
+    pub wrong: usize,
+    /// Burst for burst, in order of time.
+    pub bursts: Vec<Burst>,
+}
+
+/// One burst of callers, beside diagnoses alone before and after it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Burst {
     /// One diagnosis that has the machine for itself, the median of those before and after, seconds.
     pub alone_seconds: f64,
     /// Time on cores of it, the mean, seconds.
     pub alone_cpu_seconds: f64,
     /// From the first call to the last answer, seconds.
-    pub burst_seconds: f64,
+    pub seconds: f64,
     /// Diagnoses a second while all came at once.
-    pub burst_per_second: f64,
-    /// `burst_per_second` / (cores / `alone_seconds`).
+    pub per_second: f64,
+    /// `per_second` / (cores / `alone_seconds`).
     pub burst_to_alone: f64,
     /// Share of the cores that the burst kept busy.
     pub busy_share: f64,
@@ -112,17 +125,17 @@ pub struct Report {
 }
 
 /// One caller's answer.
-struct Called {
+struct Call {
     answer: Result<v1::Diagnosis, ServiceError>,
     took: Duration,
     refusals: usize,
 }
 
-/// Diagnoses a generated incident alone, then with so many callers at once, then alone again.
+/// Diagnoses a generated incident alone, then with so many callers at once, then alone again, and so on.
 ///
 /// # Errors
 /// The services cannot be started, or a diagnosis that has the machine for itself failed.
-pub async fn bench(load: &Load, calls: usize) -> anyhow::Result<Report> {
+pub async fn bench(load: &Load, calls: usize, bursts: usize) -> anyhow::Result<Report> {
     let home = tempfile::tempdir()?;
     write_incident(load, &home.path().join(RECORDING))?;
     let services = start(home.path()).await?;
@@ -132,47 +145,96 @@ pub async fn bench(load: &Load, calls: usize) -> anyhow::Result<Report> {
     let client = WalkerServiceClient::new(channel);
     let expected = call(client.clone(), 0).await.answer?;
 
-    let (mut alone, cpu) = (Vec::new(), meter::cpu_time());
-    alone.extend(alone_times(&client).await?);
-    let alone_cpu = meter::cpu_time().saturating_sub(cpu);
-    let before = meter::reset_peak().then(meter::resident).flatten();
-    let (began, cpu) = (Instant::now(), meter::cpu_time());
-    let mut callers = JoinSet::new();
-    for caller in 0..calls {
-        callers.spawn(call(client.clone(), caller));
+    let mut measured = Vec::with_capacity(bursts);
+    let mut before = Alone::measure(&client).await?;
+    for _ in 0..bursts {
+        let called = Called::all_at_once(&client, calls).await;
+        let after = Alone::measure(&client).await?;
+        measured.push(called.burst([&before, &after], &expected)?);
+        before = after;
     }
-    let called = callers.join_all().await;
-    let (burst, burst_cpu) = (began.elapsed(), meter::cpu_time().saturating_sub(cpu));
-    let peak = before.and_then(|_| meter::peak());
-    alone.extend(alone_times(&client).await?);
     services.stop().await?;
 
-    alone.sort_unstable();
-    let mut latencies: Vec<Duration> = called.iter().map(|one| one.took).collect();
-    latencies.sort_unstable();
-    let answered: Vec<&v1::Diagnosis> = called.iter().filter_map(|one| one.answer.as_ref().ok()).collect();
-    let cores = available_parallelism()?.get();
-    let alone_seconds = at(&alone, 0.5);
-    let burst_per_second = answered.len() as f64 / burst.as_secs_f64();
+    let mut ratios: Vec<f64> = measured.iter().map(|burst| burst.burst_to_alone).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
     Ok(Report {
         services: load.services,
         samples: load.samples,
-        cores,
+        cores: available_parallelism()?.get(),
         calls,
-        alone_seconds,
-        alone_cpu_seconds: alone_cpu.as_secs_f64() / ALONE as f64,
-        burst_seconds: burst.as_secs_f64(),
-        burst_per_second,
-        burst_to_alone: burst_per_second * alone_seconds / cores as f64,
-        busy_share: burst_cpu.as_secs_f64() / (burst.as_secs_f64() * cores as f64),
-        p50_seconds: at(&latencies, 0.5),
-        p99_seconds: at(&latencies, 0.99),
-        refusals: called.iter().map(|one| one.refusals).sum(),
-        lost: calls - answered.len(),
-        wrong: answered.iter().filter(|answer| comparable(answer) != comparable(&expected)).count(),
-        resident_before_bytes: before,
-        resident_peak_bytes: peak,
+        burst_to_alone: median(&ratios),
+        lost: measured.iter().map(|burst| burst.lost).sum(),
+        wrong: measured.iter().map(|burst| burst.wrong).sum(),
+        bursts: measured,
     })
+}
+
+/// Diagnoses one after the other.
+struct Alone {
+    times: Vec<Duration>,
+    cpu: Duration,
+}
+
+impl Alone {
+    async fn measure(client: &WalkerServiceClient<Channel>) -> anyhow::Result<Self> {
+        let (mut times, cpu) = (Vec::with_capacity(ALONE), meter::cpu_time());
+        for _ in 0..ALONE {
+            let call = call(client.clone(), 0).await;
+            call.answer.context("a diagnosis that has the machine for itself failed")?;
+            times.push(call.took);
+        }
+        Ok(Self { times, cpu: meter::cpu_time().saturating_sub(cpu) })
+    }
+}
+
+/// What a burst of callers got, and what it cost.
+struct Called {
+    calls: Vec<Call>,
+    took: Duration,
+    cpu: Duration,
+    resident: Option<u64>,
+    peak: Option<u64>,
+}
+
+impl Called {
+    async fn all_at_once(client: &WalkerServiceClient<Channel>, calls: usize) -> Self {
+        let resident = meter::reset_peak().then(meter::resident).flatten();
+        let (began, cpu) = (Instant::now(), meter::cpu_time());
+        let mut callers = JoinSet::new();
+        for caller in 0..calls {
+            callers.spawn(call(client.clone(), caller));
+        }
+        let calls = callers.join_all().await;
+        let (took, cpu) = (began.elapsed(), meter::cpu_time().saturating_sub(cpu));
+        Self { calls, took, cpu, resident, peak: resident.and_then(|_| meter::peak()) }
+    }
+
+    fn burst(&self, around: [&Alone; 2], expected: &v1::Diagnosis) -> anyhow::Result<Burst> {
+        let cores = available_parallelism()?.get() as f64;
+        let mut alone: Vec<Duration> = around.iter().flat_map(|alone| &alone.times).copied().collect();
+        let alone_cpu: Duration = around.iter().map(|alone| alone.cpu).sum();
+        let mut latencies: Vec<Duration> = self.calls.iter().map(|call| call.took).collect();
+        alone.sort_unstable();
+        latencies.sort_unstable();
+        let answers = || self.calls.iter().filter_map(|call| call.answer.as_ref().ok());
+        let (seconds, alone_seconds) = (self.took.as_secs_f64(), at(&alone, 0.5));
+        let per_second = answers().count() as f64 / seconds;
+        Ok(Burst {
+            alone_seconds,
+            alone_cpu_seconds: alone_cpu.as_secs_f64() / alone.len().max(1) as f64,
+            seconds,
+            per_second,
+            burst_to_alone: per_second * alone_seconds / cores,
+            busy_share: self.cpu.as_secs_f64() / (seconds * cores),
+            p50_seconds: at(&latencies, 0.5),
+            p99_seconds: at(&latencies, 0.99),
+            refusals: self.calls.iter().map(|call| call.refusals).sum(),
+            lost: self.calls.len() - answers().count(),
+            wrong: answers().filter(|answer| comparable(answer) != comparable(expected)).count(),
+            resident_before_bytes: self.resident,
+            resident_peak_bytes: self.peak,
+        })
+    }
 }
 
 async fn start(home: &Path) -> anyhow::Result<Embedded> {
@@ -207,18 +269,8 @@ fn write_incident(load: &Load, directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn alone_times(client: &WalkerServiceClient<Channel>) -> anyhow::Result<Vec<Duration>> {
-    let mut times = Vec::with_capacity(ALONE);
-    for _ in 0..ALONE {
-        let called = call(client.clone(), 0).await;
-        called.answer.context("a diagnosis that has the machine for itself failed")?;
-        times.push(called.took);
-    }
-    Ok(times)
-}
-
 /// Calls until there is an answer, and comes back when it is told to.
-async fn call(client: WalkerServiceClient<Channel>, caller: usize) -> Called {
+async fn call(client: WalkerServiceClient<Channel>, caller: usize) -> Call {
     let (began, mut refusals) = (Instant::now(), 0);
     loop {
         let answer = once(client.clone()).await;
@@ -229,7 +281,7 @@ async fn call(client: WalkerServiceClient<Channel>, caller: usize) -> Called {
                 let later = LATER * (caller % SHARES) as f64 / SHARES as f64;
                 tokio::time::sleep(delay.mul_f64(1.0 + later)).await;
             }
-            _ => return Called { answer, took: began.elapsed(), refusals },
+            _ => return Call { answer, took: began.elapsed(), refusals },
         }
     }
 }
@@ -261,6 +313,15 @@ fn comparable(diagnosis: &v1::Diagnosis) -> (Vec<u8>, [BTreeMap<String, String>;
     (rest.encode_to_vec(), maps.map(|map| map.into_iter().collect()))
 }
 
+/// The median of sorted values; none at all have zero.
+fn median(sorted: &[f64]) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    f64::midpoint(
+        sorted.get(last / 2).copied().unwrap_or_default(),
+        sorted.get(last.div_ceil(2)).copied().unwrap_or_default(),
+    )
+}
+
 /// The duration at this share of sorted ones, seconds.
 fn at(sorted: &[Duration], share: f64) -> f64 {
     let place = (share * sorted.len().saturating_sub(1) as f64).ceil() as usize;
@@ -268,40 +329,48 @@ fn at(sorted: &[Duration], share: f64) -> f64 {
 }
 
 impl Report {
-    /// The figures for a person.
+    /// The figures for a person: one column for each burst.
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        table.set_header(["figure", "value"]);
-        let mib = |bytes: Option<u64>| {
-            bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{}", bytes >> 20))
-        };
-        for (figure, value) in [
-            (
-                "load",
-                format!("{} services x {METRIC_COUNT} metrics x {} samples", self.services, self.samples),
-            ),
-            ("cores", self.cores.to_string()),
-            ("alone, s", format!("{:.3}", self.alone_seconds)),
-            ("alone, cpu s", format!("{:.3}", self.alone_cpu_seconds)),
-            ("callers at once", self.calls.to_string()),
-            ("all answered after, s", format!("{:.2}", self.burst_seconds)),
-            ("diagnoses a second", format!("{:.2}", self.burst_per_second)),
-            ("of cores / alone", format!("{:.2}", self.burst_to_alone)),
-            ("cores kept busy", format!("{:.2}", self.busy_share)),
-            ("p50, s", format!("{:.2}", self.p50_seconds)),
-            ("p99, s", format!("{:.2}", self.p99_seconds)),
-            ("refusals", self.refusals.to_string()),
-            ("lost", self.lost.to_string()),
-            ("wrong", self.wrong.to_string()),
-            ("memory before, MiB", mib(self.resident_before_bytes)),
-            ("memory at its peak, MiB", mib(self.resident_peak_bytes)),
-        ] {
-            table.add_row([figure.to_owned(), value]);
+        let figures = ["figure".to_owned()].into_iter();
+        table.set_header(figures.chain((1..=self.bursts.len()).map(|burst| format!("burst {burst}"))));
+        for (figure, value) in Burst::FIGURES {
+            table.add_row([figure.to_owned()].into_iter().chain(self.bursts.iter().map(value)));
         }
-        if let Some(column) = table.column_mut(1) {
+        for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        format!("{table}\n")
+        format!(
+            "{} services x {METRIC_COUNT} metrics x {} samples, {} callers at once, {} cores\n{table}\n\
+             of cores / alone, the median: {:.2}\n",
+            self.services, self.samples, self.calls, self.cores, self.burst_to_alone
+        )
     }
+}
+
+/// Tells one figure of a burst.
+type Figure = fn(&Burst) -> String;
+
+impl Burst {
+    /// What the table tells of each.
+    const FIGURES: [(&'static str, Figure); 13] = [
+        ("alone, s", |burst| format!("{:.3}", burst.alone_seconds)),
+        ("alone, cpu s", |burst| format!("{:.3}", burst.alone_cpu_seconds)),
+        ("all answered after, s", |burst| format!("{:.2}", burst.seconds)),
+        ("diagnoses a second", |burst| format!("{:.2}", burst.per_second)),
+        ("of cores / alone", |burst| format!("{:.2}", burst.burst_to_alone)),
+        ("cores kept busy", |burst| format!("{:.2}", burst.busy_share)),
+        ("p50, s", |burst| format!("{:.2}", burst.p50_seconds)),
+        ("p99, s", |burst| format!("{:.2}", burst.p99_seconds)),
+        ("refusals", |burst| burst.refusals.to_string()),
+        ("lost", |burst| burst.lost.to_string()),
+        ("wrong", |burst| burst.wrong.to_string()),
+        ("memory before, MiB", |burst| mebibytes(burst.resident_before_bytes)),
+        ("memory at its peak, MiB", |burst| mebibytes(burst.resident_peak_bytes)),
+    ];
+}
+
+fn mebibytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(|| "unknown".to_owned(), |bytes| (bytes >> 20).to_string())
 }

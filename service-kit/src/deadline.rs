@@ -39,6 +39,12 @@ pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
+/// When this share of what is left of this task's deadline is over, where it has one: the rest stays for what follows.
+pub fn share(share: f64) -> Option<Instant> {
+    let (until, now) = (current()?, Instant::now());
+    Some(now + until.saturating_duration_since(now).mul_f64(share))
+}
+
 /// The time that a caller allows; `None` when it does not say or what it says makes no sense.
 pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(HEADER)?.to_str().ok()?;
@@ -101,6 +107,19 @@ mod tests {
         ] {
             assert_eq!(from_headers(&header(text)), expected, "{text}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_is_one_of_what_is_left() {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        within(deadline, async {
+            tokio::time::advance(Duration::from_secs(2)).await;
+            assert_eq!(share(0.25), Some(deadline - Duration::from_secs(6)));
+            tokio::time::advance(Duration::from_secs(20)).await;
+            assert_eq!(share(0.25), Some(Instant::now()), "nothing is left");
+        })
+        .await;
+        assert_eq!(share(0.25), None);
     }
 
     #[tokio::test(start_paused = true)]

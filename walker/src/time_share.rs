@@ -1,12 +1,10 @@
 //! A part of the time that the caller allows, for work that the answer can do without.
 
-use std::time::Duration;
-
 use automap_service_kit::{
     deadline,
     error::{ErrorCode, ServiceError},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 /// Runs `work`, which asks `service`, for at most this share of the time until the deadline of this task; without a
 /// deadline to its end.
@@ -18,12 +16,11 @@ pub(crate) async fn within_share<T>(
     share: f64,
     work: impl Future<Output = Result<T, ServiceError>>,
 ) -> Result<T, ServiceError> {
-    let Some(until) = deadline::current() else {
+    let Some(until) = deadline::share(share) else {
         return work.await;
     };
-    let left = until.saturating_duration_since(Instant::now());
-    let most = Duration::from_secs_f64(left.as_secs_f64() * share);
-    timeout(most, work).await.unwrap_or_else(|_| {
+    let most = until.saturating_duration_since(Instant::now());
+    timeout_at(until, work).await.unwrap_or_else(|_| {
         let message = format!("{service}: it did not answer within {:.1} s", most.as_secs_f64());
         Err(ServiceError::new(ErrorCode::DeadlineExceeded, message))
     })
@@ -31,6 +28,8 @@ pub(crate) async fn within_share<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     async fn slow() -> Result<u8, ServiceError> {

@@ -123,7 +123,7 @@ impl QuerySource {
             .into());
         }
         // What the step is found by may not take the time of the metrics themselves.
-        let (of_terms, until) = (until_share(SHARE / 2.0), until_share(SHARE));
+        let (of_terms, until) = (deadline::share(SHARE / 2.0), deadline::share(SHARE));
         let terms = self.terms(start, end.min(newest), of_terms, &mut notes).await?;
         let rename = &self.api.config().rename;
         let labels: Vec<[String; 1]> = self.preset.series.iter().map(|query| [query.label.clone()]).collect();
@@ -286,12 +286,6 @@ impl QuerySource {
     }
 }
 
-/// When this share of the time that the caller allows is over, where he says how much it is.
-fn until_share(share: f64) -> Option<Instant> {
-    let (until, now) = (deadline::current()?, Instant::now());
-    Some(now + until.saturating_duration_since(now).mul_f64(share))
-}
-
 /// What was answered in time; what was not is noted. The first `series` are those of services.
 ///
 /// # Errors
@@ -332,7 +326,7 @@ impl MetricSource for QuerySource {
         self.greet(&mut notes).await?;
         let newest = self.newest()?;
         let start = UnixMillis(newest.0 - RECENT_MS);
-        let terms = self.terms(start, newest, until_share(SHARE / 2.0), &mut notes).await?;
+        let terms = self.terms(start, newest, deadline::share(SHARE / 2.0), &mut notes).await?;
         let mut services = BTreeSet::new();
         for names in self.services_by_series(newest, terms.window_ms).await {
             services.extend(names?);

@@ -76,7 +76,10 @@ impl Authority {
 }
 
 /// Writes a file so that whoever reads it finds the old text or the new one.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+///
+/// # Errors
+/// It cannot be written.
+pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let next = file.with_extension("next");
     fs::write(&next, text)?;
     fs::rename(next, file)

@@ -29,17 +29,17 @@ use tonic::Request;
 use crate::{live_diagnosis, walker_calls::client_of};
 
 /// What settles the step without asking for throughput.
-const SETTLED: &str = "step = \"15s\"\nscrape-interval = \"15s\"\n";
+pub(crate) const SETTLED: &str = "step = \"15s\"\nscrape-interval = \"15s\"\n";
 
 /// A real Prometheus behind a server that passes on what it is asked, and keeps silent about some of it.
-struct Slow {
+pub(crate) struct Slow {
     _prometheus: MetricsServer,
-    server: ScriptedServer,
+    pub(crate) server: ScriptedServer,
     ended: Arc<AtomicBool>,
 }
 
 impl Slow {
-    fn start(home: &Path, about: fn(&str) -> bool) -> Self {
+    pub(crate) fn start(home: &Path, about: fn(&str) -> bool) -> Self {
         let prometheus = MetricsServer::prometheus(home, &live_diagnosis::samples(), &[]).unwrap();
         let address = prometheus.url().trim_start_matches("http://").to_owned();
         let ended = Arc::new(AtomicBool::new(false));

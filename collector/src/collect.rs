@@ -121,6 +121,7 @@ fn build_frame(
 ///
 /// # Errors
 /// The series hold more than `max_bytes`, or there is none.
+#[cfg(feature = "serve")]
 pub(crate) fn frame_of(
     source: &str,
     grid: TimeGrid,

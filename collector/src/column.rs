@@ -108,6 +108,7 @@ pub(crate) fn read_column(layout: RecordingLayout, column: &str) -> Result<Colum
 
 /// The metric type that a series of this name belongs to; `None` for names that no recording may have, and for congestion,
 /// which is derived.
+#[cfg(feature = "serve")]
 pub(crate) fn metric_of(name: &str) -> Option<MetricKind> {
     let (_, metric) = AUTOMAP.iter().find(|(pattern, _)| matches(pattern, name))?;
     let fits = *metric != MetricKind::Congestion && !name.contains('_') && check_name("metric", name).is_ok();

@@ -12,21 +12,26 @@
 //! | `congestion`, `availability` | the series that are derived |
 //! | [`call_graph`] | who calls whom, from a file |
 //! | [`coverage`] | which metric types a frame holds |
-//! | [`query`] | metrics by queries to Prometheus and its kin, by presets of expressions |
+//! | `query` | metrics by queries to Prometheus and its kin, by presets of expressions |
 //! | [`source`] | the trait behind which metrics are kept, in files or elsewhere |
 //! | [`error`] | why a recording cannot be collected, as a sentence |
-//! | `service`, `upload`, `upload_pace`, `frame_answer`, `stop` | the RPCs around it |
-//! | [`config`] | configuration |
+//! | `serve`, `service`, `policy`, `upload`, `upload_pace`, `frame_answer`, `stop` | the RPCs around it |
+//! | `config` | configuration |
+//!
+//! Without the feature `serve`, which is on by default, there are no queries, no service and no configuration: recordings are
+//! read, and no client of HTTP is compiled.
 //!
 //! Nothing here opens the label of an incident.
 
 pub mod call_graph;
 pub mod collect;
+#[cfg(feature = "serve")]
 pub mod config;
 pub mod coverage;
 pub mod error;
 pub mod layout;
 pub mod limits;
+#[cfg(feature = "serve")]
 pub mod query;
 pub mod recording;
 pub mod source;
@@ -40,44 +45,24 @@ mod congestion;
 mod csv_reader;
 mod csv_records;
 mod edges;
+#[cfg(feature = "serve")]
 mod frame_answer;
 mod listing;
+#[cfg(feature = "serve")]
 mod policy;
 mod row_order;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(feature = "serve")]
 mod service;
 mod stop;
+#[cfg(feature = "serve")]
 mod upload;
+#[cfg(feature = "serve")]
 mod upload_pace;
 
-use automap_proto::v1::collector_service_server::CollectorServiceServer;
-use automap_service_kit::server::{self, ServeError};
-use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
-
-pub use config::CollectorConfig;
-
-use query::failures::Failures;
-use service::Collector;
-
-/// Full name of the service, under which its health is reported.
-pub const SERVICE_NAME: &str = "automap.v1.CollectorService";
-
-/// Serves the collector on `listener` until `shutdown`.
-///
-/// # Errors
-/// A setting is wrong, or the transport failed.
-pub async fn serve(
-    listener: TcpListener,
-    config: CollectorConfig,
-    shutdown: CancellationToken,
-) -> Result<(), ServeError> {
-    let server = config.server.clone();
-    let (failures, mut registry) = (Failures::default(), Registry::default());
-    failures.register(&mut registry);
-    let collector = Collector::new(config, &failures).map_err(ServeError::Configuration)?;
-    let routes = Routes::new(CollectorServiceServer::new(collector));
-    let served = server::serve_observed(listener, &server, &policy::POLICY, routes, registry, shutdown).await;
-    served.map_err(|error| error.within("collector"))
-}
+#[cfg(feature = "serve")]
+pub use self::{
+    config::CollectorConfig,
+    serve::{SERVICE_NAME, serve},
+};

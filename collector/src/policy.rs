@@ -2,7 +2,7 @@
 
 use automap_service_kit::access::{Policy, Role};
 
-use crate::SERVICE_NAME;
+use crate::serve::SERVICE_NAME;
 
 /// Every RPC of the contract with the role that it needs.
 pub(crate) const POLICY: Policy = Policy {

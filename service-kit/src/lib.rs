@@ -7,7 +7,7 @@
 //! | [`server`] | a gRPC server with health, reflection, TLS, limits and a graceful end |
 //! | [`http`] | an HTTP server with TLS, limits and a graceful end |
 //! | [`client`] | channels to other services |
-//! | [`http_client`], [`secret`] | clients of HTTP servers of others, and what they must not tell |
+//! | `http_client`, [`secret`] | clients of HTTP servers of others (feature `http-client`), and what they must not tell |
 //! | [`access`] | who calls, and what he may do: tokens, certificates, roles, limits per client |
 //! | [`tls`] | certificates from files, followed when they change |
 //! | [`deadline`] | the deadline of a call on its way over every hop |
@@ -27,6 +27,7 @@ pub mod deadline;
 pub mod error;
 pub mod graph_upload;
 pub mod http;
+#[cfg(feature = "http-client")]
 pub mod http_client;
 mod log_fields;
 pub mod logging;

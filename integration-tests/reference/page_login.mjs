@@ -50,6 +50,9 @@ try {
   await page.reload();
   say({ after: await page.locator('#said').innerText() });
 
+  // What is not there is told on a page like all others, from which one logs out.
+  await page.goto(task.origin + '/nowhere');
+  say({ lost: { heading: await page.locator('h1').innerText(), header: await page.locator('header').innerText(), findings: await findings(page) } });
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.waitForURL('**/login');
   await page.goto(task.origin + '/diagnoses');

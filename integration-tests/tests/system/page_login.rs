@@ -92,11 +92,16 @@ fn people_log_in_do_what_their_role_may_and_log_out() {
     assert!(seen["engineer"]["buttons"].as_u64().unwrap() >= 3, "{seen:#}");
     assert!(seen["said"].as_str().unwrap().contains("ada confirmed the root cause cart"), "{seen:#}");
     assert_eq!((&seen["forged"], &seen["after"]), (&json!(400), &seen["said"]), "{seen:#}");
+    let lost = &seen["lost"];
+    assert_eq!((&lost["heading"], &lost["findings"]), (&json!("Not Found"), &json!([])), "{seen:#}");
+    assert!(lost["header"].as_str().unwrap().contains("ada"), "{seen:#}");
     assert_eq!(seen["out"], format!("{origin}/login?next=/diagnoses"), "{seen:#}");
     assert_eq!(seen["elsewhere"], json!([]), "{seen:#}");
-    // The console tells of the refused login, and of nothing else.
-    let trouble = seen["trouble"].as_array().unwrap();
-    assert!(trouble.iter().all(|line| line.as_str().unwrap().contains("status of 401")), "{seen:#}");
+    // The console tells of the refused login and of what is not there, and of nothing else.
+    let told = |line: &serde_json::Value| {
+        ["status of 401", "status of 404"].iter().any(|status| line.as_str().unwrap().contains(status))
+    };
+    assert!(seen["trouble"].as_array().unwrap().iter().all(told), "{seen:#}");
 }
 
 #[test]
@@ -119,6 +124,16 @@ fn a_form_of_another_origin_or_of_nobody_changes_nothing() {
     ] {
         let answer = send(&headers);
         assert_eq!(answer.status, status, "{who}: {answer:?}");
+    }
+    // People are told so on a page with the way to the login, or out of it.
+    let html = "accept: text/html\r\n";
+    for (who, headers, status, offered) in [
+        ("nobody", vec![&*own, html], 401, "href=\"/login?next=/diagnoses\""),
+        ("a reader", vec![&*own, html, &rita], 403, "action=\"/logout\""),
+    ] {
+        let answer = send(&headers);
+        assert_eq!(answer.status, status, "{who}: {answer:?}");
+        assert!(answer.body.contains(offered), "{who}: {answer:?}");
     }
     let login = format!("token={}", fs::read_to_string(engineer).unwrap().trim());
     let form = "origin: http://evil.example\r\ncontent-type: application/x-www-form-urlencoded\r\n";

@@ -1,4 +1,4 @@
-//! Errors as JSON with the HTTP status that belongs to them.
+//! Errors as JSON with the HTTP status that belongs to them; readers of pages are shown them as pages (`page::failure`).
 
 use automap_service_kit::error::{ErrorCode, ServiceError};
 use axum::{
@@ -8,6 +8,10 @@ use axum::{
 };
 use serde_json::json;
 use tonic::{Code, Status};
+
+/// The error of an answer, among its extensions.
+#[derive(Debug, Clone)]
+pub(crate) struct Told(pub(crate) ServiceError);
 
 /// An error on its way to a caller over HTTP: `{"error": {"code", "message", "field"}}`.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ impl IntoResponse for HttpError {
             let seconds = HeaderValue::from(delay.as_secs().max(1));
             response.headers_mut().insert(RETRY_AFTER, seconds);
         }
+        response.extensions_mut().insert(Told(self.0));
         response
     }
 }

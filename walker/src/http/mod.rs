@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     alerts::{self, Alerts},
-    page,
+    page::{self, failure},
     service::WalkerRpc,
 };
 use access::Door;
@@ -72,4 +72,5 @@ fn router(
         .fallback(async || HttpError::not_found("nothing is here; the list of diagnoses is at /diagnoses"))
         .layer(middleware::from_fn_with_state(door, access::judge))
         .layer(middleware::from_fn_with_state(guard, guard::judge))
+        .layer(middleware::from_fn(failure::show))
 }

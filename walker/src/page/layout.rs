@@ -29,9 +29,9 @@ pub(crate) enum Visitor {
 }
 
 impl Visitor {
-    /// The reader of a request, as far as the port knows.
-    pub(crate) fn of(request: &Extensions) -> Self {
-        request.get().cloned().unwrap_or_default()
+    /// The reader of a request or of its answer, as far as the port knows.
+    pub(crate) fn of(known: &Extensions) -> Self {
+        known.get().cloned().unwrap_or_default()
     }
 
     fn offer(&self) -> Markup {

@@ -15,7 +15,7 @@ mod assets;
 mod confirm;
 mod diagnosis;
 mod events;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod layout;
 mod list;
 

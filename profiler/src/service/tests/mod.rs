@@ -1,0 +1,8 @@
+//! The service over a real loopback listener.
+
+mod learning;
+mod normal_behaviour;
+mod records;
+mod refusals;
+mod running;
+mod transfer;

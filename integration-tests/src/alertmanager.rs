@@ -1,4 +1,4 @@
-//! A real Alertmanager, and rules for a Prometheus that runs.
+//! A real Alertmanager, rules for a Prometheus that runs, and notifications as Alertmanager sends them.
 
 use std::{
     fmt::Write as _,
@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::{http, metrics_server::listening_port, testbed};
 
@@ -111,4 +112,26 @@ pub fn watch(directory: &Path, url: &str, rules: &str, alertmanager: &str) -> an
         ensure!(Instant::now() < deadline, "the rules are not taken: {}", answer.body);
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// An alert on the front end `web` of the application `namespace` that fires since `starts_at` (RFC 3339).
+pub fn firing(namespace: &str, name: &str, starts_at: &str) -> Value {
+    json!({
+        "status": "firing", "startsAt": starts_at, "endsAt": "0001-01-01T00:00:00Z",
+        "labels": {"alertname": name, "namespace": namespace, "service": "web"},
+    })
+}
+
+/// A notification of one group of alerts.
+pub fn notification(alerts: impl IntoIterator<Item = Value>) -> Value {
+    let alerts: Vec<Value> = alerts.into_iter().collect();
+    json!({"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "alerts": alerts})
+}
+
+/// Sends a notification to the walker whose HTTP port is at `address` (`127.0.0.1:port`).
+///
+/// # Errors
+/// There is no answer.
+pub fn notify(address: &str, body: impl AsRef<[u8]>) -> anyhow::Result<http::Answer> {
+    http::post(address, "/api/v1/alerts", "content-type: application/json\r\n", body.as_ref())
 }

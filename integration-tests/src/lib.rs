@@ -18,7 +18,7 @@
 //! | [`testbed`] | Pymicro with its ZooKeeper and its Prometheus |
 //! | [`scripted_server`] | faults of servers that no real one can be brought to |
 //! | [`sink_server`] | a server that keeps what sinks are sent |
-//! | [`alertmanager`] | a real Alertmanager, and rules for a running Prometheus |
+//! | [`alertmanager`] | a real Alertmanager, rules for a running Prometheus, and notifications |
 //! | [`http`] | requests to admin ports |
 //! | [`recording`] | incident directories for tests |
 //! | [`usage`] | what a process takes |

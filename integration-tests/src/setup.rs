@@ -102,10 +102,18 @@ impl<'a> Setup<'a> {
     /// # Errors
     /// It did not listen in time.
     pub fn walker(&self, home: &Path, peers: [&str; 3]) -> anyhow::Result<Service> {
+        self.walker_with(home, peers, "")
+    }
+
+    /// The same with `more` at the end of its configuration, in the table `walker.server` unless it begins one of its own.
+    ///
+    /// # Errors
+    /// It did not listen in time.
+    pub fn walker_with(&self, home: &Path, peers: [&str; 3], more: &str) -> anyhow::Result<Service> {
         let [collector, graph_builder, profiler] = peers;
         let configuration = format!(
             "[walker]\ncollector = {collector:?}\ngraph-builder = {graph_builder:?}\nprofiler = {profiler:?}\n\
-             [walker.server]\nlisten = \"127.0.0.1:0\"\n"
+             [walker.server]\nlisten = \"127.0.0.1:0\"\n{more}"
         );
         self.service(home, "walker", &configuration)
     }

@@ -6,18 +6,19 @@ use std::{
 };
 
 use automap_integration_tests::{
-    alertmanager::{self, Alertmanager},
+    alertmanager::{self, Alertmanager, firing, notification, notify},
     http,
     processes::{Service, all_on_free_ports},
     recording,
     sink_server::SinkServer,
     testbed,
 };
-use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
+use automap_proto::v1;
 use automap_pymicro::fault::Fault;
-use automap_service_kit::client::Channel;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+
+use crate::walker_calls::client_of;
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -26,13 +27,9 @@ fn http_address(service: &Service) -> String {
     service.page_address().unwrap()
 }
 
-fn walker(service: &Service) -> WalkerServiceClient<Channel> {
-    WalkerServiceClient::new(automap_service_kit::client::channel("address", &service.address).unwrap())
-}
-
 fn listed(runtime: &Runtime, service: &Service) -> Vec<v1::Diagnosis> {
     let request = v1::WalkerServiceListDiagnosesRequest { page_size: 500, ..Default::default() };
-    let answer = runtime.block_on(async { walker(service).list_diagnoses(request).await });
+    let answer = runtime.block_on(async { client_of(service).list_diagnoses(request).await });
     answer.unwrap().into_inner().diagnoses
 }
 
@@ -132,7 +129,7 @@ url = "{}/diagnoses"
     runtime.block_on(bed.heal()).unwrap();
     let resolved = || {
         let id = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: found[0].diagnosis_id.clone() };
-        let answer = runtime.block_on(async { walker(&service).get_diagnosis(id).await }).unwrap();
+        let answer = runtime.block_on(async { client_of(&service).get_diagnosis(id).await }).unwrap();
         let alerts = answer.into_inner().diagnosis.unwrap().alerts.unwrap();
         alerts.alerts[0].ends_at.is_some()
     };
@@ -159,7 +156,7 @@ fn start(runtime: &Runtime, service: &Service, id: &str) {
             ..Default::default()
         }),
     };
-    runtime.block_on(async { walker(service).start_diagnosis(request).await }).unwrap();
+    runtime.block_on(async { client_of(service).start_diagnosis(request).await }).unwrap();
 }
 
 #[test]
@@ -319,29 +316,21 @@ source = {{ default = "gone" }}
     (service, address, admin)
 }
 
-fn notification(alerts: impl IntoIterator<Item = (String, String)>) -> Value {
+/// Alerts that fire since now, each by application and name, in one notification.
+fn fire(alerts: impl IntoIterator<Item = (String, String)>) -> Value {
     let now = jiff::Timestamp::now().to_string();
-    let alerts: Vec<Value> = alerts
-        .into_iter()
-        .map(|(namespace, name)| {
-            json!({
-                "status": "firing", "startsAt": now, "endsAt": "0001-01-01T00:00:00Z",
-                "labels": {"alertname": name, "namespace": namespace, "service": "web"},
-            })
-        })
-        .collect();
-    json!({"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "alerts": alerts})
+    notification(alerts.into_iter().map(|(namespace, name)| firing(&namespace, &name, &now)))
 }
 
-fn send(address: &str, body: &[u8]) -> http::Answer {
-    http::post(address, "/api/v1/alerts", "content-type: application/json\r\n", body).unwrap()
+fn send(address: &str, body: impl AsRef<[u8]>) -> http::Answer {
+    notify(address, body).unwrap()
 }
 
 #[test]
 fn hostile_notifications_are_refused_and_begin_nothing() {
     let home = tempfile::tempdir().unwrap();
     let (service, address, admin) = alerted(home.path(), "");
-    let good = notification([("shop".into(), "Slow".into())]);
+    let good = fire([("shop".into(), "Slow".into())]);
     let with = |pointer: &str, value: Value| {
         let mut changed = good.clone();
         *changed.pointer_mut(pointer).unwrap() = value;
@@ -371,7 +360,7 @@ fn hostile_notifications_are_refused_and_begin_nothing() {
         ("nobody's alert", with("/alerts/0/labels", json!({"alertname": "x"}))),
         (
             "too many alerts",
-            notification((0..5001).map(|one| ("shop".into(), one.to_string()))).to_string().into_bytes(),
+            fire((0..5001).map(|one| ("shop".into(), one.to_string()))).to_string().into_bytes(),
         ),
     ];
     for (what, body) in &hostile {
@@ -384,14 +373,14 @@ fn hostile_notifications_are_refused_and_begin_nothing() {
         );
     }
     let huge = with("/groupKey", json!("x".repeat(5 << 20)));
-    assert_eq!(send(&address, &huge).status, 413);
+    assert_eq!(send(&address, huge).status, 413);
     assert_eq!(http::get(&address, "/api/v1/alerts").unwrap().status, 405);
     let runtime = Runtime::new().unwrap();
     assert!(listed(&runtime, &service).is_empty());
     assert_eq!(metric(&admin, "automap_alerts_total{outcome=\"began\"}"), 0.0);
     assert!(metric(&admin, "automap_alert_notifications_refused_total") >= 10.0);
     // It goes on, and a name in any script is one.
-    let answer = send(&address, &with("/alerts/0/labels/namespace", json!("магазин-店")));
+    let answer = send(&address, with("/alerts/0/labels/namespace", json!("магазин-店")));
     assert_eq!(answer.status, 202, "{answer:?}");
     until("it is begun", || listed(&runtime, &service).iter().any(|one| one.system == "магазин-店"));
 }
@@ -406,7 +395,7 @@ fn a_storm_becomes_few_diagnoses_to_which_the_other_alerts_are_attached() {
     let mut ids = std::collections::BTreeSet::new();
     for group in 0..10 {
         let alerts = (0..50).map(|one| ("shop".to_owned(), format!("alert-{group}-{one}")));
-        let answer = send(&address, notification(alerts).to_string().as_bytes());
+        let answer = send(&address, fire(alerts).to_string());
         assert_eq!(answer.status, 202, "{answer:?}");
         let receipt: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(receipt["began"].as_u64().unwrap() + receipt["attached"].as_u64().unwrap(), 50);
@@ -416,7 +405,7 @@ fn a_storm_becomes_few_diagnoses_to_which_the_other_alerts_are_attached() {
     let id = ids.pop_first().unwrap();
     let alerts = || {
         let request = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: id.clone() };
-        let found = runtime.block_on(async { walker(&service).get_diagnosis(request).await });
+        let found = runtime.block_on(async { client_of(&service).get_diagnosis(request).await });
         found.ok()?.into_inner().diagnosis?.alerts
     };
     until("all alerts are with their diagnosis", || {
@@ -426,7 +415,7 @@ fn a_storm_becomes_few_diagnoses_to_which_the_other_alerts_are_attached() {
     let storm = |from: usize| {
         let alerts = (from..from + 10)
             .flat_map(|system| (0..10).map(move |one| (format!("system-{system}"), format!("alert-{one}"))));
-        send(&address, notification(alerts).to_string().as_bytes())
+        send(&address, fire(alerts).to_string())
     };
     let statuses: Vec<u16> = (0..5).map(|part| storm(part * 10).status).collect();
     assert!(statuses.contains(&503), "{statuses:?}");

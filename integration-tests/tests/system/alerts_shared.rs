@@ -6,6 +6,7 @@ use std::{
 };
 
 use automap_integration_tests::{
+    alertmanager::{firing, notification, notify},
     http,
     processes::{FourProcesses, Service},
     recording,
@@ -13,7 +14,7 @@ use automap_integration_tests::{
 };
 use automap_proto::v1::DiagnosisState;
 use automap_service_kit::error::ErrorCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::walker_calls::{client_of, listed, start};
 
@@ -21,27 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A walker that takes alerts, whose source cannot be reached.
 fn walker(home: &std::path::Path, four: &FourProcesses) -> (Service, String, String) {
-    let configuration = format!(
-        r#"
-[walker]
-collector = {:?}
-graph-builder = {:?}
-profiler = {:?}
-[walker.server]
-listen = "127.0.0.1:0"
-admin-listen = "127.0.0.1:0"
+    let settings = r#"admin-listen = "127.0.0.1:0"
 [walker.http]
 listen = "127.0.0.1:0"
 [walker.alerts]
 settle-seconds = 1
 [[walker.alerts.rules]]
-system = {{ label = "namespace" }}
-front-end = {{ label = "service" }}
-source = {{ default = "none" }}
-"#,
-        four.collector.address, four.graph_builder.address, four.profiler.address
-    );
-    let service = Setup::default().service(home, "walker", &configuration).unwrap();
+system = { label = "namespace" }
+front-end = { label = "service" }
+source = { default = "none" }
+"#;
+    let peers = [&four.collector, &four.graph_builder, &four.profiler].map(|peer| peer.address.as_str());
+    let service = Setup::default().walker_with(home, peers, settings).unwrap();
     let address = service.page_address().unwrap();
     let admin = service.admin_address().unwrap();
     (service, address, admin)
@@ -60,22 +52,13 @@ fn two_walkers_that_are_told_the_same_alerts_diagnose_once_and_no_other_request_
     let four = FourProcesses::start(home.path(), home.path()).unwrap();
     let walkers = [walker(home.path(), &four), walker(home.path(), &four)];
     let now = jiff::Timestamp::now().to_string();
-    let alert = |namespace: &str, name: &str| {
-        json!({
-            "status": "firing", "startsAt": now, "endsAt": "0001-01-01T00:00:00Z",
-            "labels": {"alertname": name, "namespace": namespace, "service": "web"},
-        })
-    };
-    let tell = |address: &str, alerts: &[Value]| {
-        let body = json!({"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": "firing", "alerts": alerts});
-        let sent = body.to_string();
-        let answer =
-            http::post(address, "/api/v1/alerts", "content-type: application/json\r\n", sent.as_bytes())
-                .unwrap();
+    let alert = |namespace: &str, name: &str| firing(namespace, name, &now);
+    let tell = |address: &str, alerts: [Value; 3]| {
+        let answer = notify(address, notification(alerts).to_string()).unwrap();
         assert_eq!(answer.status, 202, "{answer:?}");
     };
-    tell(&walkers[0].1, &[alert("shop", "Slow"), alert("shop", "Fails"), alert("books", "Slow")]);
-    tell(&walkers[1].1, &[alert("books", "Slow"), alert("shop", "Fails"), alert("shop", "Slow")]);
+    tell(&walkers[0].1, [alert("shop", "Slow"), alert("shop", "Fails"), alert("books", "Slow")]);
+    tell(&walkers[1].1, [alert("books", "Slow"), alert("shop", "Fails"), alert("shop", "Slow")]);
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut clients = runtime.block_on(async { [client_of(&walkers[0].0), client_of(&walkers[1].0)] });

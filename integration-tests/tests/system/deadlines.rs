@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use automap_integration_tests::{processes::FourProcesses, recording};
-use automap_proto::v1::{
-    self, DiagnosisStage, diagnose_response::Part, walker_service_client::WalkerServiceClient,
-};
-use automap_service_kit::client::{self, Channel};
+use automap_proto::v1::{self, DiagnosisStage, diagnose_response::Part};
 use tonic::{Code, Request, Status, Streaming};
+
+use crate::walker_calls::client_of;
 
 /// Each is tried so often, and the best try counts: other programs on the machine make some late.
 const TRIES: usize = 5;
@@ -17,10 +16,6 @@ const WATCHED: Duration = Duration::from_secs(1);
 
 /// Time on cores, of all four services together, that idle ones may take in that time.
 const IDLE: Duration = Duration::from_millis(60);
-
-fn walker(four: &FourProcesses) -> WalkerServiceClient<Channel> {
-    WalkerServiceClient::new(client::channel("address", &four.walker.address).unwrap())
-}
 
 fn request(recording: &str, method: v1::Method) -> Request<v1::DiagnoseRequest> {
     let source = v1::metric_source::Source::Recording(recording.into());
@@ -60,7 +55,7 @@ async fn a_deadline_ends_a_long_diagnosis_in_time_and_in_all_services() {
             let (cpu, began) = (cpu_time(&four), Instant::now());
             let mut asked = request("long", v1::Method::Automap);
             asked.set_timeout(deadline);
-            let ended = match walker(&four).diagnose(asked).await {
+            let ended = match client_of(&four.walker).diagnose(asked).await {
                 Ok(answers) => to_the_end(answers.into_inner()).await,
                 Err(status) => Err(status),
             };
@@ -94,7 +89,8 @@ async fn a_caller_that_leaves_stops_the_graph_and_the_ranking() {
     ] {
         let mut idle = Vec::new();
         for _ in 0..TRIES {
-            let mut answers = walker(&four).diagnose(request(recording, method)).await.unwrap().into_inner();
+            let mut answers =
+                client_of(&four.walker).diagnose(request(recording, method)).await.unwrap().into_inner();
             loop {
                 let message = answers.message().await.unwrap();
                 match message.and_then(|message| message.part) {

@@ -4,7 +4,7 @@ use automap_integration_tests::{
     command,
     foreign::{Tls, buf_curl, grpcio, objects},
     pki::{Identity, Pki},
-    processes::{FourProcesses, Service},
+    processes::FourProcesses,
     recording,
     setup::Setup,
 };
@@ -124,17 +124,9 @@ async fn an_overloaded_walker_tells_a_foreign_client_when_to_come_back() {
     let home = tempfile::tempdir().unwrap();
     recording::demo_incident(home.path()).unwrap();
     let four = FourProcesses::start(home.path(), home.path()).unwrap();
-    let walker = Service::start(
-        home.path(),
-        "walker",
-        &format!(
-            "[walker]\ncollector = {:?}\ngraph-builder = {:?}\nprofiler = {:?}\n\
-             concurrent-diagnoses = 1\nwaiting-callers = 0\n\
-             [walker.server]\nlisten = \"127.0.0.1:0\"\n",
-            four.collector.address, four.graph_builder.address, four.profiler.address
-        ),
-    )
-    .unwrap();
+    let peers = [&four.collector, &four.graph_builder, &four.profiler].map(|peer| peer.address.as_str());
+    let narrow = Setup::default().set("walker.concurrent-diagnoses=1").set("walker.waiting-callers=0");
+    let walker = narrow.walker(home.path(), peers).unwrap();
     // An upload that does not end keeps the only place.
     let mut client = WalkerServiceClient::new(client::channel("address", &walker.address).unwrap());
     let incident = v1::RecordedIncident {

@@ -9,6 +9,7 @@ use automap_integration_tests::{
     processes::Service,
     python,
     samples::{START, Samples},
+    setup::Setup,
 };
 
 pub(crate) const INTERVAL: i64 = 15;
@@ -86,11 +87,8 @@ fn an_incident_is_diagnosed_from_a_server_alike_in_one_process_through_four_and_
     let store = home.path().join("store");
     let profiler = format!("[profiler]\npath = {store:?}\n[profiler.server]\nlisten = \"127.0.0.1:0\"\n");
     let profiler = Service::start(home.path(), "profiler", &profiler).unwrap();
-    let walker = format!(
-        "[walker]\ncollector = {:?}\ngraph-builder = {:?}\nprofiler = {:?}\n[walker.server]\nlisten = \"127.0.0.1:0\"\n",
-        collector.address, builder.address, profiler.address
-    );
-    let walker = Service::start(home.path(), "walker", &walker).unwrap();
+    let peers = [&collector, &builder, &profiler].map(|peer| peer.address.as_str());
+    let walker = Setup::default().walker(home.path(), peers).unwrap();
     let ended = diagnose(home.path(), "shop", &["--server", &walker.address]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let comparable = |text: &str| answers::without_ids_and_timings(text).unwrap();

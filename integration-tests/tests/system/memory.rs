@@ -5,10 +5,11 @@ use automap_integration_tests::{
     processes::{FourProcesses, Service, all_on_free_ports},
     recording,
 };
-use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
-use automap_service_kit::client::{self, Channel};
+use automap_proto::v1;
 use serde_json::Value;
 use tonic::Code;
+
+use crate::walker_calls::client_of;
 
 fn diagnose(home: &std::path::Path, server: &str, more: &[&str]) -> Value {
     let mut arguments = vec!["diagnose", "incident", "--output", "json", "--server", server];
@@ -16,10 +17,6 @@ fn diagnose(home: &std::path::Path, server: &str, more: &[&str]) -> Value {
     let ended = command::run(home, &arguments).unwrap();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     serde_json::from_str(&ended.stdout).unwrap()
-}
-
-fn walker(service: &Service) -> WalkerServiceClient<Channel> {
-    WalkerServiceClient::new(client::channel("address", &service.address).unwrap())
 }
 
 fn confirmation(id: &Value, root_causes: &[&str]) -> v1::WalkerServiceConfirmRootCauseRequest {
@@ -41,7 +38,7 @@ async fn a_confirmed_incident_teaches_the_next_and_never_itself() {
     recording::demo_incident(home.path()).unwrap();
     let service = Service::start(home.path(), "all", &all_on_free_ports(home.path())).unwrap();
     let first = diagnose(home.path(), &service.address, &[]);
-    let mut client = walker(&service);
+    let mut client = client_of(&service);
     let wrong = client.confirm_root_cause(confirmation(&first["diagnosis_id"], &["crat"])).await.unwrap_err();
     assert_eq!(wrong.code(), Code::InvalidArgument);
     assert!(wrong.message().contains("did you mean cart?"), "{wrong}");
@@ -81,7 +78,7 @@ async fn diagnoses_are_found_listed_and_explained_after_a_restart() {
     service.terminate().unwrap();
 
     let service = Service::start(home.path(), "all", &configuration).unwrap();
-    let mut client = walker(&service);
+    let mut client = client_of(&service);
     let request = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: id.clone() };
     let found = client.get_diagnosis(request).await.unwrap().into_inner().diagnosis.unwrap();
     assert_eq!(found.ranking[0].service, diagnosis["ranking"][0]["service"].as_str().unwrap());
@@ -107,7 +104,7 @@ async fn a_started_diagnosis_runs_once_per_request_id() {
     let configuration =
         all_on_free_ports(home.path()) + &format!("[collector]\nrecordings-root = {:?}\n", home.path());
     let service = Service::start(home.path(), "all", &configuration).unwrap();
-    let mut client = walker(&service);
+    let mut client = client_of(&service);
     let mut news = client.watch_diagnoses(v1::WatchDiagnosesRequest::default()).await.unwrap().into_inner();
     let recording = v1::metric_source::Source::Recording("incident".into());
     let request = v1::StartDiagnosisRequest {

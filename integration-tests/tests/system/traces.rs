@@ -8,6 +8,7 @@ use automap_integration_tests::{
     pki::Pki,
     processes::{FourProcesses, Service, all_on_free_ports},
     recording,
+    setup::Setup,
     tls_front::TlsFront,
 };
 use automap_proto::v1::{self, walker_service_client::WalkerServiceClient};
@@ -205,16 +206,8 @@ async fn a_trace_passes_through_a_walker_that_exports_nothing() {
         ),
     )
     .unwrap();
-    let walker = Service::start(
-        home.path(),
-        "walker",
-        &format!(
-            "[walker]\ncollector = {:?}\ngraph-builder = {:?}\nprofiler = {:?}\n\
-             [walker.server]\nlisten = \"127.0.0.1:0\"\n",
-            collector.address, four.graph_builder.address, four.profiler.address
-        ),
-    )
-    .unwrap();
+    let peers = [&collector, &four.graph_builder, &four.profiler].map(|peer| peer.address.as_str());
+    let walker = Setup::default().walker(home.path(), peers).unwrap();
     let mut client = WalkerServiceClient::new(client::channel("address", &walker.address).unwrap());
     let source = v1::MetricSource { source: Some(v1::metric_source::Source::Recording("incident".into())) };
     let mut request = tonic::Request::new(v1::DiagnoseRequest { source: Some(source), ..Default::default() });

@@ -45,7 +45,11 @@ fn render(found: &Preflight) -> String {
         || "how often samples are taken cannot be seen".to_owned(),
         |seconds| format!("samples every {seconds} s"),
     );
-    let history = if found.holds_history { "and has samples" } else { "but has no samples" };
+    let history = match found.holds_history {
+        Some(true) => "and has samples",
+        Some(false) => "but has no samples",
+        None => "and did not say in time whether it has samples",
+    };
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
@@ -76,7 +80,9 @@ fn state(series: &SeriesFinding) -> String {
     match &series.failure {
         Some(failure) => failure.clone(),
         None if series.services > 0 => "yes".into(),
-        None if series.missing_metrics.is_empty() => "no series fit".into(),
-        None => format!("no {}", series.missing_metrics.join(", no ")),
+        None => match &series.missing_metrics {
+            Some(missing) if !missing.is_empty() => format!("no {}", missing.join(", no ")),
+            _ => "no series fit".into(),
+        },
     }
 }

@@ -1,5 +1,7 @@
 //! Preflight: can a server be asked, and what of a preset does it hold.
 
+use std::collections::BTreeSet;
+
 use automap_proto::{metric::MetricKind, time::UnixMillis};
 use automap_service_kit::error::ServiceError;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use super::{
     fetch::{ask_instant, brief},
     metric_names::metric_names,
     source::{QuerySource, RECENT_MS},
+    terms::unless_late,
     variables,
 };
 
@@ -33,11 +36,11 @@ pub struct Preflight {
     pub rate_window_seconds: f64,
     /// How far back was looked for samples, seconds.
     pub history_seconds: f64,
-    /// Whether there are samples that old.
-    pub holds_history: bool,
+    /// Whether there are samples that old, where the server said so in time.
+    pub holds_history: Option<bool>,
     /// Every series of the preset.
     pub series: Vec<SeriesFinding>,
-    /// Pairs of services that call each other, where the preset knows a way to tell.
+    /// Pairs of services that call each other, where the preset knows a way to tell and the server did in time.
     pub calls: Option<usize>,
     /// What the server said, and what a person should know.
     pub warnings: Vec<String>,
@@ -58,8 +61,8 @@ pub struct SeriesFinding {
     pub services_total: usize,
     /// What is asked.
     pub expression: String,
-    /// Metrics that the expression reads and the server does not have.
-    pub missing_metrics: Vec<String>,
+    /// Metrics that the expression reads and the server does not have, where it said so in time.
+    pub missing_metrics: Option<Vec<String>>,
     /// Why the expression fails, where it does.
     pub failure: Option<String>,
 }
@@ -71,7 +74,8 @@ impl Preflight {
     }
 }
 
-/// Asks the server what a diagnosis would ask, at its newest time, and whether it has samples `history_ms` older.
+/// Asks the server what a diagnosis would ask, at its newest time, and whether it has samples `history_ms` older. What it does not
+/// answer in time is named among the warnings, or with its series.
 ///
 /// # Errors
 /// The server cannot be reached, or refuses to be asked at all.
@@ -79,19 +83,25 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
     let mut notes = Notes::new();
     source.greet(&mut notes).await?;
     let newest = source.newest()?;
-    let seen = source.seen_interval(newest).await?;
-    let terms = source.terms(UnixMillis(newest.0 - RECENT_MS), newest, None, &mut notes).await?;
+    let seen = unless_late(source.seen_interval(newest).await, &mut notes)?.flatten();
+    let scrape_ms = source.api.config().scrape_interval()?.or(seen);
+    let start = UnixMillis(newest.0 - RECENT_MS);
+    let terms = source.terms_of(scrape_ms, start, newest, None, &mut notes).await?;
     let answers = source.services_by_series(newest, terms.window_ms).await;
-    let all: std::collections::BTreeSet<&String> = answers.iter().flatten().flatten().collect();
+    let all: BTreeSet<&String> = answers.iter().flatten().flatten().collect();
     let services_total = all.len();
     let mut series = Vec::new();
     for (query, answer) in source.preset.series.iter().zip(&answers) {
-        let services = answer.as_ref().map_or(0, std::collections::BTreeSet::len);
+        let services = answer.as_ref().map_or(0, BTreeSet::len);
         let missing_metrics = if services == 0 {
-            let known = source.known_metrics([query.expression.as_str()].into_iter(), newest).await?;
-            metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
+            let known = source.known_metrics([query.expression.as_str()].into_iter(), newest).await;
+            let known = known.map_err(|fault| fault.context(&format!("metrics of {}", query.name)));
+            let missing = |known: BTreeSet<String>| -> Vec<String> {
+                metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
+            };
+            unless_late(known, &mut notes)?.map(missing)
         } else {
-            Vec::new()
+            Some(Vec::new())
         };
         series.push(SeriesFinding {
             series: query.name.clone(),
@@ -109,7 +119,9 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
             None => None,
             Some((_, expression, _)) => {
                 let expression = variables::with_window(expression, terms.window_ms);
-                Some(ask_instant(&source.api, &expression, newest, usize::MAX).await?.0.len())
+                let asked = ask_instant(&source.api, &expression, newest, usize::MAX).await;
+                let asked = asked.map_err(|fault| fault.context("calls between services"));
+                unless_late(asked, &mut notes)?.map(|(pairs, _)| pairs.len())
             }
         },
     };
@@ -120,7 +132,9 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
         source.preset.probe,
         variables::duration(RECENT_MS.unsigned_abs())
     );
-    let holds_history = !ask_instant(&source.api, &probe, past, 1).await?.0.is_empty();
+    let asked =
+        ask_instant(&source.api, &probe, past, 1).await.map_err(|fault| fault.context("older samples"));
+    let holds_history = unless_late(asked, &mut notes)?.map(|(found, _)| !found.is_empty());
     let facts = source.api.facts();
     let mut found = Preflight {
         source: source.api.shown().to_owned(),
@@ -146,7 +160,7 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
 fn advice(found: &Preflight) -> Vec<String> {
     let mut advice: Vec<String> =
         found.series.iter().filter_map(|series| advice_on(series, &found.preset)).collect();
-    if !found.holds_history && found.usable() {
+    if found.holds_history == Some(false) && found.usable() {
         advice.push(format!(
             "no samples of {} s ago: a diagnosis needs normal behaviour before the incident; keep samples longer, or ask for \
              a shorter history",
@@ -175,17 +189,20 @@ fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
             "{name}: its expression fails ({failure}); set another one with expressions.{name}"
         ));
     }
-    if series.services == 0 && !series.missing_metrics.is_empty() {
-        return Some(format!(
-            "{name}: the server has no {}; scrape what exports it, or set another expression with expressions.{name}",
-            series.missing_metrics.join(", no ")
-        ));
-    }
     if series.services == 0 {
-        return Some(format!(
-            "{name}: its metrics are there, and their labels fit nothing; set variables of preset {preset}, or another \
-             expression with expressions.{name}"
-        ));
+        return Some(match &series.missing_metrics {
+            Some(missing) if missing.is_empty() => format!(
+                "{name}: its metrics are there, and their labels fit nothing; set variables of preset {preset}, or another \
+                 expression with expressions.{name}"
+            ),
+            Some(missing) => format!(
+                "{name}: the server has no {}; scrape what exports it, or set another expression with expressions.{name}",
+                missing.join(", no ")
+            ),
+            None => format!(
+                "{name}: nothing fits, and the server did not say in time which metrics it has; check again when it is faster"
+            ),
+        });
     }
     (series.services < series.services_total).then(|| {
         format!(
@@ -199,14 +216,14 @@ fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn series(name: &str, services: usize, missing: &[&str], failure: Option<&str>) -> SeriesFinding {
+    fn series(name: &str, services: usize, missing: Option<&[&str]>, failure: Option<&str>) -> SeriesFinding {
         SeriesFinding {
             series: name.into(),
             metric: MetricKind::Cpu,
             services,
             services_total: 3,
             expression: String::new(),
-            missing_metrics: missing.iter().map(|name| (*name).to_owned()).collect(),
+            missing_metrics: missing.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
             failure: failure.map(str::to_owned),
         }
     }
@@ -214,10 +231,14 @@ mod tests {
     #[test]
     fn advice_names_the_series_and_the_setting() {
         let on = |finding: SeriesFinding| advice_on(&finding, "kubernetes");
-        assert_eq!(on(series("cpu", 3, &[], None)), None);
-        assert!(on(series("cpu", 2, &[], None)).unwrap().starts_with("cpu: 2 of 3 services have it"));
-        assert!(on(series("cpu", 0, &["a_total"], None)).unwrap().contains("the server has no a_total"));
-        assert!(on(series("cpu", 0, &[], None)).unwrap().contains("set variables of preset kubernetes"));
-        assert!(on(series("cpu", 0, &[], Some("parse error"))).unwrap().contains("expressions.cpu"));
+        let none: Option<&[&str]> = Some(&[]);
+        assert_eq!(on(series("cpu", 3, none, None)), None);
+        assert!(on(series("cpu", 2, none, None)).unwrap().starts_with("cpu: 2 of 3 services have it"));
+        assert!(
+            on(series("cpu", 0, Some(&["a_total"]), None)).unwrap().contains("the server has no a_total")
+        );
+        assert!(on(series("cpu", 0, none, None)).unwrap().contains("set variables of preset kubernetes"));
+        assert!(on(series("cpu", 0, None, None)).unwrap().contains("did not say in time which metrics"));
+        assert!(on(series("cpu", 0, none, Some("parse error"))).unwrap().contains("expressions.cpu"));
     }
 }

@@ -63,18 +63,21 @@ impl QuerySource {
 
     /// How often samples are taken near `end`, milliseconds; `None` when there are none to see it by.
     pub(crate) async fn seen_interval(&self, end: UnixMillis) -> Result<Option<u64>, QueryFault> {
-        let span = variables::duration(PROBE_SPAN_MS);
-        let few = format!("topk({PROBED_SERIES}, last_over_time({}[{span}]))", self.preset.probe);
-        let (series, _) = ask_instant(&self.api, &few, end, PROBED_SERIES).await?;
-        let mut times = Vec::new();
-        for (labels, _) in series.iter().filter(|(labels, _)| labels.contains_key("__name__")) {
-            let raw = format!("{}[{span}]", selector(labels));
-            let (found, _) = ask_instant(&self.api, &raw, end, 1).await?;
-            times.extend(
-                found.into_iter().map(|(_, samples)| samples.into_iter().map(|(time, _)| time).collect()),
-            );
-        }
-        Ok(scrape_interval(&times))
+        let seen = async {
+            let span = variables::duration(PROBE_SPAN_MS);
+            let few = format!("topk({PROBED_SERIES}, last_over_time({}[{span}]))", self.preset.probe);
+            let (series, _) = ask_instant(&self.api, &few, end, PROBED_SERIES).await?;
+            let mut times = Vec::new();
+            for (labels, _) in series.iter().filter(|(labels, _)| labels.contains_key("__name__")) {
+                let raw = format!("{}[{span}]", selector(labels));
+                let (found, _) = ask_instant(&self.api, &raw, end, 1).await?;
+                times.extend(
+                    found.into_iter().map(|(_, samples)| samples.into_iter().map(|(time, _)| time).collect()),
+                );
+            }
+            Ok(scrape_interval(&times))
+        };
+        seen.await.map_err(|fault: QueryFault| fault.context("the scrape interval"))
     }
 
     /// Settles grid and windows of rates between `start` and `end`. What is not answered in time, or not `until` then, is done
@@ -87,20 +90,32 @@ impl QuerySource {
         notes: &mut Notes,
     ) -> Result<Terms, ServiceError> {
         let scrape_ms = match self.api.config().scrape_interval()? {
-            Some(given) => given,
-            None => match in_time(self.seen_interval(end), until, "the scrape interval").await {
-                Ok(Some(seen)) => seen,
-                Err(fault) if fault.kind != FaultKind::Timeout => return Err(fault.into()),
-                _ => {
-                    notes.insert(format!(
-                        "how often samples are taken cannot be seen by {}; {} s are assumed: set scrape-interval",
-                        brief(&self.preset.probe),
-                        ASSUMED_INTERVAL_MS / 1000
-                    ));
-                    ASSUMED_INTERVAL_MS
-                }
-            },
+            None => {
+                let asked = in_time(self.seen_interval(end), until, "the scrape interval").await;
+                unless_late(asked, notes)?.flatten()
+            }
+            given => given,
         };
+        self.terms_of(scrape_ms, start, end, until, notes).await
+    }
+
+    /// The same where samples are taken every `scrape_ms` milliseconds, as far as that is known.
+    pub(crate) async fn terms_of(
+        &self,
+        scrape_ms: Option<u64>,
+        start: UnixMillis,
+        end: UnixMillis,
+        until: Option<Instant>,
+        notes: &mut Notes,
+    ) -> Result<Terms, ServiceError> {
+        let scrape_ms = scrape_ms.unwrap_or_else(|| {
+            notes.insert(format!(
+                "how often samples are taken cannot be seen by {}; {} s are assumed: set scrape-interval",
+                brief(&self.preset.probe),
+                ASSUMED_INTERVAL_MS / 1000
+            ));
+            ASSUMED_INTERVAL_MS
+        });
         let step_ms = match self.step {
             Step::Fixed(step) => {
                 if step < scrape_ms {
@@ -158,6 +173,23 @@ impl QuerySource {
             sum / f64::from(count.max(1))
         };
         Ok(call_weighted_step(&rows.values().map(mean).collect::<Vec<_>>(), scrape_ms))
+    }
+}
+
+/// What was answered, or `None` and a note where it came too late.
+///
+/// # Errors
+/// It failed in another way.
+pub(crate) fn unless_late<T>(
+    answered: Result<T, QueryFault>,
+    notes: &mut Notes,
+) -> Result<Option<T>, QueryFault> {
+    match answered {
+        Err(fault) if fault.kind == FaultKind::Timeout => {
+            notes.insert(format!("the source is slow, not known is {fault}"));
+            Ok(None)
+        }
+        answered => answered.map(Some),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A source that answers some queries late, or all of them: what came is diagnosed, and the answer says what is missing.
 
 use std::{
+    fs,
     io::Write as _,
     path::Path,
     sync::{
@@ -12,10 +13,10 @@ use std::{
 };
 
 use automap_integration_tests::{
-    http,
+    command, http,
     metrics_server::MetricsServer,
     processes::{Service, all_on_free_ports},
-    samples::START,
+    samples::{START, Samples},
     scripted_server::{ScriptedServer, send},
 };
 use automap_proto::{
@@ -40,12 +41,16 @@ pub(crate) struct Slow {
 
 impl Slow {
     pub(crate) fn start(home: &Path, about: fn(&str) -> bool) -> Self {
-        let prometheus = MetricsServer::prometheus(home, &live_diagnosis::samples(), &[]).unwrap();
+        Self::holding(home, &live_diagnosis::samples(), about)
+    }
+
+    fn holding(home: &Path, samples: &Samples, about: fn(&str) -> bool) -> Self {
+        let prometheus = MetricsServer::prometheus(home, samples, &[]).unwrap();
         let address = prometheus.url().trim_start_matches("http://").to_owned();
         let ended = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&ended);
         let server = ScriptedServer::start(Box::new(move |target, _, stream| {
-            while target.contains("/query_range?") && about(target) && !stop.load(Ordering::Relaxed) {
+            while about(target) && !stop.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(50));
             }
             match http::get(&address, target) {
@@ -66,6 +71,11 @@ impl Drop for Slow {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whether a query asks for metrics over time, and not for what settles how to ask.
+fn of_metrics(target: &str) -> bool {
+    target.contains("/query_range?")
 }
 
 fn serve(home: &Path, url: &str, settings: &str) -> Service {
@@ -117,7 +127,9 @@ fn assert_partial(diagnosis: &v1::Diagnosis, why: &str) {
 #[test]
 fn what_a_slow_source_answers_in_time_is_diagnosed_and_the_rest_is_named() {
     let home = tempfile::tempdir().unwrap();
-    let slow = Slow::start(home.path(), |target| target.contains("process_resident_memory_bytes"));
+    let slow = Slow::start(home.path(), |target| {
+        of_metrics(target) && target.contains("process_resident_memory_bytes")
+    });
     let patient = serve(home.path(), &slow.server.url, SETTLED);
     // Half of what the caller allows is waited for.
     let diagnosis = diagnose(&patient, Some(Duration::from_secs(36))).unwrap();
@@ -130,7 +142,7 @@ fn what_a_slow_source_answers_in_time_is_diagnosed_and_the_rest_is_named() {
 #[test]
 fn a_source_that_answers_nothing_in_time_is_an_error() {
     let home = tempfile::tempdir().unwrap();
-    let slow = Slow::start(home.path(), |_| true);
+    let slow = Slow::start(home.path(), of_metrics);
     let service = serve(home.path(), &slow.server.url, SETTLED);
     let error = diagnose(&service, Some(Duration::from_secs(20))).unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unavailable, "{error}");
@@ -142,7 +154,8 @@ fn the_step_is_the_scrape_interval_where_the_throughput_that_it_is_found_by_is_l
     let home = tempfile::tempdir().unwrap();
     // Latency is asked for with both.
     let slow = Slow::start(home.path(), |target| {
-        target.contains("pymicro_request_duration_seconds_count")
+        of_metrics(target)
+            && target.contains("pymicro_request_duration_seconds_count")
             && !target.contains("pymicro_request_duration_seconds_sum")
     });
     let service = serve(home.path(), &slow.server.url, "");
@@ -159,4 +172,41 @@ fn the_step_is_the_scrape_interval_where_the_throughput_that_it_is_found_by_is_l
             diagnosis.warnings
         );
     }
+}
+
+#[test]
+fn a_check_of_a_slow_source_says_what_it_could_not_find_and_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    // A check looks at what is there now.
+    let now = jiff::Timestamp::now().as_second();
+    let interval = live_diagnosis::INTERVAL;
+    let moved = now / interval * interval - START - live_diagnosis::LENGTH + 600;
+    let samples = live_diagnosis::samples().moved(moved);
+    let slow = Slow::holding(home.path(), &samples, |target| target.contains("last_over_time"));
+    let configuration = format!(
+        "[collector.sources.slow]\nurl = {:?}\npreset = \"pymicro\"\nproxy = \"none\"\nquery-seconds = 10\n",
+        slow.server.url
+    );
+    fs::write(home.path().join("automap.toml"), configuration).unwrap();
+    let check = |more: &[&str]| {
+        let known = ["check", "--source", "slow", "--config", "automap.toml"];
+        let ended = command::run(home.path(), &[&known[..], more].concat()).unwrap();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.stdout
+    };
+    let (found, table) = thread::scope(|both| {
+        let table = both.spawn(|| check(&[]));
+        (check(&["--output", "json"]), table.join().unwrap())
+    });
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert!(found["scrape_interval_seconds"].is_null() && found["holds_history"].is_null(), "{found:#}");
+    assert!(found["step_seconds"].as_f64().unwrap() >= 15.0, "{found:#}");
+    let series = found["series"].as_array().unwrap();
+    assert!(series.iter().any(|one| one["series"] == "cpu" && one["services"] == 4), "{found:#}");
+    let warnings = found["warnings"].to_string();
+    for told in ["not known is the scrape interval: ", "not known is older samples: ", "15 s are assumed"] {
+        assert!(warnings.contains(told), "{told}: {found:#}");
+    }
+    assert_eq!(warnings.matches("did not answer within 10 s").count(), 2, "{found:#}");
+    assert!(table.contains("did not say in time whether it has samples"), "{table}");
 }

@@ -51,12 +51,14 @@ pub(super) fn request_digest(request: &v1::DiagnoseRequest) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Refuses a second request under an id that another one has.
+/// Refuses a second request under an id that another one has. The id of a diagnosis that alerts began says by itself what
+/// was asked for, so one of a version that kept no digest is taken for the same.
 ///
 /// # Errors
-/// `known` was started by another request.
-pub(super) fn same_request(known: &v1::Diagnosis, digest: &str) -> Result<(), ServiceError> {
-    if known.request_digest == digest {
+/// `known` was started by another request than `asked`.
+pub(super) fn same_request(known: &v1::Diagnosis, asked: &v1::Diagnosis) -> Result<(), ServiceError> {
+    let older = known.request_digest.is_empty() && known.alerts.is_some() && asked.alerts.is_some();
+    if older || known.request_digest == asked.request_digest {
         return Ok(());
     }
     let message = format!("request_id {} belongs to another request; choose another one", known.diagnosis_id);
@@ -228,10 +230,33 @@ mod tests {
         assert_eq!(one, request_digest(&request(&[("c", "3"), ("b", "2"), ("a", "1")])));
         assert_ne!(one, request_digest(&request(&[("a", "1"), ("b", "2"), ("c", "4")])));
         assert_ne!(one, request_digest(&request(&[("a", "1b"), ("2", "c"), ("c", "3")])));
-        let known = v1::Diagnosis { request_digest: one.clone(), ..Default::default() };
-        assert!(same_request(&known, &one).is_ok());
-        let refused = same_request(&known, "other").unwrap_err();
-        assert_eq!((refused.code(), refused.field()), (ErrorCode::AlreadyExists, Some("request_id")));
+    }
+
+    #[test]
+    fn an_id_is_of_one_request_and_one_of_alerts_that_kept_no_digest_is_the_same() {
+        let of = |digest: &str, alerts: Option<v1::AlertList>| v1::Diagnosis {
+            request_digest: digest.into(),
+            alerts,
+            ..Default::default()
+        };
+        let alerts = || Some(v1::AlertList::default());
+        for (known, asked) in [
+            (of("one", None), of("one", None)),
+            (of("one", alerts()), of("one", alerts())),
+            (of("", alerts()), of("one", alerts())),
+        ] {
+            assert_eq!(same_request(&known, &asked), Ok(()));
+        }
+        for (known, asked) in [
+            (of("one", None), of("other", None)),
+            (of("one", alerts()), of("other", alerts())),
+            (of("", None), of("one", None)),
+            (of("", None), of("one", alerts())),
+            (of("", alerts()), of("one", None)),
+        ] {
+            let refused = same_request(&known, &asked).unwrap_err();
+            assert_eq!((refused.code(), refused.field()), (ErrorCode::AlreadyExists, Some("request_id")));
+        }
     }
 
     #[test]

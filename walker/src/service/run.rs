@@ -42,15 +42,15 @@ impl WalkerRpc {
     /// # Errors
     /// Another request has that id.
     pub(super) async fn start(&self, order: Order, digest: String) -> Result<(), ServiceError> {
-        let asked = v1::Diagnosis { request_digest: digest.clone(), ..self.outline(&order) };
-        let entry = match self.registry.enter(asked) {
+        let asked = v1::Diagnosis { request_digest: digest, ..self.outline(&order) };
+        let entry = match self.registry.enter(asked.clone()) {
             Ok(entry) => entry,
-            Err(known) => return same_request(&known, &digest),
+            Err(known) => return same_request(&known, &asked),
         };
         let elsewhere = match self.claim(entry.outline()).await {
             Ok(None) => false,
             Ok(Some(known)) => {
-                same_request(&known, &digest)?;
+                same_request(&known, &asked)?;
                 if known.state() != DiagnosisState::Running {
                     return Ok(());
                 }

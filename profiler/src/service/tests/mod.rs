@@ -1,5 +1,6 @@
 //! The service over a real loopback listener.
 
+mod claims;
 mod learning;
 mod normal_behaviour;
 mod records;

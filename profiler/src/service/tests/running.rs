@@ -20,6 +20,7 @@ use crate::{ProfilerConfig, open_store, sample, serve};
 
 pub(super) struct Running {
     pub(super) client: ProfilerServiceClient<Channel>,
+    pub(super) channel: Channel,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), ServeError>>,
 }
@@ -41,7 +42,7 @@ pub(super) async fn start(path: &Path) -> Running {
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(serve(listener, store, config, shutdown.clone()));
     let channel = client::channel("profiler", &url).unwrap();
-    Running { client: ProfilerServiceClient::new(channel), shutdown, task }
+    Running { client: ProfilerServiceClient::new(channel.clone()), channel, shutdown, task }
 }
 
 impl Running {

@@ -68,7 +68,7 @@ pub struct SinkConfig {
     pub only_from_alerts: bool,
     /// Send diagnoses that failed, too.
     pub failures: bool,
-    /// How long a message is tried to be delivered, minutes.
+    /// How long a message is tried to be delivered, from its turn on, minutes.
     pub give_up_minutes: u64,
     /// How long one try may take, seconds.
     pub try_seconds: u64,

@@ -89,17 +89,16 @@ impl Delivery {
         Ok(Self { config, template, client })
     }
 
-    /// Delivers a message: tries until it is taken, refused for good, or too old. Each try reads its secrets anew.
+    /// Delivers a message: tries until it is taken, refused for good, or until `until`. Each try reads its secrets anew.
     ///
     /// # Errors
     /// Why the last try failed.
-    pub(super) async fn deliver(&self, message: &Message) -> Result<(), Fault> {
+    pub(super) async fn deliver(&self, message: &Message, until: Instant) -> Result<(), Fault> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
             .without_max_times()
             .with_jitter();
-        let until = Instant::now() + Duration::from_secs(60 * self.config.give_up_minutes);
         (|| self.try_once(message))
             .retry(backoff)
             .when(|fault: &Fault| fault.passes)

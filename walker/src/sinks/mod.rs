@@ -29,7 +29,7 @@ use automap_proto::{
 };
 use automap_service_kit::error::{ErrorCode, ServiceError};
 use backon::{ExponentialBuilder, Retryable as _};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::metrics::{Delivered, SinkMetrics};
 use config::SinkConfig;
@@ -158,9 +158,11 @@ fn wants(config: &SinkConfig, diagnosis: &v1::Diagnosis) -> bool {
 async fn carry(sink: Sink, delivery: Delivery, kept: impl Kept, external_url: Option<Arc<str>>) {
     let name = &*sink.name;
     while let Some(next) = sink.outbox.take().await {
+        // Finding it and sending it share the time that it has.
+        let until = Instant::now() + Duration::from_secs(60 * sink.config.give_up_minutes);
         let message = match next {
             Waiting::Message(message) => message,
-            Waiting::Named(id) => match found_again(&kept, &id, sink.config.give_up_minutes).await {
+            Waiting::Named(id) => match found_again(&kept, &id, until).await {
                 Ok(diagnosis) if wants(&sink.config, &diagnosis) => {
                     Arc::new(Message::new(&diagnosis, external_url.as_deref()))
                 }
@@ -175,7 +177,7 @@ async fn carry(sink: Sink, delivery: Delivery, kept: impl Kept, external_url: Op
                 }
             },
         };
-        let delivered = delivery.deliver(&message).await;
+        let delivered = delivery.deliver(&message, until).await;
         sink.metrics.unqueued();
         match delivered {
             Ok(()) => {
@@ -190,18 +192,12 @@ async fn carry(sink: Sink, delivery: Delivery, kept: impl Kept, external_url: Op
     }
 }
 
-/// A diagnosis from where it is kept; while that does not answer it is asked again.
-async fn found_again(
-    kept: &impl Kept,
-    id: &str,
-    give_up_minutes: u64,
-) -> Result<v1::Diagnosis, ServiceError> {
-    let backoff = ExponentialBuilder::default()
-        .without_max_times()
-        .with_total_delay(Some(Duration::from_secs(60 * give_up_minutes)))
-        .with_jitter();
+/// A diagnosis from where it is kept; while that does not answer it is asked again, until `until`.
+async fn found_again(kept: &impl Kept, id: &str, until: Instant) -> Result<v1::Diagnosis, ServiceError> {
+    let backoff = ExponentialBuilder::default().without_max_times().with_jitter();
     (|| kept.kept(id))
         .retry(backoff)
+        .adjust(move |_, pause| pause.filter(|pause| Instant::now() + *pause < until))
         .when(|error: &ServiceError| {
             matches!(
                 error.code(),
@@ -214,6 +210,33 @@ async fn found_again(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A store that answers nothing for a while.
+    #[derive(Clone)]
+    struct Gone {
+        back: Instant,
+    }
+
+    impl Kept for Gone {
+        async fn kept(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
+            if Instant::now() < self.back {
+                return Err(ServiceError::new(ErrorCode::Unavailable, "it is down"));
+            }
+            Ok(v1::Diagnosis { diagnosis_id: id.into(), ..v1::Diagnosis::default() })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_diagnosis_is_looked_for_until_its_time_is_over_and_no_longer() {
+        let (now, minutes) = (Instant::now(), |count: u64| Duration::from_secs(60 * count));
+        let found = found_again(&Gone { back: now + minutes(30) }, "d", now + minutes(60)).await.unwrap();
+        assert_eq!(found.diagnosis_id, "d");
+        assert!((minutes(30)..minutes(35)).contains(&now.elapsed()), "{:?}", now.elapsed());
+        let now = Instant::now();
+        let error = found_again(&Gone { back: now + minutes(90) }, "d", now + minutes(60)).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Unavailable);
+        assert!((minutes(50)..minutes(60)).contains(&now.elapsed()), "{:?}", now.elapsed());
+    }
 
     #[test]
     fn a_sink_gets_what_it_asked_for() {

@@ -31,9 +31,17 @@ pub struct EvaluateArgs {
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub settings: Vec<(String, String)>,
     /// The alert fires so many incident lengths late, or early when negative; the window ends when it did. An incident that
-    /// has no row left after a late alert, or too few normal rows before an early one, is a miss.
-    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, allow_hyphen_values = true, value_parser = parse_delay)]
-    pub delay: f64,
+    /// has no row left after a late alert, or too few normal rows before an early one, is a miss. Of several, such as
+    /// 0,0.5,-0.5, each is reported beside the first, with every incident's mean over all.
+    #[arg(
+        long = "delay",
+        value_name = "FRACTION",
+        default_value = "0",
+        allow_hyphen_values = true,
+        value_delimiter = ',',
+        value_parser = parse_delay
+    )]
+    pub delays: Vec<f64>,
     /// Cut the normal window to so many incident lengths before the alert, earlier faults not counted. A recording with
     /// fewer than five other normal rows stays as it is.
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]

@@ -96,6 +96,7 @@ Examples:
   automap evaluate incidents --method evidence --method n-sigma --method random --output json
   automap evaluate incidents --ablations --report report.html
   automap evaluate incidents --delay 0.5 --normal-window 1.5      # an alert that is late, little normal behaviour
+  automap evaluate incidents --delay 0,0.25,0.5,-0.5              # whether it matters when the alert fires
   automap evaluate incidents --method evidence --learn rounds     # what confirmed incidents teach
   automap evaluate incidents --scores scores.json                 # keep, to compare with later:
   automap evaluate incidents --compare scores.json

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    bootstrap::{Estimate, Resamples},
     figure::Figure,
+    headlines::{Averages, Headlines},
     measured::Measured,
 };
 
@@ -13,45 +13,16 @@ use super::{
 pub struct GainReport {
     /// The other.
     pub over: String,
-    /// Per dataset, then `mean`, and where datasets are excluded `mean without …`.
-    pub on: Vec<Gain>,
+    /// Paired differences, per dataset, then `mean`, and where datasets are excluded `mean without …`.
+    pub on: Vec<Headlines>,
 }
 
-/// A paired difference.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gain {
-    /// Name of a dataset, or `mean`.
-    pub dataset: String,
-    /// Of PR@1.
-    pub ac1: Estimate,
-    /// Of the mean of PR@1 to PR@5.
-    pub avg5: Estimate,
-}
-
-/// Gains over every contender that learned nothing; `kept` are the datasets that are not excluded.
-pub(super) fn gains(
-    measured: &Measured,
-    resamples: &Resamples,
-    kept: &[usize],
-    excluded: &[String],
-) -> Vec<GainReport> {
-    let all: Vec<usize> = (0..measured.sets.len()).collect();
-    let over = |other: usize| {
-        let [ac1, avg5] = Figure::HEADLINES.map(|figure| measured.gains(0, other, figure));
-        let mean_over = |name: String, datasets: &[usize]| Gain {
-            dataset: name,
-            ac1: resamples.mean_over(datasets, &ac1),
-            avg5: resamples.mean_over(datasets, &avg5),
-        };
-        let mut on: Vec<Gain> =
-            all.iter().map(|&dataset| mean_over(measured.sets[dataset].name.clone(), &[dataset])).collect();
-        on.push(mean_over("mean".into(), &all));
-        if kept.len() < all.len() {
-            on.push(mean_over(format!("mean without {}", excluded.join(", ")), kept));
-        }
-        GainReport { over: measured.contenders[other].name.clone(), on }
-    };
-    // What learning is worth has a table of its own.
+/// Gains over every contender that learned nothing: what learning is worth has a table of its own.
+pub(super) fn gains(measured: &Measured, averages: &Averages<'_>) -> Vec<GainReport> {
     let others = (1..measured.contenders.len()).filter(|&other| !measured.contenders[other].learns);
+    let over = |other: usize| GainReport {
+        over: measured.contenders[other].name.clone(),
+        on: averages.headlines(&Figure::HEADLINES.map(|figure| measured.gains(0, other, figure))),
+    };
     others.map(over).collect()
 }

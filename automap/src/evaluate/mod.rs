@@ -11,10 +11,12 @@
 //! | [`confidence_curves`], [`confusion`], [`graph_doubts`], [`knowable`] | what else is counted |
 //! | [`figures_report`], [`gain_report`], [`confidence_report`], [`fault_report`], [`metric_report`], [`confusion_report`], [`incident_report`] | parts of the report |
 //! | [`report`] | all of it together |
+//! | [`alerts_report`], [`headlines`] | the same under alerts at several times |
 //! | [`scores`] | what a later evaluation is held against |
 //! | [`peak_memory`] | what it cost |
 
 pub mod alert;
+pub mod alerts_report;
 pub mod bootstrap;
 pub mod case;
 pub mod confidence_curves;
@@ -29,6 +31,7 @@ pub mod figure;
 pub mod figures_report;
 pub mod gain_report;
 pub mod graph_doubts;
+pub mod headlines;
 pub mod incident_report;
 pub mod knowable;
 pub mod label;
@@ -54,14 +57,33 @@ use crate::{
     embedded::Embedded,
     failure::Failure,
     learn,
-    output::{evaluation_page, evaluation_table},
+    output::{alerts_table, evaluation_page, evaluation_table},
     output_file::OutputFile,
     stdout,
     walker_client::WalkerClient,
 };
+use alerts_report::{AlertsReport, AlertsSettings};
 use case::{CaseSet, Handicap, read_cases};
 use report::{Report, Settings};
 use scores::ScoresFile;
+
+impl EvaluateArgs {
+    const fn handicap(&self, delay: f64) -> Handicap {
+        let shuffled_calls = if self.shuffle_calls { Some(self.seed) } else { None };
+        Handicap { delay, normal_window: self.normal_window, shuffled_calls }
+    }
+
+    fn alerts_settings(&self) -> AlertsSettings {
+        AlertsSettings {
+            seed: self.seed,
+            delays: self.delays.clone(),
+            normal_window: self.normal_window,
+            bootstrap: self.bootstrap,
+            exclude: self.exclude.clone(),
+            learn: self.learn.map(|learning| learning.to_string()),
+        }
+    }
+}
 
 /// Runs the command.
 ///
@@ -77,15 +99,20 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
             "--learn {learning}: none of the methods learns; add --method evidence or --method automap"
         )));
     }
+    check_delays(&args)?;
     let scratch = tempfile::tempdir()?;
-    let handicap = Handicap {
-        delay: args.delay,
-        normal_window: args.normal_window,
-        shuffled_calls: args.shuffle_calls.then_some(args.seed),
-    };
+    let handicaps: Vec<Handicap> = args.delays.iter().map(|&delay| args.handicap(delay)).collect();
     let datasets = discover::datasets(&args.directories)?;
-    let sets = read_cases(&datasets, handicap, scratch.path())?;
-    check_excluded(&args.exclude, &sets)?;
+    let mut alerts = Vec::new();
+    for (index, &handicap) in handicaps.iter().enumerate() {
+        let directory = scratch.path().join(index.to_string());
+        std::fs::create_dir(&directory)?;
+        alerts.push(read_cases(&datasets, handicap, &directory)?);
+    }
+    let (Some(&handicap), Some(sets)) = (handicaps.first(), alerts.first()) else {
+        return Err(Failure::Usage("--delay needs a value".into()));
+    };
+    check_excluded(&args.exclude, sets)?;
     let old = match &args.compare {
         None => None,
         Some(path) => {
@@ -107,28 +134,40 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
             let recordings = datasets.iter().flat_map(|dataset| dataset.incidents.iter().cloned()).collect();
             learn::remember(&walker, recordings).await?;
         }
-        run::measure(&walker, sets, contenders, args.learn, args.seed, args.jobs).await
+        let mut measured = Vec::new();
+        for sets in alerts {
+            let contenders = contenders.clone();
+            measured.push(run::measure(&walker, sets, contenders, args.learn, args.seed, args.jobs).await?);
+        }
+        Ok::<_, Failure>(measured)
     };
     let measured = measured.await;
     services.stop().await?;
     let measured = measured?;
 
+    let [measured] = &measured[..] else {
+        let report = AlertsReport::new(&measured, args.alerts_settings());
+        return match args.output {
+            AnswerFormat::Json => Ok(stdout::print_json(&report)?),
+            AnswerFormat::Table => Ok(stdout::print(&alerts_table::render(&report))?),
+        };
+    };
     let settings = Settings {
         seed: args.seed,
-        delay: args.delay,
+        delay: handicap.delay,
         normal_window: args.normal_window,
         shuffled_calls: args.shuffle_calls,
         bootstrap: args.bootstrap,
         exclude: args.exclude.clone(),
         learn: args.learn,
     };
-    let mut report = Report::new(&measured, settings);
-    report.changes = old.map(|old| old.changes(&measured, args.bootstrap, args.seed));
+    let mut report = Report::new(measured, settings);
+    report.changes = old.map(|old| old.changes(measured, args.bootstrap, args.seed));
     if let Some(file) = page {
         file.finish(&evaluation_page::render(&report)?)?;
     }
     if let Some(file) = scores_file {
-        file.finish(&ScoresFile::new(&measured, handicap).to_text())?;
+        file.finish(&ScoresFile::new(measured, handicap).to_text())?;
     }
     match args.output {
         AnswerFormat::Json => stdout::print_json(&report)?,
@@ -142,6 +181,27 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         .map(|change| format!("\n  {change}"))
         .collect();
     if worse.is_empty() { Ok(()) } else { Err(Failure::Worse(worse)) }
+}
+
+/// # Errors
+/// A delay is given twice, or several beside what holds those of one.
+fn check_delays(args: &EvaluateArgs) -> Result<(), Failure> {
+    let twice = args.delays.iter().enumerate().find(|(index, delay)| args.delays[..*index].contains(delay));
+    if let Some((_, delay)) = twice {
+        return Err(Failure::Usage(format!("--delay {delay} is given twice; give each once")));
+    }
+    let single = [
+        ("--scores", args.scores.is_some()),
+        ("--compare", args.compare.is_some()),
+        ("--report", args.report.is_some()),
+        ("--shuffle-calls", args.shuffle_calls),
+    ];
+    match single.into_iter().find(|(_, given)| *given && args.delays.len() > 1) {
+        None => Ok(()),
+        Some((flag, _)) => {
+            Err(Failure::Usage(format!("{flag} takes one --delay; give one, or leave {flag} out")))
+        }
+    }
 }
 
 /// # Errors

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{
-    bootstrap::Resamples,
     confidence_report::ConfidenceReport,
     confusion_report::{ConfusionReport, confusions},
     contender::Contender,
@@ -11,6 +10,7 @@ use super::{
     figures_report::{DatasetReport, Figures, MeanReport, dataset_reports},
     gain_report::{GainReport, gains},
     graph_doubts::GraphDoubts,
+    headlines::Averages,
     incident_report::{IncidentReport, incidents},
     knowable,
     learning::Learning,
@@ -84,13 +84,9 @@ pub struct Report {
 impl Report {
     /// Computes all figures. O(contenders · resamples · incidents).
     pub fn new(measured: &Measured, settings: Settings) -> Self {
-        let resamples = Resamples::new(&measured.sizes(), settings.bootstrap, settings.seed);
+        let averages = Averages::new(measured, &settings.exclude, settings.bootstrap, settings.seed);
+        let (resamples, kept) = (averages.resamples(), averages.kept());
         let all: Vec<usize> = (0..measured.sets.len()).collect();
-        let kept: Vec<usize> = all
-            .iter()
-            .copied()
-            .filter(|&index| !settings.exclude.contains(&measured.sets[index].name))
-            .collect();
         let unknowable = knowable::unknowable(measured);
         let means = |over: &[usize]| -> Vec<MeanReport> {
             let report = |(index, contender): (usize, &Contender)| MeanReport {
@@ -104,13 +100,13 @@ impl Report {
             format_version: FORMAT_VERSION,
             automap_version: env!("CARGO_PKG_VERSION"),
             contenders: measured.contenders.clone(),
-            datasets: dataset_reports(measured, &resamples, unknowable.as_deref()),
+            datasets: dataset_reports(measured, resamples, unknowable.as_deref()),
             mean: means(&all),
-            mean_without: if kept.len() < all.len() { means(&kept) } else { Vec::new() },
-            gains: gains(measured, &resamples, &kept, &settings.exclude),
-            learning: settings.learn.map(|learning| {
-                LearningReport::new(measured, learning, &resamples, &kept, &settings.exclude)
-            }),
+            mean_without: if kept.len() < all.len() { means(kept) } else { Vec::new() },
+            gains: gains(measured, &averages),
+            learning: settings
+                .learn
+                .map(|learning| LearningReport::new(measured, learning, resamples, kept, &settings.exclude)),
             fault_types: by_fault(measured, unknowable.as_deref(), settings.bootstrap, settings.seed),
             confidence: ConfidenceReport::all(measured),
             root_cause_metric: MetricReport::all(measured),
@@ -119,7 +115,7 @@ impl Report {
             incidents: incidents(measured, unknowable.as_deref()),
             changes: None,
             scores: Scores::of(measured),
-            settings,
+            settings: settings.clone(),
         }
     }
 

@@ -130,7 +130,7 @@ fn means(means: &[MeanReport]) -> Table {
 }
 
 /// A variant stands below the method that it varies.
-fn indented(name: &str) -> String {
+pub(super) fn indented(name: &str) -> String {
     name.split_once(", ").map_or_else(|| name.to_owned(), |(_, variant)| format!("  {variant}"))
 }
 
@@ -295,7 +295,7 @@ fn calibration(report: &Report) -> Table {
     table
 }
 
-fn table(words: &[&str], numbers: &[&str]) -> Table {
+pub(super) fn table(words: &[&str], numbers: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(words.iter().chain(numbers));
@@ -312,11 +312,11 @@ fn figures(figures: &Figures) -> Vec<String> {
     cells
 }
 
-fn interval(estimate: &Estimate) -> String {
+pub(super) fn interval(estimate: &Estimate) -> String {
     format!("{:.3} to {:.3}", estimate.low, estimate.high)
 }
 
-fn difference(estimate: &Estimate) -> String {
+pub(super) fn difference(estimate: &Estimate) -> String {
     let sure = estimate.low > 0.0 || estimate.high < 0.0;
     // Adding zero makes minus zero the same zero.
     let value = (estimate.value * 1000.0).round() / 1000.0 + 0.0;

@@ -1,5 +1,6 @@
 //! How answers look: tables and pages for people, JSON for programs.
 
+pub mod alerts_table;
 pub mod diagnosis_json;
 pub mod diagnosis_page;
 pub mod diagnosis_text;

@@ -157,6 +157,34 @@ fn a_method_that_got_worse_ends_with_four_and_is_named() {
 }
 
 #[test]
+fn several_delays_are_reported_beside_the_first_and_averaged() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = shop(home.path(), 2);
+    for index in 0..2 {
+        let path = folder.join(format!("incident-{index}/incident.json"));
+        let mut known: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        known["anomaly_end"] = json!(known["anomaly_start"].as_f64().unwrap() + 300.0);
+        fs::write(&path, known.to_string()).unwrap();
+    }
+    let methods = ["--method", "evidence", "--method", "random", "--delay", "0,0.25,-0.5"];
+    let found = evaluate(home.path(), &[&methods[..], &["--output", "json"]].concat());
+    assert_eq!(found.code, 0, "{}", found.stderr);
+    let report: Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(report["settings"]["delays"], json!([0.0, 0.25, -0.5]), "{report}");
+    let evidence = &report["methods"][0];
+    for alert in evidence["alerts"].as_array().unwrap() {
+        assert_eq!(alert["on"][0]["ac1"]["value"], 1.0, "{report}");
+        assert_eq!(alert["refused"], 0, "{report}");
+    }
+    assert_eq!(evidence["all"][0]["dataset"], "shop", "{report}");
+    assert!(report["gains"][0]["on"][0]["avg5"]["low"].as_f64().unwrap() > 0.0, "{report}");
+    let table = evaluate(home.path(), &methods);
+    for part in ["2 incidents, each with an alert at 3 times", "0.25 late", "0.5 early"] {
+        assert!(table.stdout.contains(part), "{part}: {}", table.stdout);
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_is_told_before_anything_runs_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let folder = shop(home.path(), 2);
@@ -165,10 +193,12 @@ fn what_cannot_be_measured_is_told_before_anything_runs_and_leaves_nothing() {
     assert_eq!(scored.code, 0, "{}", scored.stderr);
     fs::remove_dir_all(folder.join("incident-1")).unwrap();
     let before = files(home.path());
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&["--bootstrap", "0"], 2, "from 100 to 100000"),
         (&["--delay", "9"], 2, "have no unit"),
         (&["--delay", "soon"], 2, "a number of incident lengths"),
+        (&["--delay", "0,0.5,0"], 2, "--delay 0 is given twice"),
+        (&["--delay", "0,0.5"], 2, "--scores takes one --delay"),
         (&["--normal-window", "0"], 2, "a positive number of incident lengths"),
         (&["--exclude", "shopp"], 2, "did you mean shop?"),
         (&["--exclude", "shop"], 2, "--exclude leaves no dataset"),

@@ -11,7 +11,8 @@ use crate::{
         bootstrap::Estimate,
         figure::Figure,
         figures_report::{Figures, MeanReport},
-        gain_report::{Gain, GainReport},
+        gain_report::GainReport,
+        headlines::Headlines,
         report::Report,
     },
     output::evaluation_charts::{IntervalRow, intervals},
@@ -168,6 +169,6 @@ fn table(id: &str, gains: &[&GainReport], word: &str, report: &Report, svg: &str
 }
 
 /// The gains on datasets, and those on means.
-fn by_kind(gain: &GainReport, datasets: usize) -> (&[Gain], &[Gain]) {
+fn by_kind(gain: &GainReport, datasets: usize) -> (&[Headlines], &[Headlines]) {
     gain.on.split_at(datasets.min(gain.on.len()))
 }

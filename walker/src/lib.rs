@@ -134,7 +134,7 @@ pub async fn serve(
         Box::new(move |diagnosis| {
             metrics.ended(diagnosis);
             newest.take(diagnosis);
-            alerts.ended(&diagnosis.diagnosis_id);
+            alerts.ended(diagnosis);
             post.hand_in(diagnosis);
         })
     });

@@ -1,7 +1,9 @@
 //! From an alert to an answer: a real Prometheus, a real Alertmanager, the testbed, and sinks that are real servers.
 
 use std::{
-    fs, thread,
+    fs,
+    net::TcpListener,
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -27,7 +29,7 @@ fn http_address(service: &Service) -> String {
     service.page_address().unwrap()
 }
 
-fn listed(runtime: &Runtime, service: &Service) -> Vec<v1::Diagnosis> {
+pub(crate) fn listed(runtime: &Runtime, service: &Service) -> Vec<v1::Diagnosis> {
     let request = v1::WalkerServiceListDiagnosesRequest { page_size: 500, ..Default::default() };
     let answer = runtime.block_on(async { client_of(service).list_diagnoses(request).await });
     answer.unwrap().into_inner().diagnoses
@@ -41,7 +43,7 @@ fn metric(admin: &str, series: &str) -> f64 {
     line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !so() {
         assert!(Instant::now() < deadline, "in time: {what}");
@@ -288,18 +290,24 @@ only-from-alerts = false
     }
 }
 
-/// A walker that takes alerts, whose source answers nothing.
-fn alerted(home: &std::path::Path, settings: &str) -> (Service, String, String) {
+/// A walker that takes alerts, and a source that refuses connections.
+pub(crate) fn alerted(home: &std::path::Path, settings: &str) -> (Service, String, String) {
+    alerted_asking(home, "127.0.0.1:1", settings)
+}
+
+/// The same whose source is at `source`.
+fn alerted_asking(home: &std::path::Path, source: &str, settings: &str) -> (Service, String, String) {
     let configuration = all_on_free_ports(home)
         .replace("[walker.server]\n", "[walker.server]\nadmin-listen = \"127.0.0.1:0\"\n")
         + &format!(
             r#"
 [collector.sources.gone]
-url = "http://127.0.0.1:1"
+url = "http://{source}"
 preset = "pymicro"
 step = "1s"
 proxy = "none"
 attempts = 1
+query-seconds = 600
 [walker.http]
 listen = "127.0.0.1:0"
 [walker.alerts]
@@ -322,7 +330,7 @@ fn fire(alerts: impl IntoIterator<Item = (String, String)>) -> Value {
     notification(alerts.into_iter().map(|(namespace, name)| firing(&namespace, &name, &now)))
 }
 
-fn send(address: &str, body: impl AsRef<[u8]>) -> http::Answer {
+pub(crate) fn send(address: &str, body: impl AsRef<[u8]>) -> http::Answer {
     notify(address, body).unwrap()
 }
 
@@ -388,7 +396,11 @@ fn hostile_notifications_are_refused_and_begin_nothing() {
 #[test]
 fn a_storm_becomes_few_diagnoses_to_which_the_other_alerts_are_attached() {
     let home = tempfile::tempdir().unwrap();
-    let (service, address, admin) = alerted(home.path(), "max-waiting = 8\nmax-per-minute = 4");
+    // It takes connections and says nothing, so that the diagnosis of the first alerts runs until all have come.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = silent.local_addr().unwrap().to_string();
+    let settings = "max-waiting = 8\nmax-per-minute = 4";
+    let (service, address, admin) = alerted_asking(home.path(), &source, settings);
     let runtime = Runtime::new().unwrap();
     let began = Instant::now();
     // One system: 500 alerts, 50 at a time.
@@ -403,6 +415,7 @@ fn a_storm_becomes_few_diagnoses_to_which_the_other_alerts_are_attached() {
     }
     assert_eq!(ids.len(), 1, "{ids:?}");
     let id = ids.pop_first().unwrap();
+    drop(silent);
     let alerts = || {
         let request = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: id.clone() };
         let found = runtime.block_on(async { client_of(&service).get_diagnosis(request).await });

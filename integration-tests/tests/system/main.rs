@@ -10,6 +10,7 @@
 mod access;
 mod admin_port;
 mod alerting;
+mod alerts_again;
 mod alerts_shared;
 mod bad_input;
 mod bad_windows;

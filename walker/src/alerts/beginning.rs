@@ -10,7 +10,12 @@ use automap_service_kit::error::ErrorCode;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Alerts, desk::Due, notification::digest};
+use super::{
+    Alerts,
+    desk::Due,
+    earlier::{next_attempt, unanswered},
+    notification::digest,
+};
 use crate::{memory::now, service::WalkerRpc};
 
 /// How often it is looked up what is due.
@@ -55,12 +60,35 @@ fn step(alerts: &Alerts, walker: &WalkerRpc) {
 }
 
 async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
-    let (id, system) = (due.id.clone(), due.target.system.clone());
-    // The id tells what makes it the same diagnosis, whatever else is told of it.
-    let same = digest(["alerts", &id]);
-    let Err(error) = walker.begin(id.clone(), same, request(due)).await else {
-        tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
-        return;
+    let (mut id, system, opened) = (due.id.clone(), due.target.system.clone(), due.opened);
+    let request = request(due);
+    let error = loop {
+        // The id tells what makes it the same diagnosis, whatever else is told of it.
+        let same = digest(["alerts", &id]);
+        match walker.begin(id.clone(), same, request.clone()).await {
+            Ok(None) => {
+                tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
+                return;
+            }
+            Ok(Some(known)) => {
+                // One that failed after its alerts had come here too was begun for them.
+                let next = unanswered(&known).filter(|ended| *ended < opened).and_then(|_| next_attempt(&id));
+                let Some(next) = next else {
+                    let state = known.state().as_str_name();
+                    tracing::info!(
+                        diagnosis = id,
+                        system,
+                        state,
+                        "the diagnosis of an alert has ended before"
+                    );
+                    alerts.ended(&known);
+                    return;
+                };
+                alerts.desk().renamed(&system, &next);
+                id = next;
+            }
+            Err(error) => break error,
+        }
     };
     let passes = matches!(
         error.code(),
@@ -71,7 +99,9 @@ async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
         tracing::info!(diagnosis = id, %error, "a diagnosis that an alert asks for is tried again");
         desk.put_back(&system, UnixMillis(now().0 + AGAIN_MS));
     } else {
-        tracing::error!(diagnosis = id, %error, "a diagnosis that an alert asks for could not begin");
+        let code = error.code().reason();
+        tracing::error!(diagnosis = id, system, code, reason = %error, "a diagnosis that an alert asks for could not begin");
+        desk.unanswered(&id, true);
     }
 }
 

@@ -1,19 +1,21 @@
 //! Which alerts begin a diagnosis, which belong to one that there is, and when it begins. Time is a number that is passed in.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod seen;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use automap_proto::{incident::IncidentContext, invalid::Invalid, time::UnixMillis, v1};
 
+use self::seen::Seen;
 use super::{
     config::AlertsConfig,
+    earlier::{Earlier, Past},
     notification::{Alert, hash},
     rules::Target,
 };
 
 /// Alerts that are listed with a diagnosis; more are counted.
 pub(crate) const MAX_LISTED: usize = 100;
-/// Alerts that are remembered as known, however many come.
-const MAX_SEEN: usize = 1 << 14;
 /// How far the clock of whoever fires alerts may be ahead.
 const AHEAD_MS: i64 = 5 * 60_000;
 /// The time to which `max-per-minute` refers.
@@ -26,8 +28,8 @@ pub(crate) enum Ruling {
     Begins(String),
     /// It belongs to a diagnosis that there is.
     Attached(String),
-    /// It was told before.
-    Known,
+    /// It was told before, and belongs to this diagnosis.
+    Known(String),
     /// All that may wait do; it should be sent again.
     Busy,
 }
@@ -37,6 +39,8 @@ pub(crate) enum Ruling {
 pub(crate) struct Due {
     pub(crate) id: String,
     pub(crate) target: Target,
+    /// When the first of its alerts came.
+    pub(crate) opened: UnixMillis,
     /// When its first alert fired.
     pub(crate) start: UnixMillis,
     /// When its last alert was resolved, where all are.
@@ -55,6 +59,8 @@ pub(crate) struct Desk {
     /// By system.
     cases: BTreeMap<String, Case>,
     seen: Seen,
+    /// Diagnoses that ended without an answer, and the alerts that came while they ran.
+    last_words: Vec<(String, v1::AlertList)>,
     /// When the newest diagnoses began.
     begun: VecDeque<UnixMillis>,
 }
@@ -81,13 +87,6 @@ enum Stage {
     Ended,
 }
 
-/// The newest keys, and the order in which they came.
-#[derive(Debug, Default)]
-struct Seen {
-    known: BTreeSet<String>,
-    order: VecDeque<String>,
-}
-
 impl Desk {
     pub(crate) fn new(config: &AlertsConfig) -> Self {
         let milliseconds = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX / 2);
@@ -99,11 +98,42 @@ impl Desk {
             max_per_minute: config.max_per_minute,
             cases: BTreeMap::new(),
             seen: Seen::default(),
+            last_words: Vec::new(),
             begun: VecDeque::new(),
         }
     }
 
-    /// An alert of the group `group_key` that fires and asks for `target`. O(log n) in what the desk holds.
+    /// The diagnosis, begun before, that an alert which fires belongs to.
+    pub(crate) fn belongs_to(
+        &self,
+        now: UnixMillis,
+        group_key: &str,
+        target: &Target,
+        alert: &Alert,
+    ) -> Option<&str> {
+        let case = self.cases.get(&target.system).filter(|case| self.gathers(case, now));
+        let seen = self.seen.of(&key(group_key, target, alert));
+        let id = seen.or(case.map(|case| case.id.as_str()))?;
+        let waits = case.is_some_and(|case| case.stage == Stage::Waits && case.id == id);
+        Some(id).filter(|_| !waits)
+    }
+
+    /// The id of the first diagnosis that an alert asks for which would begin one.
+    pub(crate) fn would_begin(
+        &self,
+        now: UnixMillis,
+        group_key: &str,
+        target: &Target,
+        alert: &Alert,
+    ) -> Option<String> {
+        let gathered = self.cases.get(&target.system).is_some_and(|case| self.gathers(case, now));
+        let known = gathered || self.seen.of(&key(group_key, target, alert)).is_some();
+        let may = !known && check(now, self.max_age_ms, target, alert.starts_at).is_ok();
+        may.then(|| first_id(group_key, target, alert))
+    }
+
+    /// An alert of the group `group_key` that fires and asks for `target`, where `past` tells of diagnoses that the desk does
+    /// not remember. O(log n) in what the desk holds.
     ///
     /// # Errors
     /// The alert cannot begin a diagnosis: a name is bad, or it fired too long ago, or in the future.
@@ -113,39 +143,53 @@ impl Desk {
         group_key: &str,
         target: Target,
         alert: Alert,
+        past: &Past,
     ) -> Result<Ruling, Invalid> {
         let start = alert.starts_at;
-        let key = hash([group_key, &target.system, &alert.identity, &start.0.to_string()]);
-        if self.seen.known.contains(&key) {
-            return Ok(Ruling::Known);
+        let key = key(group_key, &target, &alert);
+        if let Some(id) = self.seen.of(&key) {
+            return Ok(Ruling::Known(id.into()));
         }
         check(now, self.max_age_ms, &target, start)?;
         let gathers = |case: &Case| case.stage == Stage::Waits || now.0 < case.opened.0 + self.gather_ms;
         if let Some(case) = self.cases.get_mut(&target.system).filter(|case| gathers(case)) {
             case.attach(alert, self.settle_ms);
             let id = case.id.clone();
-            self.seen.insert(key);
+            self.seen.insert(key, &id);
             return Ok(Ruling::Attached(id));
         }
-        if self.waiting() >= self.max_waiting {
+        let first = first_id(group_key, &target, &alert);
+        let (id, opened, stage) = match past.get(&first) {
+            Some(Earlier::Is { id, created, done }) => {
+                (id.clone(), *created, if *done { Stage::Ended } else { Stage::Runs })
+            }
+            Some(Earlier::Next(id)) => (id.clone(), now, Stage::Waits),
+            None => (first, now, Stage::Waits),
+        };
+        if stage == Stage::Waits && self.waiting() >= self.max_waiting {
             return Ok(Ruling::Busy);
         }
-        let began = start.0.to_string();
-        let id = format!("alert-{}", hash([group_key, &target.system, &began]));
+        self.seen.insert(key, &id);
         let case = Case {
             id: id.clone(),
-            opened: now,
+            opened,
             start,
             due: UnixMillis(start.0 + self.settle_ms).max(now),
-            stage: Stage::Waits,
+            stage,
             alerts: BTreeMap::from([((start, alert.identity.clone()), alert)]),
             left_out: 0,
             untold: false,
             target,
         };
-        self.cases.insert(case.target.system.clone(), case);
-        self.seen.insert(key);
-        Ok(Ruling::Begins(id))
+        if self.gathers(&case, now) {
+            self.cases.insert(case.target.system.clone(), case);
+        }
+        Ok(if stage == Stage::Waits { Ruling::Begins(id) } else { Ruling::Known(id) })
+    }
+
+    /// Whether alerts that come at `now` still belong to a case.
+    const fn gathers(&self, case: &Case, now: UnixMillis) -> bool {
+        matches!(case.stage, Stage::Waits) || now.0 < case.opened.0 + self.gather_ms
     }
 
     /// An alert that is resolved: noted with the diagnosis that it belongs to, if there is one. Never begins anything.
@@ -204,27 +248,50 @@ impl Desk {
         let Some(case) = self.cases.get(system) else { return true };
         let over = now.0 >= case.opened.0 + self.gather_ms;
         if over {
-            self.cases.remove(system);
+            let id = case.id.clone();
+            self.unanswered(&id, true);
         }
         over
     }
 
-    /// A diagnosis has ended: what comes now must be added to its record.
-    pub(crate) fn ended(&mut self, id: &str) {
+    /// The diagnosis of `system` that begins has another id than it was thought to have.
+    pub(crate) fn renamed(&mut self, system: &str, id: &str) {
+        if let Some(case) = self.cases.get_mut(system) {
+            self.seen.rename(&case.id, id);
+            case.id = id.into();
+        }
+    }
+
+    /// A diagnosis has ended without an answer: nothing belongs to it any more. Where its alerts are told `again`, they begin
+    /// another one.
+    pub(crate) fn unanswered(&mut self, id: &str, again: bool) {
+        let of_it = |case: &&Case| case.id == id && case.stage != Stage::Waits;
+        let system = self.cases.values().find(of_it).map(|case| case.target.system.clone());
+        if let Some(case) = system.and_then(|system| self.cases.remove(&system))
+            && case.untold
+        {
+            self.last_words.push((case.id.clone(), case.to_list()));
+        }
+        if again {
+            self.seen.forget(id);
+        }
+    }
+
+    /// A diagnosis was answered: what comes now must be added to its record.
+    pub(crate) fn answered(&mut self, id: &str) {
         if let Some(case) = self.cases.values_mut().find(|case| case.id == id) {
             case.stage = Stage::Ended;
         }
     }
 
-    /// Ended diagnoses that lack alerts, with all alerts that they should have; each is answered once for each change.
+    /// Diagnoses that have ended and lack alerts, with all alerts that they should have; each is answered once for each change.
     pub(crate) fn untold(&mut self) -> Vec<(String, v1::AlertList)> {
         let lacking = self.cases.values_mut().filter(|case| case.stage == Stage::Ended && case.untold);
-        lacking
-            .map(|case| {
-                case.untold = false;
-                (case.id.clone(), case.to_list())
-            })
-            .collect()
+        let told = lacking.map(|case| {
+            case.untold = false;
+            (case.id.clone(), case.to_list())
+        });
+        std::mem::take(&mut self.last_words).into_iter().chain(told).collect()
     }
 
     /// Diagnoses that wait to begin.
@@ -240,6 +307,16 @@ impl Desk {
             case.stage == Stage::Waits || case.untold && case.stage == Stage::Ended || !over
         });
     }
+}
+
+/// What makes an alert the same when it is told again.
+fn key(group_key: &str, target: &Target, alert: &Alert) -> String {
+    hash([group_key, &target.system, &alert.identity, &alert.starts_at.0.to_string()])
+}
+
+/// The id of the first diagnosis that an alert asks for.
+fn first_id(group_key: &str, target: &Target, alert: &Alert) -> String {
+    format!("alert-{}", hash([group_key, &target.system, &alert.starts_at.0.to_string()]))
 }
 
 fn check(now: UnixMillis, max_age_ms: i64, target: &Target, start: UnixMillis) -> Result<(), Invalid> {
@@ -283,23 +360,10 @@ impl Case {
         Due {
             id: self.id.clone(),
             target: self.target.clone(),
+            opened: self.opened,
             start: self.start,
             end,
             alerts: self.to_list(),
-        }
-    }
-}
-
-impl Seen {
-    fn insert(&mut self, key: String) {
-        if !self.known.insert(key.clone()) {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > MAX_SEEN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
         }
     }
 }

@@ -6,12 +6,14 @@
 //! | [`notification`], [`nesting`] | a request of Alertmanager, read with limits |
 //! | [`rules`] | from labels to what is diagnosed |
 //! | [`desk`] | which alerts begin a diagnosis, which belong to one, and when it begins |
+//! | [`earlier`] | diagnoses of the past that alerts ask for |
 //! | [`webhook`] | the route |
 //! | [`beginning`] | diagnoses that are due, and alerts that came too late for them |
 
 mod beginning;
 pub mod config;
 mod desk;
+mod earlier;
 mod nesting;
 mod notification;
 mod rules;
@@ -23,18 +25,26 @@ use std::{
     time::Duration,
 };
 
-use automap_proto::{invalid::Invalid, time::UnixMillis};
+use automap_proto::{
+    invalid::Invalid,
+    time::UnixMillis,
+    v1::{self, DiagnosisState},
+};
 use automap_service_kit::{
     access::{Caller, Role},
     error::{ErrorCode, ServiceError},
 };
 use serde::Serialize;
 
-use crate::metrics::{AlertOutcome, WalkerMetrics};
+use crate::{
+    metrics::{AlertOutcome, WalkerMetrics},
+    sinks::Kept,
+};
 pub(crate) use beginning::begin_all;
 use config::AlertsConfig;
 pub(crate) use desk::MAX_LISTED;
 use desk::{Desk, Ruling};
+use earlier::Past;
 use notification::{Alert, Notification};
 use rules::Rules;
 pub(crate) use webhook::routes;
@@ -81,18 +91,25 @@ impl Alerts {
         })
     }
 
-    /// Takes a notification of `caller`, where it is known who calls, at the time `now`. Alerts of systems that he may not have
-    /// diagnosed are refused.
+    /// Takes a notification of `caller`, where it is known who calls, at the time `now`; `kept` finds diagnoses of the past.
+    /// Alerts of systems that he may not have diagnosed are refused.
     ///
     /// # Errors
     /// It cannot be read, none of its alerts can be diagnosed, or there is no room for some of them.
-    fn take(&self, caller: Option<&Caller>, body: &[u8], now: UnixMillis) -> Result<Receipt, ServiceError> {
+    async fn take<K: Kept>(
+        &self,
+        caller: Option<&Caller>,
+        body: &[u8],
+        now: UnixMillis,
+        kept: &K,
+    ) -> Result<Receipt, ServiceError> {
         if self.rules.is_empty() {
             let message = "no alert begins a diagnosis here; set walker.alerts.rules";
             return Err(ServiceError::new(ErrorCode::NotFound, message));
         }
         let notification = Notification::parse(body).inspect_err(|_| self.metrics.notification_refused())?;
-        let receipt = self.judge(caller, notification, now);
+        let past = earlier::look_back(self, &notification, kept, now).await;
+        let receipt = self.judge(caller, notification, now, &past);
         if !receipt.reasons.is_empty() {
             tracing::warn!(refused = receipt.refused, reasons = ?receipt.reasons, "alerts cannot be diagnosed");
         }
@@ -112,12 +129,25 @@ impl Alerts {
         Ok(receipt)
     }
 
-    /// A diagnosis has ended: alerts that come now must be added to its record.
-    pub(crate) fn ended(&self, id: &str) {
-        self.desk().ended(id);
+    /// How a diagnosis stands. Alerts that come after one was done are added to its record; none belongs to one that failed or
+    /// was cancelled. Those of one that failed begin another one when they are told again.
+    pub(crate) fn ended(&self, diagnosis: &v1::Diagnosis) {
+        let (mut desk, id) = (self.desk(), &diagnosis.diagnosis_id);
+        match diagnosis.state() {
+            DiagnosisState::Done => desk.answered(id),
+            DiagnosisState::Failed => desk.unanswered(id, true),
+            DiagnosisState::Cancelled => desk.unanswered(id, false),
+            DiagnosisState::Running | DiagnosisState::Unspecified => {}
+        }
     }
 
-    fn judge(&self, caller: Option<&Caller>, notification: Notification, now: UnixMillis) -> Receipt {
+    fn judge(
+        &self,
+        caller: Option<&Caller>,
+        notification: Notification,
+        now: UnixMillis,
+        past: &Past,
+    ) -> Receipt {
         let mut receipt = Receipt::default();
         for invalid in &notification.refused {
             self.refuse(&mut receipt, invalid);
@@ -141,7 +171,7 @@ impl Alerts {
                 continue;
             }
             let system = target.system.clone();
-            let ruling = desk.fired(now, &notification.group_key, target, alert);
+            let ruling = desk.fired(now, &notification.group_key, target, alert, past);
             let outcome = match ruling {
                 Ok(Ruling::Begins(id)) => {
                     receipt.began += 1;
@@ -155,8 +185,9 @@ impl Alerts {
                     desk.truncated(&system, std::mem::take(&mut truncated));
                     AlertOutcome::Attached
                 }
-                Ok(Ruling::Known) => {
+                Ok(Ruling::Known(id)) => {
                     receipt.known += 1;
+                    receipt.diagnoses.insert(id);
                     AlertOutcome::Known
                 }
                 Ok(Ruling::Busy) => {
@@ -201,76 +232,4 @@ fn nobodys(alert: &Alert) -> Invalid {
 }
 
 #[cfg(test)]
-mod tests {
-    use automap_service_kit::access::{Proof, Systems};
-    use prometheus_client::registry::Registry;
-    use serde_json::json;
-
-    use super::{
-        config::{AlertRule, FromLabel},
-        *,
-    };
-
-    const NOW: UnixMillis = UnixMillis(1_772_360_430_000);
-
-    fn alerts() -> Alerts {
-        let label = |name: &str| FromLabel { label: Some(name.into()), ..FromLabel::default() };
-        let rule = AlertRule {
-            system: label("namespace"),
-            front_end: label("service"),
-            source: FromLabel { default: Some("prod".into()), ..FromLabel::default() },
-            ..AlertRule::default()
-        };
-        let config = AlertsConfig { rules: vec![rule], max_waiting: 1, ..AlertsConfig::default() };
-        Alerts::new(&config, WalkerMetrics::new(&mut Registry::default())).unwrap()
-    }
-
-    fn body(alerts: &[(&str, &str, &str)]) -> Vec<u8> {
-        let alert = |(status, namespace, name): &(&str, &str, &str)| {
-            json!({
-                "status": status, "labels": {"namespace": namespace, "service": "web", "alertname": name},
-                "startsAt": "2026-03-01T10:20:00Z", "endsAt": "2026-03-01T10:20:10Z",
-            })
-        };
-        let alerts: Vec<_> = alerts.iter().map(alert).collect();
-        json!({"version": "4", "groupKey": "g", "truncatedAlerts": 7, "alerts": alerts})
-            .to_string()
-            .into_bytes()
-    }
-
-    #[test]
-    fn a_notification_is_answered_by_what_became_of_its_alerts() {
-        let alerts = alerts();
-        let sent = body(&[
-            ("firing", "shop", "a"),
-            ("firing", "shop", "b"),
-            ("resolved", "shop", "a"),
-            ("firing", "", "c"),
-        ]);
-        let receipt = alerts.take(None, &sent, NOW).unwrap();
-        assert_eq!((receipt.began, receipt.attached, receipt.resolved, receipt.refused), (1, 1, 1, 1));
-        assert_eq!(receipt.diagnoses.len(), 1);
-        assert!(receipt.reasons[0].contains("alertname, namespace, service"), "{:?}", receipt.reasons);
-        let again = alerts.take(None, &sent, NOW).unwrap();
-        assert_eq!((again.known, again.began), (2, 0));
-        let stranger =
-            Caller::new("books", Proof::Token, Role::Diagnose, Systems::new(&["books".to_owned()]));
-        let denied = alerts.take(Some(&stranger), &body(&[("firing", "shop", "d")]), NOW).unwrap_err();
-        assert_eq!(denied.field(), Some("alerts"), "{denied}");
-        let due = alerts.desk().due(UnixMillis(NOW.0 + 60_000));
-        assert_eq!((due.len(), due[0].alerts.left_out, due[0].alerts.alerts.len()), (1, 7, 2));
-    }
-
-    #[test]
-    fn what_cannot_be_taken_is_an_error_that_says_whether_to_send_again() {
-        let alerts = alerts();
-        let refused = |sent: &[u8]| alerts.take(None, sent, NOW).unwrap_err();
-        assert_eq!(refused(b"{").code(), ErrorCode::InvalidInput);
-        assert_eq!(refused(&body(&[("firing", "", "a")])).field(), Some("alerts"));
-        let busy = refused(&body(&[("firing", "shop", "a"), ("firing", "books", "a")]));
-        assert_eq!((busy.code(), busy.retry_delay()), (ErrorCode::Unavailable, Some(COME_BACK)));
-        let unset =
-            Alerts::new(&AlertsConfig::default(), WalkerMetrics::new(&mut Registry::default())).unwrap();
-        assert_eq!(unset.take(None, &body(&[]), NOW).unwrap_err().code(), ErrorCode::NotFound);
-    }
-}
+mod tests;

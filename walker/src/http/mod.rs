@@ -66,9 +66,9 @@ fn router(
     bound: SocketAddr,
 ) -> Router {
     let (guard, door) = (Guard::new(config, bound), Door::new(access, config));
-    page::routes(walker)
+    page::routes(walker.clone())
         .merge(door.routes())
-        .merge(alerts::routes(alerts))
+        .merge(alerts::routes(alerts, walker))
         .fallback(async || HttpError::not_found("nothing is here; the list of diagnoses is at /diagnoses"))
         .layer(middleware::from_fn_with_state(door, access::judge))
         .layer(middleware::from_fn_with_state(guard, guard::judge))

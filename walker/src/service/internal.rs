@@ -4,7 +4,7 @@ use automap_proto::v1;
 use automap_service_kit::error::ServiceError;
 
 use super::{WalkerRpc, registry::OnEnd};
-use crate::sinks::Kept;
+use crate::{alerts::MAX_LISTED, sinks::Kept};
 
 impl Kept for WalkerRpc {
     async fn kept(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
@@ -14,7 +14,7 @@ impl Kept for WalkerRpc {
 
 impl WalkerRpc {
     /// Begins a diagnosis without a caller; the same one changes nothing. What makes it the same is told by `digest`, and not by
-    /// the request: alerts that come again may tell more.
+    /// the request: alerts that come again may tell more. Answers the diagnosis of that id where it has ended already.
     ///
     /// # Errors
     /// The request is wrong, its beginning cannot be kept, or another one has that id.
@@ -23,7 +23,7 @@ impl WalkerRpc {
         id: String,
         digest: String,
         request: v1::DiagnoseRequest,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Option<Box<v1::Diagnosis>>, ServiceError> {
         let mut order = self.order(id, request)?;
         order.record = true;
         self.start(order, digest).await
@@ -39,12 +39,50 @@ impl WalkerRpc {
         self.admission.load()
     }
 
-    /// Keeps alerts with a diagnosis that has ended.
+    /// Keeps alerts with a diagnosis that has ended, beside those that it has: who tells of them may not know these any more.
     ///
     /// # Errors
     /// The profiler cannot be reached, or refuses.
     pub(crate) async fn note_alerts(&self, id: &str, alerts: v1::AlertList) -> Result<(), ServiceError> {
         let Some(known) = self.stored(id).await? else { return Ok(()) };
-        self.keep(v1::Diagnosis { alerts: Some(alerts), ..known }).await
+        let alerts = Some(merged(known.alerts.clone().unwrap_or_default(), alerts));
+        self.keep(v1::Diagnosis { alerts, ..known }).await
+    }
+}
+
+/// The alerts of both lists, each once and as `newer` tells it; beyond as many as are listed they are counted.
+fn merged(older: v1::AlertList, newer: v1::AlertList) -> v1::AlertList {
+    let same =
+        |one: &v1::Alert, other: &v1::Alert| one.labels == other.labels && one.starts_at == other.starts_at;
+    let mut alerts = newer.alerts;
+    let forgotten: Vec<v1::Alert> =
+        older.alerts.into_iter().filter(|one| !alerts.iter().any(|other| same(one, other))).collect();
+    alerts.splice(0..0, forgotten);
+    let beyond = alerts.len().saturating_sub(MAX_LISTED);
+    alerts.truncate(MAX_LISTED);
+    v1::AlertList { alerts, left_out: older.left_out.max(newer.left_out).saturating_add(beyond as u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(names: &[(&str, bool)], left_out: u64) -> v1::AlertList {
+        let alert = |(name, ended): &(&str, bool)| v1::Alert {
+            labels: [("alertname".to_owned(), (*name).to_owned())].into(),
+            ends_at: ended.then(prost_types::Timestamp::default),
+            ..v1::Alert::default()
+        };
+        v1::AlertList { alerts: names.iter().map(alert).collect(), left_out }
+    }
+
+    #[test]
+    fn alerts_that_are_noted_take_none_away() {
+        let both = merged(list(&[("a", false), ("b", false)], 3), list(&[("b", true), ("c", false)], 0));
+        assert_eq!(both, list(&[("a", false), ("b", true), ("c", false)], 3));
+        let many: Vec<String> = (0..MAX_LISTED).map(|one| one.to_string()).collect();
+        let many: Vec<(&str, bool)> = many.iter().map(|name| (name.as_str(), false)).collect();
+        let full = merged(list(&many, 0), list(&[("more", false)], 0));
+        assert_eq!((full.alerts.len(), full.left_out), (MAX_LISTED, 1));
     }
 }

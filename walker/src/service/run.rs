@@ -10,7 +10,7 @@ use tracing::{Instrument as _, field::Empty};
 use super::{
     WalkerRpc,
     admission::For,
-    claims::same_request,
+    claims::{is_lost, same_request},
     registry::{Entry, Reporter, ToCaller, ended},
 };
 use crate::{listener::Listener, memory::now, order::Order, pipeline};
@@ -37,22 +37,27 @@ impl WalkerRpc {
     }
 
     /// Starts an order on its own; the same request under the same id starts nothing more, here or at another walker. One
-    /// whose walker has gone begins anew. Without the profiler it runs all the same, and only this walker knows of it.
+    /// whose walker has gone begins anew. Without the profiler it runs all the same, and only this walker knows of it. Answers
+    /// the diagnosis of that id where it has ended already.
     ///
     /// # Errors
     /// Another request has that id.
-    pub(super) async fn start(&self, order: Order, digest: String) -> Result<(), ServiceError> {
+    pub(super) async fn start(
+        &self,
+        order: Order,
+        digest: String,
+    ) -> Result<Option<Box<v1::Diagnosis>>, ServiceError> {
         let asked = v1::Diagnosis { request_digest: digest, ..self.outline(&order) };
         let entry = match self.registry.enter(asked.clone()) {
             Ok(entry) => entry,
-            Err(known) => return same_request(&known, &asked),
+            Err(known) => return same_request(&known, &asked).map(|()| None),
         };
         let elsewhere = match self.claim(entry.outline()).await {
             Ok(None) => false,
             Ok(Some(known)) => {
                 same_request(&known, &asked)?;
-                if known.state() != DiagnosisState::Running {
-                    return Ok(());
+                if known.state() != DiagnosisState::Running && !is_lost(&known) {
+                    return Ok(Some(Box::new(known)));
                 }
                 true
             }
@@ -76,7 +81,7 @@ impl WalkerRpc {
             walker.run_entered(order, &entry, None).await.ok();
         };
         self.started.spawn(diagnosing.instrument(span));
-        Ok(())
+        Ok(None)
     }
 
     async fn run_entered(
@@ -114,7 +119,12 @@ impl WalkerRpc {
             }
             Err(error) => {
                 telemetry::mark_failed(&span, error);
-                let ended = ended(entry.outline(), state_after(error), &error.to_string());
+                let outline = entry.outline();
+                if state_after(error) == DiagnosisState::Failed {
+                    let (system, code) = (&outline.system, error.code().reason());
+                    tracing::warn!(parent: &span, diagnosis = id, system, code, reason = %error, "a diagnosis failed");
+                }
+                let ended = ended(outline, state_after(error), &error.to_string());
                 // Whoever started it comes to look.
                 if awaited == For::Later
                     && let Err(error) = self.keep(ended.clone()).await

@@ -2,6 +2,7 @@
 
 use automap_proto::{
     frame::check_name,
+    invalid::did_you_mean,
     time::{TimeGrid, TimeWindow, UnixMillis},
 };
 use serde_json::{Map, Value};
@@ -9,12 +10,21 @@ use serde_json::{Map, Value};
 use super::{context::PartialContext, place::SourceFile};
 use crate::error::CollectError;
 
+/// The fields that are read.
+const FIELDS: [&str; 6] =
+    ["system", "front_end", "anomaly_start", "anomaly_end", "step_seconds", "exclude_intervals"];
+/// A field that recordings of others have, and that is not needed: which metric of the front end alerted.
+const NOT_NEEDED: &str = "front_end_metric";
+/// Fields of other names that a warning lists.
+const LISTED: usize = 5;
+
 /// Reads the fields `system`, `front_end`, `anomaly_start`, `anomaly_end`, `step_seconds` and
-/// `exclude_intervals`, each of which may be absent or null. Other fields are ignored.
+/// `exclude_intervals`, each of which may be absent or null. Other fields are ignored with a warning, for one may be a
+/// field that is read and mistyped. Times are unix seconds, or texts such as `2026-03-01T10:20:00Z`.
 ///
 /// # Errors
 /// The file is no JSON object, or a field has the wrong type or an impossible value; file and field are named.
-pub(crate) fn read(file: &SourceFile) -> Result<PartialContext, CollectError> {
+pub(crate) fn read(file: &SourceFile, warnings: &mut Vec<String>) -> Result<PartialContext, CollectError> {
     let value: Value = serde_json::from_str(&file.text()?)
         .map_err(|error| CollectError::malformed(format!("{} is no JSON: {error}", file.shown)))?;
     let Value::Object(fields) = value else {
@@ -24,6 +34,7 @@ pub(crate) fn read(file: &SourceFile) -> Result<PartialContext, CollectError> {
         )));
     };
     let fields = Fields { file, fields };
+    warnings.extend(fields.unknown());
     let context = PartialContext {
         system: fields.name("system")?,
         front_end: fields.name("front_end")?,
@@ -50,6 +61,26 @@ impl Fields<'_> {
         CollectError::malformed(format!("{}: field `{field}`: {problem}", self.file.shown))
     }
 
+    /// What to tell of fields that are not read.
+    fn unknown(&self) -> Option<String> {
+        let known = |name: &str| name == NOT_NEEDED || FIELDS.contains(&name);
+        let told: Vec<String> = self
+            .fields
+            .keys()
+            .filter(|name| !known(name))
+            .map(|name| match did_you_mean(name, FIELDS) {
+                Some(near) => format!("`{}` (did you mean `{near}`?)", short(name)),
+                None => format!("`{}`", short(name)),
+            })
+            .collect();
+        let (listed, more) = (told.len().min(LISTED), told.len().saturating_sub(LISTED));
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let noun = if told.len() == 1 { "field" } else { "fields" };
+        (listed > 0).then(|| {
+            format!("{}: unknown {noun} {}{more}: ignored", self.file.shown, told[..listed].join(", "))
+        })
+    }
+
     fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|value| !value.is_null())
     }
@@ -70,10 +101,24 @@ impl Fields<'_> {
     }
 
     fn instant_of(&self, field: &str, value: &Value) -> Result<UnixMillis, CollectError> {
-        value
-            .as_f64()
-            .and_then(|seconds| UnixMillis::from_seconds(field, seconds).ok())
-            .ok_or_else(|| self.wrong(field, &format!("{} is no time in unix seconds", brief(value))))
+        const FORMS: &str = "use unix seconds or a time with its offset such as 2026-03-01T10:20:00Z";
+        let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+        let seconds = |number: f64| UnixMillis::from_seconds(field, number).ok();
+        let told = || value.as_str()?.trim().parse::<jiff::Timestamp>().ok();
+        if let Some(instant) = number.and_then(seconds).or_else(|| Some(UnixMillis(told()?.as_millisecond())))
+        {
+            return Ok(instant);
+        }
+        let shown = brief(value);
+        let problem =
+            match number.filter(|number| number.is_finite()).and_then(|number| seconds(number / 1000.0)) {
+                Some(instant) => format!(
+                    "{shown} is no time in unix seconds, but one in milliseconds; write {}",
+                    instant.seconds()
+                ),
+                None => format!("{shown} is no time; {FORMS}"),
+            };
+        Err(self.wrong(field, &problem))
     }
 
     fn step(&self) -> Result<Option<u64>, CollectError> {
@@ -115,6 +160,11 @@ impl Fields<'_> {
     }
 }
 
+/// A name as a message quotes it.
+fn short(name: &str) -> String {
+    if name.chars().count() > 40 || name.contains(char::is_control) { "…".into() } else { name.into() }
+}
+
 /// The value as a message quotes it: short, and without what it nests.
 fn brief(value: &Value) -> String {
     match value {
@@ -130,20 +180,27 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Result<PartialContext, CollectError> {
+        warned(json).map(|(context, _)| context)
+    }
+
+    fn warned(json: &str) -> Result<(PartialContext, Vec<String>), CollectError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("incident.json");
         std::fs::write(&path, json).unwrap();
         let file = SourceFile::find(&path, "incident.json".into(), None).unwrap();
-        read(&file.unwrap())
+        let mut warnings = Vec::new();
+        let context = read(&file.unwrap(), &mut warnings)?;
+        Ok((context, warnings))
     }
 
     #[test]
-    fn all_fields_are_read_and_others_ignored() {
-        let context = parse(
+    fn all_fields_are_read_and_others_ignored_with_a_warning() {
+        let (context, warnings) = warned(
             r#"{"system": "shop", "front_end": "web", "anomaly_start": 100, "anomaly_end": 160.5, "step_seconds": 2.5,
                 "exclude_intervals": [[10, 20]], "front_end_metric": "latency", "severity": {"x": [1]}}"#,
         )
         .unwrap();
+        assert_eq!(warnings, ["incident.json: unknown field `severity`: ignored"]);
         assert_eq!(context.system.as_deref(), Some("shop"));
         assert_eq!(context.anomaly_start, Some(UnixMillis(100_000)));
         assert_eq!(context.anomaly_end, Some(UnixMillis(160_500)));
@@ -154,15 +211,51 @@ mod tests {
     }
 
     #[test]
+    fn a_mistyped_field_is_told_with_what_it_may_mean() {
+        let (context, warnings) = warned(r#"{"frontend": "web", "anomoly_end": 9, "x": 1}"#).unwrap();
+        assert_eq!(context, PartialContext::default());
+        assert_eq!(
+            warnings,
+            [
+                "incident.json: unknown fields `anomoly_end` (did you mean `anomaly_end`?), `frontend` (did you mean \
+              `front_end`?), `x`: ignored"
+            ]
+        );
+        let many: Vec<String> = (0..9).map(|one| format!("\"{}{one}\": 0", "x".repeat(50))).collect();
+        let (_, warnings) = warned(&format!("{{{}}}", many.join(", "))).unwrap();
+        assert_eq!(warnings, ["incident.json: unknown fields `…`, `…`, `…`, `…`, `…` and 4 more: ignored"]);
+    }
+
+    #[test]
+    fn a_time_is_told_in_seconds_or_with_its_offset() {
+        for start in [
+            "1772361300.25",
+            "\"1772361300.25\"",
+            "\"2026-03-01T10:35:00.25Z\"",
+            "\"2026-03-01T11:35:00.25+01:00\"",
+        ] {
+            let context = parse(&format!("{{\"anomaly_start\": {start}}}")).unwrap();
+            assert_eq!(context.anomaly_start, Some(UnixMillis(1_772_361_300_250)), "{start}");
+        }
+    }
+
+    #[test]
     fn wrong_fields_are_named_with_the_file() {
         for (json, sentence) in [
             (
                 r#"{"anomaly_start": "soon"}"#,
-                "incident.json: field `anomaly_start`: \"soon\" is no time in unix seconds",
+                "incident.json: field `anomaly_start`: \"soon\" is no time; use unix seconds or a time with its offset such as \
+                 2026-03-01T10:20:00Z",
+            ),
+            (
+                r#"{"anomaly_start": 1772361300000}"#,
+                "incident.json: field `anomaly_start`: 1772361300000 is no time in unix seconds, but one in milliseconds; \
+                 write 1772361300",
             ),
             (
                 r#"{"anomaly_end": 1e300}"#,
-                "incident.json: field `anomaly_end`: 1e+300 is no time in unix seconds",
+                "incident.json: field `anomaly_end`: 1e+300 is no time; use unix seconds or a time with its offset such as \
+                 2026-03-01T10:20:00Z",
             ),
             (r#"{"front_end": 7}"#, "incident.json: field `front_end`: 7 is no text in quotes"),
             (r#"{"system": ""}"#, "incident.json: field `system`: is empty"),

@@ -139,7 +139,7 @@ fn describe_directory(directory: &RecordingDirectory) -> Result<RecordingFiles, 
     let candidates = if injected.is_some() { RCAEVAL_FILES } else { AUTOMAP_FILES };
     let mut files = with_header(find_metrics(directory, candidates)?)?;
     if let Some(incident) = directory.file("incident.json")? {
-        files.context = incident_file::read(&incident)?;
+        files.context = incident_file::read(&incident, &mut files.warnings)?;
     }
     if files.context.system.is_none() {
         files.context.system = directory.name();

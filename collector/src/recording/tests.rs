@@ -106,7 +106,8 @@ fn faults_of_side_files_name_file_and_place() {
     let faulty = |name, text| Recording::new(&[("metrics.csv", METRICS), (name, text)]).sentence();
     assert_eq!(
         faulty("incident.json", r#"{"anomaly_start": true}"#),
-        "shop-7/incident.json: field `anomaly_start`: true is no time in unix seconds"
+        "shop-7/incident.json: field `anomaly_start`: true is no time; use unix seconds or a time with its offset such as \
+         2026-03-01T10:20:00Z"
     );
     assert_eq!(
         faulty("call_graph.csv", "caller,callee\na,\n"),

@@ -44,7 +44,7 @@ pub struct SourceArgs {
     /// configuration (collector.sources.NAME).
     #[arg(long, value_name = "URL|NAME")]
     pub source: Option<String>,
-    /// Preset of expressions.
+    /// Preset of expressions; not needed where expressions of your own are given.
     #[arg(long, value_name = "PRESET", requires = "source", value_parser = NamedValue::<String>::of(preset::names()))]
     pub preset: Option<String>,
     /// Expression of a series in place of the preset's, such as latency='avg by (app) (my_latency{})'; an empty one leaves

@@ -219,7 +219,8 @@ impl Api {
             return QueryFault::new(
                 FaultKind::Timeout,
                 format!(
-                    "did not answer within {} s; ask for a shorter window or a larger step, or raise query-seconds",
+                    "did not answer within {} s; ask for a shorter window or a larger step, or raise query-seconds \
+                     of the source in the configuration (collector.sources.NAME)",
                     self.config.query_seconds
                 ),
             );

@@ -175,25 +175,30 @@ impl QuerySourceConfig {
         self.tls.check(&format!("{table}.tls"), &[&self.url])
     }
 
-    /// The preset `name`, or the configured one when it is empty, with what is configured of it.
+    /// The preset `name`, or the configured one when it is empty, with what is configured of it; without either, the expressions
+    /// that are configured.
     ///
     /// # Errors
     /// No preset is named, or it does not have what is changed of it.
     pub fn preset(&self, name: &str) -> Result<Preset, Invalid> {
         let name = if name.is_empty() { &self.preset } else { name };
-        if name.is_empty() {
-            return Err(Invalid::new(
-                "preset",
-                format!("is not named; use one of {}", super::preset::names().join(", ")),
-            ));
-        }
         let overrides = Overrides {
             expressions: self.expressions.clone(),
             units: self.units.clone(),
             labels: self.labels.clone(),
             variables: self.variables.clone(),
         };
-        Preset::new(name, &overrides)
+        if !name.is_empty() {
+            return Preset::new(name, &overrides);
+        }
+        if overrides.expressions.values().any(|expression| !expression.trim().is_empty()) {
+            return Preset::of_expressions(&overrides);
+        }
+        let names = super::preset::names().join(", ");
+        Err(Invalid::new(
+            "preset",
+            format!("is not named; use one of {names}, or set expressions of your own"),
+        ))
     }
 
     /// # Errors

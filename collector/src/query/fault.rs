@@ -139,8 +139,8 @@ pub(crate) fn refusal(status: u16, url: &str, said: &str, location: Option<&str>
         _ if status == 401 || (status == 400 && said.contains("auth token")) => QueryFault::new(
             FaultKind::Refused,
             format!(
-                "{answered}: it does not know who asks; set bearer-token-file, or username and password-file, and for a \
-                 server with tenants the header X-Scope-OrgID"
+                "{answered}: it does not know who asks; set bearer-token-file (--source-token-file), or username and password-file, and for a \
+                 server with tenants the header X-Scope-OrgID (--header X-Scope-OrgID=TENANT)"
             ),
         ),
         403 => QueryFault::new(

@@ -175,29 +175,38 @@ fn advice(found: &Preflight) -> Vec<String> {
     }
     if !found.usable() {
         advice.push(format!(
-            "nothing of preset {} is there: choose another preset, and if the server has tenants, set X-Scope-OrgID",
+            "nothing of preset {} is there: choose another preset, and if the server has tenants, set \
+             --header X-Scope-OrgID=TENANT (headers)",
             found.preset
         ));
     }
     advice
 }
 
+/// How a series is given another expression: by a flag, or in the configuration.
+fn another_expression(name: &str) -> String {
+    format!("--expression {name}=PROMQL (expressions.{name})")
+}
+
 fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
     let name = &series.series;
     if let Some(failure) = &series.failure {
         return Some(format!(
-            "{name}: its expression fails ({failure}); set another one with expressions.{name}"
+            "{name}: its expression fails ({failure}); set another one with {}",
+            another_expression(name)
         ));
     }
     if series.services == 0 {
         return Some(match &series.missing_metrics {
             Some(missing) if missing.is_empty() => format!(
-                "{name}: its metrics are there, and their labels fit nothing; set variables of preset {preset}, or another \
-                 expression with expressions.{name}"
+                "{name}: its metrics are there, and their labels fit nothing; set variables of preset {preset} with --variable \
+                 NAME=VALUE (variables.NAME), or another expression with {}",
+                another_expression(name)
             ),
             Some(missing) => format!(
-                "{name}: the server has no {}; scrape what exports it, or set another expression with expressions.{name}",
-                missing.join(", no ")
+                "{name}: the server has no {}; scrape what exports it, or set another expression with {}",
+                missing.join(", no "),
+                another_expression(name)
             ),
             None => format!(
                 "{name}: nothing fits, and the server did not say in time which metrics it has; check again when it is faster"
@@ -206,7 +215,8 @@ fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
     }
     (series.services < series.services_total).then(|| {
         format!(
-            "{name}: {} of {} services have it; where the others name theirs otherwise, set labels.{name} or rename",
+            "{name}: {} of {} services have it; where the others name theirs otherwise, set --label \
+             {name}=LABEL (labels.{name}) or --rename VALUE=SERVICE (rename.VALUE)",
             series.services, series.services_total
         )
     })
@@ -233,12 +243,20 @@ mod tests {
         let on = |finding: SeriesFinding| advice_on(&finding, "kubernetes");
         let none: Option<&[&str]> = Some(&[]);
         assert_eq!(on(series("cpu", 3, none, None)), None);
-        assert!(on(series("cpu", 2, none, None)).unwrap().starts_with("cpu: 2 of 3 services have it"));
+        let few = on(series("cpu", 2, none, None)).unwrap();
+        assert!(few.starts_with("cpu: 2 of 3 services have it"), "{few}");
+        for way_out in ["--label cpu=LABEL (labels.cpu)", "--rename VALUE=SERVICE (rename.VALUE)"] {
+            assert!(few.contains(way_out), "{few}");
+        }
         assert!(
             on(series("cpu", 0, Some(&["a_total"]), None)).unwrap().contains("the server has no a_total")
         );
         assert!(on(series("cpu", 0, none, None)).unwrap().contains("set variables of preset kubernetes"));
         assert!(on(series("cpu", 0, None, None)).unwrap().contains("did not say in time which metrics"));
-        assert!(on(series("cpu", 0, none, Some("parse error"))).unwrap().contains("expressions.cpu"));
+        assert!(
+            on(series("cpu", 0, none, Some("parse error")))
+                .unwrap()
+                .contains("--expression cpu=PROMQL (expressions.cpu)")
+        );
     }
 }

@@ -13,7 +13,7 @@ use figment::{
 };
 use serde::Deserialize;
 
-use super::{unit::Unit, variables};
+use super::{metric_names::metric_names, unit::Unit, variables};
 use crate::column::metric_of;
 
 /// The files, by name.
@@ -111,6 +111,9 @@ struct Edges {
     availability: Option<Query>,
 }
 
+/// Name of a preset that has no expressions but those that it is given.
+const NO_PRESET: &str = "none";
+
 /// Names of all presets, sorted.
 pub fn names() -> [&'static str; FILES.len()] {
     FILES.map(|(name, _)| name)
@@ -134,7 +137,45 @@ impl Preset {
             }
         }
         apply(&mut file, name, overrides)?;
-        resolve(name, file)
+        Ok(resolve(name, file)?.seen_by(overrides))
+    }
+
+    /// What has no expressions but those of `overrides`.
+    ///
+    /// # Errors
+    /// It has none, no label names the service, or a series cannot be.
+    pub fn of_expressions(overrides: &Overrides) -> Result<Self, Invalid> {
+        let mut file = File {
+            description: "expressions that were given".into(),
+            include: None,
+            label: String::new(),
+            probe: String::new(),
+            variables: BTreeMap::new(),
+            series: BTreeMap::new(),
+            edges: None,
+        };
+        apply(&mut file, NO_PRESET, overrides)?;
+        let preset = resolve(NO_PRESET, file)?.seen_by(overrides);
+        match preset.series.iter().find(|query| query.label.is_empty()) {
+            Some(query) => Err(Invalid::new(
+                format!("labels.{}", query.name),
+                "is missing: without a preset, say which label names the service; default=LABEL is that of all series",
+            )),
+            None => Ok(preset),
+        }
+    }
+
+    /// The same whose samples are seen by the metrics that replaced expressions read: those of the preset may not be there.
+    fn seen_by(self, overrides: &Overrides) -> Self {
+        let given = |query: &&SeriesQuery| overrides.expressions.contains_key(&query.name);
+        let names: BTreeSet<String> =
+            self.series.iter().filter(given).flat_map(|query| metric_names(&query.expression)).collect();
+        let names: Vec<String> = names.into_iter().collect();
+        match names.as_slice() {
+            [] => self,
+            [name] => Self { probe: name.clone(), ..self },
+            _ => Self { probe: format!("{{__name__=~\"{}\"}}", names.join("|")), ..self },
+        }
     }
 }
 
@@ -322,6 +363,34 @@ mod tests {
         assert_eq!(find(labelled, "io").unwrap().label, "service");
         let narrowed = Preset::new("kubernetes", &overrides("variables", "namespace", "shop")).unwrap();
         assert!(find(narrowed, "cpu").unwrap().expression.contains("namespace=~\"shop\""));
+    }
+
+    #[test]
+    fn samples_are_seen_by_the_expressions_in_force() {
+        let probe = |text: &str| {
+            let mut given = overrides("expressions", "cpu", text);
+            given.expressions.insert("io".into(), String::new());
+            Preset::new("node-exporter", &given).unwrap().probe
+        };
+        let own = Preset::new("node-exporter", &Overrides::default()).unwrap().probe;
+        assert_eq!(probe("sum by (app) (app_cpu)"), "app_cpu");
+        assert_eq!(probe("rate(a_total{x=\"y\"}[$window]) / b"), "{__name__=~\"a_total|b\"}");
+        assert_eq!(probe("vector(1)"), own, "it names none");
+        assert_eq!(probe(""), own, "it is left out");
+    }
+
+    #[test]
+    fn expressions_need_no_preset_where_a_label_names_the_service() {
+        let mut given = overrides("expressions", "cpu", "app_cpu");
+        let error = Preset::of_expressions(&given).unwrap_err();
+        assert_eq!(error.field(), "labels.cpu", "{error}");
+        given.labels.insert("default".into(), "app".into());
+        let preset = Preset::of_expressions(&given).unwrap();
+        assert_eq!(
+            (preset.series.len(), preset.series[0].label.as_str(), preset.probe.as_str()),
+            (1, "app", "app_cpu")
+        );
+        assert_eq!(Preset::of_expressions(&Overrides::default()).unwrap_err().field(), "expressions");
     }
 
     #[test]

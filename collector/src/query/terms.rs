@@ -110,7 +110,8 @@ impl QuerySource {
     ) -> Result<Terms, ServiceError> {
         let scrape_ms = scrape_ms.unwrap_or_else(|| {
             notes.insert(format!(
-                "how often samples are taken cannot be seen by {}; {} s are assumed: set scrape-interval",
+                "how often samples are taken cannot be seen by {}; {} s are assumed: set \
+                 --scrape-interval (scrape-interval)",
                 brief(&self.preset.probe),
                 ASSUMED_INTERVAL_MS / 1000
             ));

@@ -170,6 +170,22 @@ fn a_check_tells_what_is_there_and_what_to_change() {
         ] {
             assert!(advice.contains(said), "{said}: {advice}");
         }
+        // Expressions of one's own are what is looked for, with a preset whose metrics are not there and without any.
+        for preset in [&["--preset", "linkerd"][..], &[]] {
+            let mut arguments = vec!["check", "--source", &url, "--output", "json", "--history", "30m"];
+            arguments.extend([
+                "--expression",
+                "memory=process_resident_memory_bytes",
+                "--label",
+                "default=service",
+            ]);
+            arguments.extend(preset);
+            let ended = command::run(home.path(), &arguments).unwrap();
+            assert_eq!(ended.code, 0, "{}", ended.stderr);
+            let found: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+            let seen = (&found["scrape_interval_seconds"], &found["holds_history"]);
+            assert_eq!(seen, (&15.0.into(), &true.into()), "{kind}, {preset:?}: {found:#}");
+        }
         let table = check(&["--history", "24h"]);
         assert_eq!(table.code, 0, "{}", table.stderr);
         assert!(table.stdout.contains("has no samples of 86400 s ago"), "{}", table.stdout);

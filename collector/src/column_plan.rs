@@ -62,6 +62,7 @@ impl ColumnPlan {
         let mut columns = Vec::new();
         let mut unknown = Vec::new();
         let mut derived = Vec::new();
+        let mut of_automap = Vec::new();
         for (position, name) in header.iter().enumerate() {
             if name == layout.time_column() {
                 continue;
@@ -69,6 +70,12 @@ impl ColumnPlan {
             match read_column(layout, name) {
                 Ok(meaning) => columns.push(PlannedColumn { position, name: name.clone(), meaning }),
                 Err(LeftOut::Derived) => derived.push(name.clone()),
+                Err(LeftOut::Unknown { .. })
+                    if layout == RecordingLayout::Rcaeval
+                        && read_column(RecordingLayout::Automap, name).is_ok() =>
+                {
+                    of_automap.push(format!("{name:?}"));
+                }
                 Err(LeftOut::Unknown { near: Some(near) }) => {
                     unknown.push(format!("{name:?} (did you mean {near}?)"));
                 }
@@ -77,6 +84,16 @@ impl ColumnPlan {
         }
         refuse_columns_of_one_series(file, &columns)?;
         let mut warnings = Vec::new();
+        if !of_automap.is_empty() {
+            warnings.push(format!(
+                "{file}: read as a file of RCAEval, because its time column is `{}`; left out {} that RCAEval's layout does \
+                 not have: {}; to have them read, name the time column `{}`",
+                layout.time_column(),
+                count(of_automap.len(), "column"),
+                list(of_automap),
+                RecordingLayout::Automap.time_column(),
+            ));
+        }
         if !unknown.is_empty() {
             warnings.push(format!(
                 "{file}: left out {} whose name is not <service>_<metric> with a known metric: {}",
@@ -228,6 +245,21 @@ mod tests {
         let plan = plan(None, "time,a_cpu,time").unwrap();
         assert_eq!((plan.time, plan.layout), (0, RecordingLayout::Rcaeval));
         assert!(plan.warnings.is_empty());
+    }
+
+    #[test]
+    fn columns_of_the_other_layout_are_left_out_for_that_reason() {
+        let plan = plan(None, "time,a_availability,a_cpu,a_memory,a_cpux").unwrap();
+        assert_eq!(plan.layout, RecordingLayout::Rcaeval);
+        assert_eq!(
+            plan.warnings,
+            [
+                "m.csv: read as a file of RCAEval, because its time column is `time`; left out 2 columns that RCAEval's \
+                 layout does not have: \"a_availability\", \"a_memory\"; to have them read, name the time column `timestamp`",
+                "m.csv: left out 1 column whose name is not <service>_<metric> with a known metric: \"a_cpux\" (did you mean \
+                 cpu?)",
+            ]
+        );
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub fn run(command: ConfigCommand) -> Result<(), Failure> {
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
     let loaded = services_config::load(args.role, &args.config)?;
+    // They may be there where the services run.
+    for missing in loaded.config.missing_files(args.role) {
+        stdout::warning(&services_config::refusal(&loaded, &missing));
+    }
     let entries = loaded.entries(args.role.table());
     match args.output {
         AnswerFormat::Json => stdout::print_json(&entries),

@@ -27,6 +27,7 @@ pub mod bench;
 pub mod check;
 pub mod collect;
 pub mod config;
+mod configured_files;
 pub mod demo;
 pub mod diagnose;
 pub mod embedded;

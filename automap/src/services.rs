@@ -21,6 +21,11 @@ use crate::{
 /// The configuration is wrong, a port is taken, or a service failed.
 pub async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let loaded = services_config::load(args.role, &args.config)?;
+    if matches!(args.role, Role::Collector | Role::All)
+        && let Some(missing) = loaded.config.missing_sources().first()
+    {
+        return Err(services_config::refuse(&loaded, missing));
+    }
     bear_many_connections();
     let stop = shutdown::on_signal()?;
     run(args.role, loaded.config.clone(), stop).await.map_err(|error| ended(&loaded, error))

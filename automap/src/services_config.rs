@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::Path};
 use automap_collector::CollectorConfig;
 use automap_graph_builder::GraphBuilderConfig;
 use automap_profiler::ProfilerConfig;
-use automap_proto::invalid::Invalid;
+use automap_proto::invalid::{Invalid, did_you_mean};
 use automap_service_kit::{
     config::{self, Loaded, Sources},
     server::ServerConfig,
@@ -49,7 +49,12 @@ pub fn load(role: Role, args: &ConfigArgs) -> Result<Loaded<ServicesConfig>, Fai
 
 /// The failure of a setting that cannot be used.
 pub fn refuse(loaded: &Loaded<ServicesConfig>, invalid: &Invalid) -> Failure {
-    Failure::Usage(loaded.refuse(invalid).to_string())
+    Failure::Usage(refusal(loaded, invalid))
+}
+
+/// What is wrong with a setting, and where it was set.
+pub fn refusal(loaded: &Loaded<ServicesConfig>, invalid: &Invalid) -> String {
+    loaded.refuse(invalid).to_string()
 }
 
 fn read(file: Option<&Path>, flags: &[(String, String)]) -> Result<Loaded<ServicesConfig>, Failure> {
@@ -75,6 +80,7 @@ impl ServicesConfig {
                 self.graph_builder.check()?;
                 self.profiler.check()?;
                 self.with_local_peers(|server| scheme(server).to_owned() + "://localhost").walker.check()?;
+                self.check_sources()?;
                 self.check_ports()
             }
         }
@@ -88,6 +94,24 @@ impl ServicesConfig {
         config.walker.graph_builder = url(&self.graph_builder.server);
         config.walker.profiler = url(&self.profiler.server);
         config
+    }
+
+    /// What the walker asks the collector for is there: here both are configured.
+    fn check_sources(&self) -> Result<(), Invalid> {
+        let sources = &self.collector.sources;
+        self.walker.source_names().into_iter().try_for_each(|(field, name)| {
+            if sources.contains_key(name) {
+                return Ok(());
+            }
+            let way_out = match did_you_mean(name, sources.keys().map(String::as_str)) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("add the table collector.sources.{name}"),
+            };
+            Err(Invalid::new(
+                field,
+                format!("{name} is no source of the collector (collector.sources); {way_out}"),
+            ))
+        })
     }
 
     fn check_ports(&self) -> Result<(), Invalid> {
@@ -149,6 +173,45 @@ mod tests {
         assert!(error.problem().contains("https://"), "{error}");
         config.walker.profiler = "https://profiler:4313".into();
         assert!(config.check(Role::Walker).is_ok());
+    }
+
+    #[test]
+    fn sources_that_the_walker_asks_for_are_configured_where_both_are() {
+        let rule = automap_walker::alerts::config::AlertRule::default();
+        let fixed = |name: &str| automap_walker::alerts::config::FromLabel {
+            default: Some(name.into()),
+            ..Default::default()
+        };
+        let mut config = ServicesConfig::default();
+        config.collector.sources.insert(
+            "prod".into(),
+            automap_collector::query::config::QuerySourceConfig {
+                url: "http://prometheus:9090".into(),
+                ..Default::default()
+            },
+        );
+        config.walker.http.listen = Some(([127, 0, 0, 1], 0).into());
+        let rule = automap_walker::alerts::config::AlertRule {
+            system: fixed("shop"),
+            front_end: fixed("web"),
+            source: fixed("prodd"),
+            ..rule
+        };
+        config.walker.alerts.rules = vec![rule];
+        assert_eq!(config.check(Role::Walker), Ok(()), "the collector is elsewhere");
+        let refused = config.check(Role::All).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "field `walker.alerts.rules[0].source.default`: prodd is no source of the collector (collector.sources); did you \
+             mean prod?"
+        );
+        config.walker.alerts.rules[0].source = fixed("prod");
+        assert_eq!(config.check(Role::All), Ok(()));
+        config.walker.learn.insert(
+            "nightly".into(),
+            automap_walker::config::LearnJob { source: Some("test".into()), ..Default::default() },
+        );
+        assert_eq!(config.check(Role::All).unwrap_err().field(), "walker.learn.nightly.source");
     }
 
     #[test]

@@ -171,6 +171,19 @@ impl WalkerConfig {
         Ok(())
     }
 
+    /// The sources of the collector that are asked for by name, each with the setting that names it.
+    pub fn source_names(&self) -> Vec<(String, &str)> {
+        let rules = self.alerts.rules.iter().enumerate().filter_map(|(index, rule)| {
+            let field = format!("walker.alerts.rules[{index}].source.default");
+            Some((field, rule.source.default.as_deref()?))
+        });
+        let jobs = self
+            .learn
+            .iter()
+            .filter_map(|(name, job)| Some((format!("walker.learn.{name}.source"), job.source.as_deref()?)));
+        rules.chain(jobs).collect()
+    }
+
     /// The services that are called, by the setting that names them.
     pub(crate) fn addresses(&self) -> [(&'static str, &str); 3] {
         [

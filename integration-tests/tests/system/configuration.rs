@@ -87,6 +87,13 @@ fn settings_that_do_not_fit_or_contradict_each_other_are_told_with_file_and_line
             "[walker.server]\nlisten = \"127.0.0.1:5000\"\n[profiler.server]\nlisten = \"127.0.0.1:5000\"\n",
             "automap.toml:4: profiler.server.listen: 127.0.0.1:5000 is taken by walker.server.listen",
         ),
+        (
+            "all",
+            "[walker.http]\nlisten = \"127.0.0.1:0\"\n[[walker.alerts.rules]]\nsystem = {default = \"shop\"}\n\
+             front-end = {default = \"web\"}\nsource = {default = \"prodd\"}\n[collector.sources.prod]\n\
+             url = \"http://127.0.0.1:1\"\n",
+            "walker.alerts.rules[0].source.default: prodd is no source of the collector (collector.sources); did you mean prod?",
+        ),
         ("walker", "[walker\n", "automap.toml is no TOML"),
     ] {
         let ended = show(home.path(), role, file, &[], &[]);
@@ -96,4 +103,29 @@ fn settings_that_do_not_fit_or_contradict_each_other_are_told_with_file_and_line
         let served = command::run(home.path(), &["serve", role, "--config", "automap.toml"]).unwrap();
         assert_eq!((served.code, served.stderr), (2, ended.stderr), "{said}");
     }
+}
+
+#[test]
+fn files_that_are_missing_are_told_before_anybody_asks_for_what_needs_them() {
+    let home = tempfile::tempdir().unwrap();
+    let token = "[collector.sources.prod]\nurl = \"http://127.0.0.1:1\"\nbearer-token-file = \"/no/token\"\n";
+    for (file, said) in [
+        (token, "automap.toml:3: collector.sources.prod.bearer-token-file: /no/token cannot be read"),
+        (
+            "[collector]\nrecordings-root = \"/no/recordings\"\n",
+            "automap.toml:2: collector.recordings-root: /no/recordings is no directory that can be read",
+        ),
+    ] {
+        // The configuration may be looked at where its files are not.
+        let shown = show(home.path(), "all", file, &[], &[]);
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        assert!(shown.stderr.contains(&format!("warning: {said}")), "no {said:?} in {}", shown.stderr);
+        let served = command::run(home.path(), &["serve", "collector", "--config", "automap.toml"]).unwrap();
+        assert_eq!(served.code, 2, "{}", served.stderr);
+        assert!(served.stderr.contains(said), "no {said:?} in {}", served.stderr);
+    }
+    let sink = "[walker.sinks.chat]\nkind = \"slack\"\nurl-file = \"/no/url\"\n";
+    let shown = show(home.path(), "walker", sink, &[], &[]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stderr.contains("walker.sinks.chat.url-file: /no/url cannot be read"), "{}", shown.stderr);
 }

@@ -46,21 +46,26 @@ impl Standardised {
     /// O(services · rows).
     pub fn new(mut selected: Array2<f64>) -> Self {
         let services = selected.nrows();
-        let mut members = Vec::new();
-        let mut missing = false;
-        let mut presence = Array2::zeros(selected.raw_dim());
+        let (mut members, mut gaps) = (Vec::new(), Vec::new());
         for (service, mut series) in selected.rows_mut().into_iter().enumerate() {
-            let mut seen = presence.row_mut(service);
-            seen.zip_mut_with(&series, |present, value| {
-                *present = if value.is_nan() { 0.0 } else { 1.0 };
-            });
+            let absent: Vec<usize> =
+                series.iter().enumerate().filter(|(_, value)| value.is_nan()).map(|(row, _)| row).collect();
             if standardise(&mut series) {
+                gaps.extend(absent.into_iter().map(|row| (members.len(), row)));
                 members.push(service);
-                missing |= seen.iter().any(|present| *present == 0.0);
             }
         }
-        let presence = missing.then(|| presence.select(Axis(0), &members));
-        Self { values: selected.select(Axis(0), &members), members, presence, services }
+        // Most selections lack nothing: neither of the two takes memory then.
+        let is_ready = members.len() == services && selected.is_standard_layout();
+        let values = if is_ready { selected } else { selected.select(Axis(0), &members) };
+        let presence = (!gaps.is_empty()).then(|| {
+            let mut presence = Array2::ones(values.raw_dim());
+            for gap in gaps {
+                presence[gap] = 0.0;
+            }
+            presence
+        });
+        Self { values, members, presence, services }
     }
 
     /// Services whose series varies, ascending.

@@ -59,7 +59,7 @@ impl Association {
     }
 }
 
-fn p_value(statistic: f64, degrees_of_freedom: usize) -> f64 {
+pub(crate) fn p_value(statistic: f64, degrees_of_freedom: usize) -> f64 {
     match ChiSquared::new(degrees_of_freedom as f64) {
         Ok(distribution) if statistic > 0.0 => distribution.sf(statistic),
         _ => 1.0,
@@ -182,7 +182,7 @@ impl CriticalValues {
     /// Whether p ≥ α.
     pub(crate) fn accepts_independence(&self, association: &Association) -> bool {
         let freedom = association.degrees_of_freedom;
-        let critical = self.by_freedom.get(freedom).map(|slot| *slot.get_or_init(|| self.critical(freedom)));
+        let critical = self.by_freedom.get(freedom).map(|slot| *slot.get_or_init(|| self.at(freedom)));
         match critical {
             Some(critical) if (association.statistic - critical).abs() > NEAR * critical => {
                 association.statistic < critical
@@ -193,7 +193,7 @@ impl CriticalValues {
 
     /// The statistic whose p-value is α, by bisection of the survival function: through 1 − α a small level would
     /// round away.
-    fn critical(&self, freedom: usize) -> f64 {
+    pub(crate) fn at(&self, freedom: usize) -> f64 {
         let (mut low, mut high) = (0.0, 1.0);
         while p_value(high, freedom) >= self.alpha && high < f64::MAX / 2.0 {
             low = high;

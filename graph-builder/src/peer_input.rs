@@ -68,11 +68,15 @@ impl PeerInput {
 
     /// Memory that it takes, what is prepared for tests included, whether it is there yet or not. Bytes.
     pub fn bytes(&self) -> usize {
-        let samples: usize = self.selected.iter().map(Array2::len).sum();
-        let rows = self.selected.iter().map(Array2::ncols).max().unwrap_or(0);
-        let tables = Discretised::bytes_for(self.services(), rows, Bins::Five);
-        let prepared = Correlation::bytes_for(self.services()).max(tables);
-        samples.saturating_mul(size_of::<f64>()).saturating_add(prepared.saturating_mul(METRIC_COUNT))
+        Self::bytes_for(self.services(), self.selected[0].ncols())
+    }
+
+    /// The same of any input of so many services and rows.
+    pub fn bytes_for(services: usize, rows: usize) -> usize {
+        let samples = services.saturating_mul(rows).saturating_mul(size_of::<f64>());
+        let tables = Discretised::bytes_for(services, rows, Bins::Five);
+        let prepared = Correlation::bytes_for(services).max(tables);
+        samples.saturating_add(prepared).saturating_mul(METRIC_COUNT)
     }
 
     /// One metric type made ready for the test of `settings`. `run` prepares it when it is first asked for with such

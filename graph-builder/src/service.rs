@@ -154,6 +154,7 @@ impl GraphBuilderService {
         let mut upload = Upload::new(self.patience, self.max_frame_bytes, self.max_services);
         let description: v1::InputDescription = upload.description(&mut requests).await?;
         upload.begin(description.frame.as_ref())?;
+        self.inputs.check(announced_bytes(&description))?;
         let assembler = upload.samples(&mut requests).await?;
         let inputs = Arc::clone(&self.inputs);
         work::run(move |_| {
@@ -223,6 +224,16 @@ impl GraphBuilderService {
             has_input: self.inputs.get(&request.input_hash).is_ok(),
         }
     }
+}
+
+/// Memory that an input will take.
+fn announced_bytes(description: &v1::InputDescription) -> usize {
+    let services = description.frame.as_ref().map_or(0, |header| header.services.len());
+    let rows = description
+        .rows
+        .iter()
+        .fold(0_u64, |sum, range| sum.saturating_add(range.end.saturating_sub(range.first)));
+    PeerInput::bytes_for(services, usize::try_from(rows).unwrap_or(usize::MAX))
 }
 
 #[tonic::async_trait]

@@ -79,7 +79,7 @@ enum State {
     Ready,
     /// It was not ready, and is tried again.
     Absent,
-    /// It gets none: it is this process, or cannot be trusted.
+    /// It gets none: it is this process, cannot be trusted, or does not take the input.
     Never,
 }
 
@@ -299,6 +299,11 @@ impl Exchange {
                     build_id()
                 );
                 tracing::warn!(%address, build, "a peer of another build gets no work");
+            }
+            Err(Refused::Unfit(error)) => {
+                member.state = State::Never;
+                tracing::warn!(%address, %error, "a peer does not take the input and gets no work");
+                member.dismissed = format!("it does not take the input: {error}");
             }
             Err(Refused::NotNow(error)) => {
                 tracing::debug!(%address, %error, "a peer is not ready");

@@ -23,19 +23,25 @@ impl InputCache {
         Self { max_bytes, inputs: Mutex::new(VecDeque::new()) }
     }
 
-    /// Keeps an input and drops the oldest until all fit. An input that is here already becomes the newest.
-    pub(super) fn insert(&self, input: PeerInput) -> Result<(), Invalid> {
-        if input.bytes() > self.max_bytes {
+    /// Whether an input that takes so many bytes can be kept.
+    pub(super) fn check(&self, bytes: usize) -> Result<(), Invalid> {
+        if bytes > self.max_bytes {
             return Err(Invalid::new(
                 "description.frame",
                 format!(
                     "takes {} MiB with its correlations, more than the {} MiB for inputs of peers; raise \
                      input-cache-mib of the graph-builder",
-                    input.bytes() >> 20,
+                    bytes.div_ceil(1 << 20),
                     self.max_bytes >> 20
                 ),
             ));
         }
+        Ok(())
+    }
+
+    /// Keeps an input and drops the oldest until all fit. An input that is here already becomes the newest.
+    pub(super) fn insert(&self, input: PeerInput) -> Result<(), Invalid> {
+        self.check(input.bytes())?;
         let mut inputs = self.lock();
         let known = inputs.iter().position(|kept| kept.hash() == input.hash());
         let newest = known.and_then(|index| inputs.remove(index)).unwrap_or_else(|| Arc::new(input));

@@ -51,8 +51,18 @@ pub(super) enum Refused {
     Myself,
     /// It decides about verdicts in another way.
     OtherBuild(String),
+    /// It does not take this input: its limits are too low.
+    Unfit(ServiceError),
     /// It cannot be reached, or did not take the input: it may later.
     NotNow(ServiceError),
+}
+
+impl Refused {
+    /// For what a peer said of an input.
+    fn input(error: ServiceError) -> Self {
+        // It arrives as it was made, so what is wrong with it stays wrong.
+        if error.code() == ErrorCode::InvalidInput { Self::Unfit(error) } else { Self::NotNow(error) }
+    }
 }
 
 impl Peers {
@@ -97,7 +107,7 @@ impl Peers {
         }
         let time = GREETING + Duration::from_secs_f64(input.bytes() as f64 / SLOWEST_LINK);
         let put = async { peer.put_input(input.messages()).await.map_err(ServiceError::from) };
-        let hash = within(time, put).await.map_err(Refused::NotNow)?.into_inner().input_hash;
+        let hash = within(time, put).await.map_err(Refused::input)?.into_inner().input_hash;
         if hash != input.hash {
             let damaged = ServiceError::internal("the input was damaged on its way");
             return Err(Refused::NotNow(damaged));

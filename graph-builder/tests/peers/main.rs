@@ -6,6 +6,7 @@
 mod linear_gaussian;
 mod misbehaving;
 mod resamples;
+mod small_cache;
 
 use std::time::{Duration, Instant};
 

@@ -145,7 +145,7 @@ fn affords_neighbours(skeleton: &Skeleton, pairs: &[(u32, u32)], max_tests: Opti
     let others = |service: u32| skeleton.neighbours()[service as usize].len().saturating_sub(1) as u64;
     let needed: u64 = pairs.iter().map(|&(first, second)| others(first) + others(second)).sum();
     let is_cut = skeleton.levels().iter().any(|level| level.cut_pairs > 0);
-    !is_cut && max_tests.is_none_or(|most| needed <= most.saturating_sub(skeleton.tests()))
+    !is_cut && max_tests.is_none_or(|most| needed <= most.saturating_sub(skeleton.spent()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub struct Verdict {
     pub separating_set: Option<Vec<u32>>,
     /// Tests made until then.
     pub tests: u64,
+    /// What that takes of a budget: the tests, and what took as much work and turned out to allow none.
+    pub spent: u64,
     /// Whether the search ended before all sets were looked at, and none of those separated the pair.
     pub is_cut: bool,
 }

@@ -91,6 +91,7 @@ impl SetSearch {
             return Ok(Verdict {
                 separating_set: is_independent.then(Vec::new),
                 tests: u64::from(is_testable),
+                spent: u64::from(is_testable),
                 is_cut: false,
             });
         }
@@ -116,10 +117,12 @@ impl SetSearch {
             if let Some(last) = found {
                 let mut set: Vec<u32> = self.elimination.chosen(test.level - 1).collect();
                 set.push(self.elimination.candidates()[last]);
-                return Ok(Verdict { separating_set: Some(set), tests: self.tests, is_cut: false });
+                let tests = self.tests;
+                return Ok(Verdict { separating_set: Some(set), tests, spent: tests, is_cut: false });
             }
         }
-        Ok(Verdict { separating_set: None, tests: self.tests, is_cut: self.cursor.is_cut() })
+        let (tests, is_cut) = (self.tests, self.cursor.is_cut());
+        Ok(Verdict { separating_set: None, tests, spent: tests, is_cut })
     }
 
     /// Fills the buffers for the candidates among `neighbours`; those also in `before` count as tried.

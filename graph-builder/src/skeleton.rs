@@ -30,6 +30,7 @@ pub struct Skeleton {
     /// Of pairs that no empty set separates.
     separating_sets: BTreeMap<(u32, u32), Vec<u32>>,
     tests: u64,
+    spent: u64,
     /// From 1 on.
     levels: Vec<Level>,
 }
@@ -47,6 +48,7 @@ impl Skeleton {
             neighbours: neighbours_from_pairs(services, edges),
             separating_sets: separating_sets.into_iter().collect(),
             tests: 0,
+            spent: 0,
             levels: Vec::new(),
         }
     }
@@ -78,6 +80,11 @@ impl Skeleton {
     /// Conditional independence tests made.
     pub const fn tests(&self) -> u64 {
         self.tests
+    }
+
+    /// What the tests took of a budget: one each, and one for each table that was counted and allowed none.
+    pub const fn spent(&self) -> u64 {
+        self.spent
     }
 
     /// What each level from 1 on took, and whether it was cut.
@@ -150,7 +157,7 @@ pub fn learn<T: IndependenceTest>(
 }
 
 /// The same within a budget: at most so many tests after level 0, `None` for as many as it takes, and until the time
-/// is up.
+/// is up. A table that is counted takes one of them, also when it has too few samples for a test.
 ///
 /// A level of which the pairs may have more sets than tests are left is gone over in rounds: each round gives every pair
 /// that no set has separated yet the same number of further sets, so many that all together fit into what is left. So
@@ -168,7 +175,8 @@ pub fn learn_within(
     on_level: &mut (dyn FnMut(usize, u64) + Send),
 ) -> Result<Skeleton, Stopped> {
     let (neighbours, tests) = levels.level_zero(halt)?;
-    let mut skeleton = Skeleton { neighbours, separating_sets: BTreeMap::new(), tests, levels: Vec::new() };
+    let mut skeleton =
+        Skeleton { neighbours, separating_sets: BTreeMap::new(), tests, spent: tests, levels: Vec::new() };
     on_level(0, skeleton.tests);
     let mut left = max_tests.map(|most| most.saturating_sub(tests));
     for size in 1..=max_condition {
@@ -178,10 +186,11 @@ pub fn learn_within(
         }
         let pairs: Vec<(u32, u32)> = skeleton.pairs().collect();
         let made_before = skeleton.levels.last().map_or(1.0, Level::share_made);
-        let (verdicts, level) =
+        let (verdicts, level, spent) =
             test_level(levels, &skeleton.neighbours, &pairs, size, made_before, left, halt)?;
-        left = left.map(|most| most.saturating_sub(level.tests));
-        skeleton.tests += level.tests;
+        left = left.map(|most| most.saturating_sub(spent));
+        skeleton.tests = skeleton.tests.saturating_add(level.tests);
+        skeleton.spent = skeleton.spent.saturating_add(spent);
         let is_cut = level.cut_pairs > 0;
         skeleton.levels.push(level);
         let mut neighbours = vec![Vec::new(); skeleton.neighbours.len()];
@@ -202,8 +211,8 @@ pub fn learn_within(
     Ok(skeleton)
 }
 
-/// One level within `left` tests, and until the time is up. `made_before` is the share of its possible tests that the
-/// level before made.
+/// One level within `left` tests, and until the time is up, with what it spent of them. `made_before` is the share of its
+/// possible tests that the level before made.
 fn test_level(
     levels: &dyn Levels,
     neighbours: &Neighbours,
@@ -212,13 +221,13 @@ fn test_level(
     made_before: f64,
     mut left: Option<u64>,
     halt: Halt<'_>,
-) -> Result<(Vec<Verdict>, Level), Stopped> {
+) -> Result<(Vec<Verdict>, Level, u64), Stopped> {
     let own = pair_sets(neighbours, pairs, size);
     let most_tests = own.iter().fold(0_u64, |sum, pair| sum.saturating_add(pair.tests));
     let expected_tests = (most_tests as f64 * made_before) as u64;
     let mut level =
         Level { size, pairs: pairs.len(), most_tests, expected_tests, tests: 0, cut_pairs: 0, sets_tried: 0 };
-    let at_first = left;
+    let (at_first, mut spent) = (left, 0_u64);
     let mut verdicts = vec![Verdict::default(); pairs.len()];
     let mut open: Vec<usize> = (0..pairs.len()).collect();
     for _ in 0..MOST_ROUNDS {
@@ -236,8 +245,9 @@ fn test_level(
         let found = levels.test(&task, halt)?;
         let mut still_open = Vec::new();
         for (pair, verdict) in open.into_iter().zip(found) {
-            level.tests += verdict.tests;
-            left = left.map(|most| most.saturating_sub(verdict.tests));
+            level.tests = level.tests.saturating_add(verdict.tests);
+            spent = spent.saturating_add(verdict.spent);
+            left = left.map(|most| most.saturating_sub(verdict.spent));
             if verdict.is_cut {
                 still_open.push(pair);
             }
@@ -247,7 +257,7 @@ fn test_level(
         level.sets_tried = level.sets_tried.saturating_add(most);
     }
     level.cut_pairs = open.len();
-    Ok((verdicts, level))
+    Ok((verdicts, level, spent))
 }
 
 /// Tests on the current rayon pool.

@@ -134,6 +134,8 @@ pub struct TableSearch {
     counts: Vec<u32>,
     cursor: SetCursor,
     tests: u64,
+    /// Tables that were counted, whether they had samples enough for a test or not.
+    spent: u64,
 }
 
 impl TableSearch {
@@ -150,9 +152,9 @@ impl TableSearch {
         if level.size == 0 {
             let (depends, is_tested) = level.test.unconditional(first, second, &mut self.counts);
             let separating_set = (!depends).then(Vec::new);
-            return Ok(Verdict { separating_set, tests: u64::from(is_tested), is_cut: false });
+            return Ok(Verdict { separating_set, tests: u64::from(is_tested), spent: 1, is_cut: false });
         }
-        self.tests = 0;
+        (self.tests, self.spent) = (0, 0);
         self.cursor = SetCursor::start(part);
         self.load_cells(level.test.data, first, second);
         for (own, before) in [(neighbours[0], None), (neighbours[1], Some(neighbours[0]))] {
@@ -165,11 +167,14 @@ impl TableSearch {
             }
             self.chosen.clear();
             if self.descend(level, 0, true, halt)? {
-                let separating_set = Some(self.chosen.clone());
-                return Ok(Verdict { separating_set, tests: self.tests, is_cut: false });
+                return Ok(self.verdict(Some(self.chosen.clone()), false));
             }
         }
-        Ok(Verdict { separating_set: None, tests: self.tests, is_cut: self.cursor.is_cut() })
+        Ok(self.verdict(None, self.cursor.is_cut()))
+    }
+
+    const fn verdict(&self, separating_set: Option<Vec<u32>>, is_cut: bool) -> Verdict {
+        Verdict { separating_set, tests: self.tests, spent: self.spent, is_cut }
     }
 
     fn load_cells(&mut self, data: &Discretised, first: usize, second: usize) {
@@ -212,13 +217,19 @@ impl TableSearch {
             let candidate = self.candidates[position];
             self.chosen.push(candidate);
             let found = if depth + 1 == level.size {
-                !self.cursor.take(1).is_empty() && !only_tried && self.separates(level.test, depth, candidate)
+                let is_new = !self.cursor.take(1).is_empty() && !only_tried;
+                self.spent += u64::from(is_new);
+                is_new && self.separates(level.test, depth, candidate)
             } else {
                 self.divide(level.test.data, depth, candidate);
                 let strata = (self.strata[depth + 1].len() / level.test.data.words().max(1)) as u64;
                 // Without gaps a further member never makes strata fewer, and each has at least one cell.
                 let is_hopeless = level.test.data.is_complete()
                     && strata * MIN_SAMPLES_PER_CELL > level.test.data.rows() as u64;
+                if is_hopeless {
+                    // All sets that begin so count as one.
+                    self.spent += self.cursor.take(1).len() as u64;
+                }
                 !is_hopeless && self.descend(level, position + 1, only_tried, halt)?
             };
             if found {
@@ -276,6 +287,8 @@ impl TableSearch {
     }
 }
 
+#[cfg(test)]
+mod budget_tests;
 mod p_values;
 #[cfg(test)]
 mod tests;

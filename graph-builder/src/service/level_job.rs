@@ -33,6 +33,8 @@ pub(super) struct LevelShards {
     pub(super) level: LevelJob,
     /// The pairs of each shard.
     pub(super) ranges: Vec<Range<usize>>,
+    /// Most tests of each shard.
+    pub(super) most_tests: Vec<u64>,
     /// Gets the number of each shard with its verdicts.
     pub(super) verdicts: Sender<(usize, Vec<Verdict>)>,
 }
@@ -57,7 +59,8 @@ impl Job for LevelShards {
         let range = self.ranges[shard].clone();
         let request = self.level.request(&range, input_hash);
         let answer = peer.test_edges(request.clone()).await.map_err(ServiceError::from)?;
-        let verdicts = self.level.read(range, &request, answer.get_ref()).map_err(Failure::untrusted)?;
+        let verdicts = self.level.read(range, self.most_tests[shard], &request, answer.get_ref());
+        let verdicts = verdicts.map_err(Failure::untrusted)?;
         Ok((delivery(&self.verdicts, shard, verdicts), request.encoded_len() as u64))
     }
 }
@@ -180,11 +183,15 @@ impl LevelJob {
     fn read(
         &self,
         shard: Range<usize>,
+        most_tests: u64,
         request: &v1::TestEdgesRequest,
         answer: &v1::TestEdgesResponse,
     ) -> Result<Vec<Verdict>, &'static str> {
         if answer.checksum != checksum(request, answer) {
             return Err("its answer or the question was damaged on the way");
+        }
+        if answer.tests > answer.spent || answer.spent > most_tests {
+            return Err("it claims more tests than its pairs have sets, or less work than tests");
         }
         let pairs = &self.pairs[shard];
         let mut verdicts = vec![Verdict::default(); pairs.len()];
@@ -206,7 +213,7 @@ impl LevelJob {
             verdict.ok_or("it left pairs that it was not asked about, or had separated")?.is_cut = true;
         }
         if let Some(first) = verdicts.first_mut() {
-            first.tests = answer.tests;
+            (first.tests, first.spent) = (answer.tests, answer.spent);
         }
         Ok(verdicts)
     }

@@ -80,6 +80,7 @@ impl Shard {
         };
         let verdicts = team.run(|| prepared.at(self.settings.alpha()).test(&task, Halt::on(stop)))?;
         let tests = verdicts.iter().map(|verdict| verdict.tests).sum();
+        let spent = verdicts.iter().map(|verdict| verdict.spent).sum();
         let cut = (0..).zip(&verdicts).filter_map(|(position, verdict)| verdict.is_cut.then_some(position));
         let cut = cut.collect();
         let separations = self.pairs.iter().zip(verdicts).filter_map(|(&(first, second), verdict)| {
@@ -88,7 +89,7 @@ impl Shard {
                 separating_set,
             })
         });
-        Ok(v1::TestEdgesResponse { separations: separations.collect(), tests, cut, checksum: 0 })
+        Ok(v1::TestEdgesResponse { separations: separations.collect(), tests, spent, cut, checksum: 0 })
     }
 }
 

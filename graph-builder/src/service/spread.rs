@@ -196,7 +196,7 @@ impl Levels for SpreadLevels<'_> {
         };
         let (sender, receiver) = blocking::channel();
         let places = ranges.clone();
-        let job = LevelShards { level, ranges, verdicts: sender };
+        let job = LevelShards { level, ranges, most_tests: costs.clone(), verdicts: sender };
         // A pair that was not looked at in time is cut.
         let mut verdicts = vec![Verdict { is_cut: true, ..Verdict::default() }; task.pairs.len()];
         self.spread.exchange(job, costs, &receiver, halt, |shard, found: Vec<Verdict>| {

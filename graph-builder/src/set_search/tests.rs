@@ -60,7 +60,7 @@ fn by_definition(
 ) -> Option<Verdict> {
     if level == 0 && !correlation.is_testable(pair.0 as usize, pair.1 as usize) {
         // Nothing speaks for an edge between two series that cannot be compared.
-        return Some(Verdict { separating_set: Some(Vec::new()), tests: 0, is_cut: false });
+        return Some(Verdict { separating_set: Some(Vec::new()), tests: 0, spent: 0, is_cut: false });
     }
     let without_ends = |list: &[u32]| -> Vec<u32> {
         list.iter().copied().filter(|&candidate| candidate != pair.0 && candidate != pair.1).collect()
@@ -95,10 +95,10 @@ fn by_definition(
         }
         tests += 1;
         if partial.abs() < critical {
-            return Some(Verdict { separating_set: Some(set), tests, is_cut: false });
+            return Some(Verdict { separating_set: Some(set), tests, spent: tests, is_cut: false });
         }
     }
-    Some(Verdict { separating_set: None, tests, is_cut: false })
+    Some(Verdict { separating_set: None, tests, spent: tests, is_cut: false })
 }
 
 /// One search, `size` sets at a time.
@@ -109,7 +109,7 @@ fn in_parts(test: &LevelTest<'_>, pair: (u32, u32), lists: [&[u32]; 2], size: u6
         let verdict = buffers.search(test, pair, lists, range, Halt::on(&never)).unwrap();
         tests += verdict.tests;
         if !verdict.is_cut {
-            return Verdict { tests, ..verdict };
+            return Verdict { tests, spent: tests, ..verdict };
         }
         assert!(part < 100_000, "a search never ends");
     }

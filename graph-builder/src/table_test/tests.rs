@@ -70,6 +70,7 @@ fn by_definition(data: &Discretised, statistic: Statistic, pair: (u32, u32), set
     total
 }
 
+/// By the definition; `spent` is the most that it may be.
 fn expected(
     data: &Discretised,
     statistic: Statistic,
@@ -86,6 +87,7 @@ fn expected(
             sets.push(set);
         }
     }
+    let most = sets.len() as u64;
     let mut tests = 0;
     for set in sets {
         let found = by_definition(data, statistic, pair, &set);
@@ -94,21 +96,23 @@ fn expected(
         }
         tests += 1;
         if found.p_value() >= ALPHA {
-            return Verdict { separating_set: Some(set), tests, is_cut: false };
+            return Verdict { separating_set: Some(set), tests, spent: most, is_cut: false };
         }
     }
-    Verdict { separating_set: None, tests, is_cut: false }
+    Verdict { separating_set: None, tests, spent: most, is_cut: false }
 }
 
 /// One search, `size` sets at a time.
 fn in_parts(level: TableLevel<'_>, pair: (u32, u32), lists: [&[u32]; 2], size: u64) -> Verdict {
-    let (never, mut buffers, mut tests) = (AtomicBool::new(false), TableSearch::default(), 0);
+    let (never, mut buffers, mut tests, mut spent) = (AtomicBool::new(false), TableSearch::default(), 0, 0);
     for part in 0.. {
         let range = SetRange { skip: size.saturating_mul(part), most: size };
         let verdict = buffers.search(level, pair, lists, range, Halt::on(&never)).unwrap();
         tests += verdict.tests;
+        spent += verdict.spent;
+        assert!(verdict.tests <= verdict.spent && verdict.spent <= size);
         if !verdict.is_cut {
-            return Verdict { tests, ..verdict };
+            return Verdict { tests, spent, ..verdict };
         }
         assert!(part < 100_000, "a search never ends");
     }
@@ -157,7 +161,10 @@ proptest! {
         for part in [1, 4] {
             prop_assert_eq!(&in_parts(level, pair, [&lists[0], &lists[1]], part), &found);
         }
-        prop_assert_eq!(found, expected(&data, statistic, pair, [&lists[0], &lists[1]], size));
+        let expected = expected(&data, statistic, pair, [&lists[0], &lists[1]], size);
+        prop_assert!(found.spent <= expected.spent);
+        let spent = found.spent;
+        prop_assert_eq!(found, Verdict { spent, ..expected });
     }
 }
 

@@ -221,6 +221,10 @@ async fn whatever_a_peer_does_the_graph_is_the_same_and_the_answer_says_what_hap
         (Misbehaviour::OtherBuild, "it runs build 0.0.1"),
         (Misbehaviour::Garbage, "damaged on the way"),
         (Misbehaviour::WrongSets, "it answered"),
+        // The one is more than a budget has, the other more than a sum bears.
+        (Misbehaviour::Claims(1 << 40), "more tests than"),
+        (Misbehaviour::Claims(u64::MAX), "more tests than"),
+        (Misbehaviour::Undercharges, "less work than tests"),
         (Misbehaviour::Fails, "failed"),
         (Misbehaviour::DamagesInputs, ""),
         (Misbehaviour::Hangs, ""),

@@ -31,6 +31,10 @@ pub(super) enum Misbehaviour {
     Garbage,
     /// Its separating sets and pairs cannot be any.
     WrongSets,
+    /// It claims so many tests.
+    Claims(u64),
+    /// Its tests take nothing of the budget.
+    Undercharges,
     /// Every shard fails.
     Fails,
     /// Inputs arrive damaged.
@@ -124,6 +128,16 @@ impl Rpc for Faulty {
                 };
                 let answer = answer.get_mut();
                 answer.separations = vec![separation];
+                answer.checksum = checksum(&asked, answer);
+            }
+            Misbehaviour::Claims(tests) => {
+                let answer = answer.get_mut();
+                (answer.tests, answer.spent) = (tests, tests);
+                answer.checksum = checksum(&asked, answer);
+            }
+            Misbehaviour::Undercharges => {
+                let answer = answer.get_mut();
+                answer.spent = 0;
                 answer.checksum = checksum(&asked, answer);
             }
             _ => {}

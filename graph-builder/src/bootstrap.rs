@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use crate::{
     load_removal::Load,
     prepared::Prepared,
+    resample_share::TestsByMetric,
     skeleton::learn_within,
     standardise::select,
     stop::{Halt, Stopped},
@@ -89,8 +90,8 @@ pub struct Resampling<'a> {
     pub settings: &'a GraphSettings,
     /// Seeds all of them.
     pub seed: u64,
-    /// Most tests of each metric type of a resample; `None` for as many as it takes.
-    pub most_tests: Option<u64>,
+    /// Most tests of a resample; `None` for as many as it takes.
+    pub most_tests: Option<TestsByMetric>,
     /// What ends it early.
     pub halt: Halt<'a>,
 }
@@ -122,7 +123,8 @@ impl Resampling<'_> {
             let prepared = Prepared::new(source.series(metric, &positions), &load, self.settings);
             let test = prepared.at(self.settings.alpha());
             let depth = self.settings.max_condition();
-            pairs.extend(learn_within(&test, depth, self.most_tests, self.halt, &mut |_, _| {})?.pairs());
+            let most = self.most_tests.map(|most| most[metric.index()]);
+            pairs.extend(learn_within(&test, depth, most, self.halt, &mut |_, _| {})?.pairs());
         }
         pairs.sort_unstable();
         pairs.dedup();

@@ -21,6 +21,7 @@ use crate::{
     level::Level,
     load_removal::Load,
     prepared::Prepared,
+    resample_share::{ResampleShare, TestsByMetric},
     skeleton::{Levels, Skeleton, learn_within},
     standardise::{Standardised, select},
     stop::{Halt, Stopped},
@@ -50,22 +51,25 @@ pub struct BuiltGraph {
     pub warnings: Vec<String>,
     /// What the levels from 1 on took, by metric type.
     pub levels: Vec<MetricLevel>,
+    /// What the tests took of the budget; see [`Skeleton::spent`].
+    pub spent: TestsByMetric,
 }
 
 impl BuiltGraph {
     /// Tells each edge the share of resamples in which its pair is connected: none where no resample connects it. Where the
-    /// time was up before any of `resamples` resamples was done, edges are told nothing; where it was up before all were,
-    /// the graph says so.
+    /// budget left nothing for a resample, or the time was up before any was done, edges are told nothing; where there are
+    /// fewer of them than were asked for, the graph says so.
     ///
     /// # Errors
     /// A share is none.
-    pub fn set_confidences(&mut self, tally: &Tally, resamples: u32) -> Result<(), Invalid> {
-        if tally.resamples() < resamples {
-            self.warnings.push(format!(
-                "the time was up when {} of {resamples} resamples were tested: the confidence of edges is told from \
-                 these; draw fewer, or raise the budget",
-                tally.resamples()
-            ));
+    pub fn set_confidences(&mut self, tally: &Tally, share: &ResampleShare) -> Result<(), Invalid> {
+        let (done, asked) = (tally.resamples(), share.asked);
+        let advice = "the confidence of edges is told from these; draw fewer, or raise the budget";
+        if done < share.drawn {
+            self.warnings
+                .push(format!("the time was up when {done} of {asked} resamples were tested: {advice}"));
+        } else if done < asked {
+            self.warnings.push(format!("the graph left tests for {done} of {asked} resamples: {advice}"));
         }
         if tally.resamples() == 0 {
             return Ok(());
@@ -200,12 +204,12 @@ pub fn build_spread(
         load: Load::of(frame, rows, settings),
         max_tests: limits.most_tests_of_a_metric(settings),
     };
-    let made = Mutex::new((0, progress));
+    let made = Mutex::new((0_u64, progress));
     // The tests so far are those of all metric types.
     let on_level = |metric: MetricKind, level: usize, further: u64| {
         let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.0 += further;
-        let tests = made.0;
+        let tests = made.0.saturating_add(further);
+        made.0 = tests;
         (made.1)(LevelDone { metric, level, tests });
     };
     let kinds = MetricKind::ALL.into_iter();
@@ -222,6 +226,7 @@ pub fn build_spread(
     };
     let mut correlations = FrontEndCorrelations::default();
     let (mut skeletons, mut levels, mut tests) = (Vec::new(), Vec::new(), 0);
+    let mut spent = TestsByMetric::default();
     let mut told = EdgeReport::default();
     for learned in metrics {
         let LearnedMetric { metric, with_front_end, skeleton, p_values } = learned?;
@@ -229,7 +234,8 @@ pub fn build_spread(
             correlations[metric.index()] = values;
         }
         if let Some(skeleton) = skeleton {
-            tests += skeleton.tests();
+            tests = skeleton.tests().saturating_add(tests);
+            spent[metric.index()] = skeleton.spent();
             levels.extend(skeleton.levels().iter().map(|&level| MetricLevel { metric, level }));
             skeletons.push((metric, skeleton));
         }
@@ -240,7 +246,7 @@ pub fn build_spread(
     warnings.extend(told.warnings());
     let mut graph = behavior_graph(frame.services(), skeletons)?;
     told.write_into(&mut graph)?;
-    Ok(BuiltGraph { graph, tests, correlations: front_end.map(|_| correlations), warnings, levels })
+    Ok(BuiltGraph { graph, tests, correlations: front_end.map(|_| correlations), warnings, levels, spent })
 }
 
 /// What the metric types of a build have in common.

@@ -20,7 +20,7 @@
 //! | [`prepared`] | one metric type made ready for its test |
 //! | `edge_report` | those of all metric types, told to the graph |
 //! | [`build`] | all of this in one call |
-//! | [`bootstrap`] | the share of resamples in which an edge stands |
+//! | [`bootstrap`], [`resample_share`] | the share of resamples in which an edge stands, and what they may take |
 //! | [`build_id`], [`checksum`] | peers of another build and damaged answers are told |
 //! | [`peer_input`] | what a peer needs to test a shard |
 //! | [`sharding`] | the tests of a build spread over peers: the decisions |
@@ -54,6 +54,7 @@ pub mod partial_correlation;
 pub mod peer_input;
 pub mod policy;
 pub mod prepared;
+pub mod resample_share;
 pub mod service;
 pub mod set_range;
 mod set_search;

@@ -15,6 +15,7 @@ use automap_graph_builder::{
     build::{BuildOrder, BuiltGraph, Limits, build_within},
     load_removal::Load as LoadRemoved,
     prepared::Prepared,
+    resample_share::ResampleShare,
     skeleton::Levels as _,
     standardise::{Standardised, select},
     stop::Halt,
@@ -67,9 +68,14 @@ pub async fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
     }
     let mut wall_seconds = report.wall_seconds;
     if args.bootstrap_edges > 0 {
-        let (tally, cost) = resample(&frame, &settings, args)?;
-        built.set_confidences(&tally, args.bootstrap_edges)?;
-        let figures = ResampleFigures::new(args.bootstrap_edges, cost);
+        let max_tests = match args.budget {
+            TestBudget::Tests(tests) => Some(tests),
+            _ => None,
+        };
+        let share = ResampleShare::new(max_tests, &built.spent, args.bootstrap_edges);
+        let (tally, cost) = resample(&frame, &settings, args, &share)?;
+        built.set_confidences(&tally, &share)?;
+        let figures = ResampleFigures::new(share.drawn, cost);
         wall_seconds += figures.wall_seconds;
         report.resamples = Some(figures);
     }
@@ -122,20 +128,16 @@ fn resample(
     frame: &MetricFrame,
     settings: &GraphSettings,
     args: &BenchGraphArgs,
+    share: &ResampleShare,
 ) -> anyhow::Result<(Tally, Cost)> {
     let pool =
         ThreadPoolBuilder::new().num_threads(args.threads).build().context("cannot start the threads")?;
     let rows: Vec<usize> = (0..frame.grid().samples()).collect();
     let never = AtomicBool::new(false);
-    let max_tests = match args.budget {
-        TestBudget::Tests(tests) => Some(tests),
-        _ => None,
-    };
-    let limits = Limits { max_tests, halt: Halt::on(&never) };
-    let most_tests = limits.most_tests_of_a_metric(settings);
-    let resampling = Resampling { settings, seed: args.seed, most_tests, halt: limits.halt };
+    let resampling =
+        Resampling { settings, seed: args.seed, most_tests: share.most_tests, halt: Halt::on(&never) };
     let source = FrameRows { frame, rows: &rows };
-    let (tally, cost) = measure(|| pool.install(|| count_edges(&source, &resampling, args.bootstrap_edges)));
+    let (tally, cost) = measure(|| pool.install(|| count_edges(&source, &resampling, share.drawn)));
     Ok((tally?, cost))
 }
 

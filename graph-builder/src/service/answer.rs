@@ -36,6 +36,7 @@ use super::{
 };
 use crate::{
     build::{BuildError, BuildOrder, BuiltGraph, LevelDone, Limits, MetricLevel, build_spread, build_within},
+    resample_share::ResampleShare,
     stop::{Halt, Stopped},
     throughput::{ThroughputFit, throughput_fit},
 };
@@ -143,14 +144,15 @@ impl Answer {
                 None => team.run(|| build_within(&order, &mut report)),
             }?;
             if selection.resamples > 0 {
+                let share = ResampleShare::new(max_tests, &built.spent, selection.resamples);
                 let job = ResampleJob {
                     frame: Arc::clone(frame),
                     rows,
                     settings: settings.clone(),
                     seed: task.seed,
-                    most_tests: limits.most_tests_of_a_metric(settings),
+                    most_tests: share.most_tests,
                 };
-                let (resamples, halt) = (selection.resamples, limits.halt);
+                let (resamples, halt) = (share.drawn, limits.halt);
                 let spread_out = spread
                     .as_ref()
                     .map(|spread| spread.count_edges(&job, resamples, &built.levels, halt))
@@ -159,7 +161,7 @@ impl Answer {
                     Some(tally) => tally,
                     None => team.run(|| job.count_here(resamples, halt))?,
                 };
-                built.set_confidences(&tally, resamples)?;
+                built.set_confidences(&tally, &share)?;
             }
             Ok(built)
         });

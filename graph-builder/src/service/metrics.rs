@@ -22,7 +22,7 @@ pub(super) struct BuildMetrics {
 
 impl BuildMetrics {
     pub(super) fn register(&self, peers: Option<Arc<Peers>>, registry: &mut Registry) {
-        let tests = "Tests of conditional independence of graphs that this process built, those of its peers among them";
+        let tests = "Tests of conditional independence of graphs that this process built, those of its peers among them, resamples aside";
         registry.register("automap_ci_tests", tests, self.tests.clone());
         registry.register("automap_graphs", "Graphs that were built", self.graphs.clone());
         if let Some(peers) = peers {

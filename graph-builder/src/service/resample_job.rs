@@ -19,6 +19,7 @@ use crate::{
     bootstrap::{FrameRows, Resampling, Tally, count_edges},
     build_id::build_id,
     checksum::checksum,
+    resample_share::TestsByMetric,
     sharding::resamples::{Connected, ResampleShard},
     stop::{Halt, Stopped},
 };
@@ -30,8 +31,8 @@ pub(super) struct ResampleJob {
     pub(super) rows: Vec<usize>,
     pub(super) settings: GraphSettings,
     pub(super) seed: u64,
-    /// Of each metric type of a resample.
-    pub(super) most_tests: Option<u64>,
+    /// Of a resample.
+    pub(super) most_tests: Option<TestsByMetric>,
 }
 
 impl ResampleJob {
@@ -56,14 +57,17 @@ impl ResampleJob {
     }
 
     fn request(&self, shard: &ResampleShard, input_hash: &str) -> v1::TestResamplesRequest {
-        let metrics = self.metrics(shard.metrics.clone()).iter().map(|kind| kind.to_wire().into()).collect();
+        let kinds = self.metrics(shard.metrics.clone());
+        let metrics = kinds.iter().map(|kind| kind.to_wire().into()).collect();
+        let most_tests = self.most_tests.iter().flat_map(|most| kinds.iter().map(|kind| most[kind.index()]));
         v1::TestResamplesRequest {
             input_hash: input_hash.to_owned(),
             settings: Some(v1::GraphSettings { metrics, ..(&self.settings).into() }),
             first: shard.resamples.start,
             end: shard.resamples.end,
             seed: self.seed,
-            most_tests: self.most_tests,
+            most_tests: None,
+            most_tests_by_metric: most_tests.collect(),
             build: build_id(),
         }
     }

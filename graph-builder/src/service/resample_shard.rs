@@ -2,7 +2,12 @@
 
 use std::{ops::Range, sync::atomic::AtomicBool};
 
-use automap_proto::{invalid::Invalid, settings::GraphSettings, v1};
+use automap_proto::{
+    invalid::Invalid,
+    metric::{METRIC_COUNT, MetricKind},
+    settings::GraphSettings,
+    v1,
+};
 use automap_service_kit::error::ServiceError;
 use rayon::prelude::*;
 
@@ -14,6 +19,7 @@ use super::{
 use crate::{
     bootstrap::Resampling,
     peer_input::PeerInput,
+    resample_share::TestsByMetric,
     sharding::skeleton_code,
     stop::{Halt, Stopped},
 };
@@ -24,7 +30,7 @@ pub(super) struct AskedResamples {
     settings: GraphSettings,
     resamples: Range<u32>,
     seed: u64,
-    most_tests: Option<u64>,
+    most_tests: Option<TestsByMetric>,
 }
 
 impl AskedResamples {
@@ -52,7 +58,7 @@ impl AskedResamples {
                 ),
             ));
         }
-        Ok(Self { settings, resamples, seed: request.seed, most_tests: request.most_tests })
+        Ok(Self { settings, resamples, seed: request.seed, most_tests: most_tests(request)? })
     }
 
     /// Tests them on the threads of `team`.
@@ -77,4 +83,24 @@ impl AskedResamples {
         let tested = || self.resamples.clone().into_par_iter().map(test).collect::<Result<_, Stopped>>();
         Ok(v1::TestResamplesResponse { resamples: team.run(tested)?, checksum: 0 })
     }
+}
+
+/// What a resample may take, in whichever of the two ways it is said.
+fn most_tests(request: &v1::TestResamplesRequest) -> Result<Option<TestsByMetric>, Invalid> {
+    let asked = &request.most_tests_by_metric;
+    if asked.is_empty() {
+        return Ok(request.most_tests.map(|most| [most; METRIC_COUNT]));
+    }
+    let metrics = request.settings.as_ref().map(|settings| settings.metrics.as_slice()).unwrap_or_default();
+    if asked.len() != metrics.len() {
+        return Err(Invalid::new(
+            "most_tests_by_metric",
+            format!("are {} where settings name {} metrics; give one for each", asked.len(), metrics.len()),
+        ));
+    }
+    let mut most_tests = TestsByMetric::default();
+    for (&metric, &most) in metrics.iter().zip(asked) {
+        most_tests[MetricKind::from_wire("settings.metrics", metric)?.index()] = most;
+    }
+    Ok(Some(most_tests))
 }

@@ -79,9 +79,6 @@ async fn every_setting_of_a_build_reaches_its_resamples() {
         asked.selections[0].rows =
             vec![v1::RowRange { first: 3, end: 90 }, v1::RowRange { first: 100, end: 250 }];
     };
-    let budget: Change = |asked| {
-        asked.budget = Some(v1::TestBudget { limit: Some(v1::test_budget::Limit::Tests(60_000)) });
-    };
     let factor: Change = |asked| {
         // Without the load there is so little to test that it takes more of them.
         asked.selections[0].resamples = 900;
@@ -100,14 +97,8 @@ async fn every_setting_of_a_build_reaches_its_resamples() {
         settings.metrics.retain(|metric| *metric != i32::from(v1::MetricKind::Latency));
     };
     let mut seen: Vec<BuiltGraph> = Vec::new();
-    let changes = [
-        ("seed", seed),
-        ("rows", rows),
-        ("budget", budget),
-        ("factor", factor),
-        ("front end", front_end),
-        ("tables", tables),
-    ];
+    let changes =
+        [("seed", seed), ("rows", rows), ("factor", factor), ("front end", front_end), ("tables", tables)];
     for (name, change) in changes {
         let expected = alone(&frame, change).await;
         let answer = build(&coordinator, &frame, change).await;
@@ -117,6 +108,39 @@ async fn every_setting_of_a_build_reaches_its_resamples() {
         assert!(seen.iter().all(|other| other.graph != expected.graph));
         seen.push(expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resamples_share_what_the_graph_left_of_its_budget() {
+    let frame = light();
+    let whole = alone(&frame, |_| {}).await;
+    assert_eq!(whole.warnings, [""; 0]);
+    let within = |tests: u64| {
+        move |asked: &mut v1::GraphDescription| {
+            asked.budget = Some(v1::TestBudget { limit: Some(v1::test_budget::Limit::Tests(tests)) });
+        }
+    };
+    // Enough for the graph, and for 290 resamples of four times as many tests.
+    let some = within(whole.tests * (1 + 4 * 290));
+    let expected = alone(&frame, some).await;
+    assert_eq!(expected.tests, whole.tests);
+    assert!(expected.warnings[0].contains("left tests for 290 of 300 resamples"), "{:?}", expected.warnings);
+    let told = |graph: &BuiltGraph| -> Vec<Option<f64>> {
+        graph.graph.edges().map(|(from, to, _)| graph.graph.confidence(from, to)).collect()
+    };
+    let is_of_290 = |share: &Option<f64>| share.map(|share| (share * 290.0).round() / 290.0) == *share;
+    assert!(told(&expected).iter().all(is_of_290) && told(&expected) != told(&whole));
+    let peer = Pod::start(&[]).await;
+    let config = GraphBuilderConfig { peers: peer.url.clone(), coordinator_tests: false, ..quick() };
+    let answer = build(&Pod::configured(config).await, &frame, some).await;
+    assert_same(&answer, &expected);
+    assert!(answer.resample_shards_of(&peer) > 0, "{:?}", answer.spread);
+
+    // Not enough for one.
+    let none = alone(&frame, within(whole.tests * 4)).await;
+    assert_eq!(none.tests, whole.tests);
+    assert!(none.warnings[0].contains("left tests for 0 of 300 resamples"), "{:?}", none.warnings);
+    assert!(told(&none).iter().all(Option::is_none));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,6 +220,7 @@ async fn bad_requests_name_their_field() {
         ("settings.alpha", v1::TestResamplesRequest { settings: Some(bad_settings), ..good.clone() }),
         ("end", v1::TestResamplesRequest { first: 2, ..good.clone() }),
         ("end", v1::TestResamplesRequest { end: 1001, ..good.clone() }),
+        ("most_tests_by_metric", v1::TestResamplesRequest { most_tests_by_metric: vec![9], ..good.clone() }),
     ] {
         let error = ask(request).await.unwrap_err();
         assert_eq!((error.code(), error.field()), (ErrorCode::InvalidInput, Some(field)), "{error}");

@@ -18,7 +18,7 @@ impl OpenStore {
         let number = {
             let mut writer = self.writing()?;
             let entity = Entity::Diagnosis(diagnosis.id().clone());
-            let before = self.kept(&entity)?;
+            let before = self.kept_by(&writer, &entity)?;
             let foreign = |known: &&Kept| known.system() != diagnosis.system() && !is_running(known);
             if let Some(known) = before.as_ref().filter(foreign) {
                 return Err(StoreError::Conflict(format!(

@@ -7,61 +7,88 @@ use prost::Message;
 use super::{
     change::Change,
     error::StoreError,
-    kept::{Kept, promised_sum},
+    kept::{Kept, Sections, promised_sum},
     key::{BODY, Entity, SUMMARY, directory_key},
     listing::{self, Collection, ListQuery, MAX_PAGE_BYTES, MAX_SCANNED, MAX_SCANNED_BYTES, Page},
-    open_store::OpenStore,
+    open_store::{OpenStore, Writer},
     parts, sealed,
 };
 use crate::record_id::RecordId;
 
 impl OpenStore {
-    /// The payload of a section, if there is one.
+    /// All of an entity, if it is kept.
     ///
     /// # Errors
     /// It is not what was written last.
-    pub(super) fn read(&self, entity: &Entity, section: u8) -> Result<Option<Vec<u8>>, StoreError> {
-        let prefix = entity.section(section);
-        let mut found = BTreeMap::new();
-        for entry in self.tree.scan_prefix(&prefix) {
-            let (key, value) = entry?;
-            let (_, _, part) = Entity::parse(&key).ok_or_else(|| damaged(entity, "a key is unreadable"))?;
-            found.insert(part, value);
-        }
-        let key = directory_key(entity);
-        let promised = match self.tree.get(&key)? {
-            None => None,
-            Some(line) => {
-                let line = sealed::unseal(&key, &line).map_err(|damage| damaged(entity, damage))?;
-                promised_sum(line, section)
-            }
-        };
-        match (found.is_empty(), promised) {
-            (true, None) => Ok(None),
-            (true, Some(_)) => Err(damaged(entity, "a part of it is missing")),
-            (false, promised) => {
-                let payload = parts::join(&entity.to_string(), &prefix, &found)?;
-                if promised == Some(crc32fast::hash(&payload)) {
-                    Ok(Some(payload))
-                } else {
-                    Err(damaged(entity, "it is not what was written last"))
-                }
-            }
-        }
+    pub(super) fn kept(&self, entity: &Entity) -> Result<Option<Kept>, StoreError> {
+        self.unmixed(|| self.decoded(entity))
     }
 
-    /// All of an entity, if it is kept.
-    pub(super) fn kept(&self, entity: &Entity) -> Result<Option<Kept>, StoreError> {
-        let mut sections = BTreeMap::new();
-        for section in [SUMMARY, BODY] {
-            if let Some(payload) = self.read(entity, section)? {
-                sections.insert(section, payload);
-            }
-        }
+    /// The same for who keeps writers out.
+    pub(super) fn kept_by(&self, _writer: &Writer, entity: &Entity) -> Result<Option<Kept>, StoreError> {
+        self.decoded(entity)
+    }
+
+    fn decoded(&self, entity: &Entity) -> Result<Option<Kept>, StoreError> {
+        let sections = self.sections(entity, &[SUMMARY, BODY])?;
         if sections.is_empty() {
             return Ok(None);
         }
         Kept::decode(entity, &sections).map(Some).map_err(|problem| damaged(entity, problem))
+    }
+
+    /// What `look` finds; where that is damage, what it finds while writers are kept out. The engine makes a change atomic
+    /// for one look at it, and a record takes several: a reader may meet the half of a change.
+    fn unmixed<T>(&self, look: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match look() {
+            Err(StoreError::Damaged { .. }) => {
+                let _turn = self.standstill();
+                look()
+            }
+            found => found,
+        }
+    }
+
+    /// The payloads of those sections of an entity that are kept. All are of one version, because all fit one line of the
+    /// directory.
+    fn sections(&self, entity: &Entity, wanted: &[u8]) -> Result<Sections, StoreError> {
+        let key = directory_key(entity);
+        let line = self.tree.get(&key)?;
+        let promised = match &line {
+            None => &[][..],
+            Some(line) => sealed::unseal(&key, line).map_err(|damage| damaged(entity, damage))?,
+        };
+        let mut sections = Sections::new();
+        for &section in wanted {
+            let prefix = entity.section(section);
+            let mut found = BTreeMap::new();
+            for entry in self.tree.scan_prefix(&prefix) {
+                let (key, value) = entry?;
+                let (_, _, part) =
+                    Entity::parse(&key).ok_or_else(|| damaged(entity, "a key is unreadable"))?;
+                found.insert(part, value);
+            }
+            match (found.is_empty(), promised_sum(promised, section)) {
+                (true, None) => {}
+                (true, Some(_)) => return Err(damaged(entity, "a part of it is missing")),
+                (false, sum) => {
+                    let payload = parts::join(&entity.to_string(), &prefix, &found)?;
+                    if sum != Some(crc32fast::hash(&payload)) {
+                        return Err(damaged(entity, "it is not what was written last"));
+                    }
+                    sections.insert(section, payload);
+                }
+            }
+        }
+        Ok(sections)
+    }
+
+    /// The summary of an entity that is listed under a key; `None` when it was removed meanwhile.
+    fn summary(&self, entity: &Entity, listed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.unmixed(|| match self.sections(entity, &[SUMMARY])?.remove(&SUMMARY) {
+            None if self.tree.contains_key(listed)? => Err(damaged(entity, "it is listed and not there")),
+            found => Ok(found),
+        })
     }
 
     /// Adds to `change` what replaces an entity, or removes it when `after` is `None`.
@@ -156,11 +183,7 @@ impl OpenStore {
             }
             let id = listing::parse_id(&prefix, &key).ok_or_else(unreadable)?;
             let entity = entity_of(id);
-            let Some(payload) = self.read(&entity, SUMMARY)? else {
-                // Removed since the listing was read.
-                if self.tree.contains_key(&key)? {
-                    return Err(damaged(&entity, "it is listed and not there"));
-                }
+            let Some(payload) = self.summary(&entity, &key)? else {
                 position = Some(key.to_vec());
                 continue;
             };

@@ -14,7 +14,7 @@ use super::{
     kept::Kept,
     key::{Entity, VECTOR, parse_vector_key},
     listing::{Collection, ListQuery, Page},
-    open_store::OpenStore,
+    open_store::{OpenStore, Writer},
     sealed,
 };
 use crate::{
@@ -30,7 +30,7 @@ impl OpenStore {
         let number = {
             let mut writer = self.writing()?;
             let entity = Entity::Incident(incident.id.clone());
-            let before = self.kept(&entity)?;
+            let before = self.kept_by(&writer, &entity)?;
             let mut recorded = incident.clone();
             if let Some(Kept::Incident(known)) = &before {
                 if known.context.system() != incident.context.system() {
@@ -58,7 +58,7 @@ impl OpenStore {
     ) -> Result<PastIncident, StoreError> {
         let (incident, number) = {
             let mut writer = self.writing()?;
-            let mut found = self.known_incident(id)?;
+            let mut found = self.known_incident(&writer, id)?;
             confirmation.check_services(&found.services())?;
             let before = Kept::Incident(Box::new(found.clone()));
             found.confirmations.push(confirmation);
@@ -83,7 +83,7 @@ impl OpenStore {
     pub(super) fn delete_incident(&self, id: &RecordId) -> Result<(), StoreError> {
         let number = {
             let mut writer = self.writing()?;
-            let found = self.known_incident(id)?;
+            let found = self.known_incident(&writer, id)?;
             let system = found.context.system().to_owned();
             let mut change = Change::default();
             self.replace(&mut change, Some(&Kept::Incident(Box::new(found))), None)?;
@@ -94,8 +94,11 @@ impl OpenStore {
         self.settle(number)
     }
 
-    fn known_incident(&self, id: &RecordId) -> Result<PastIncident, StoreError> {
-        self.incident(id)?.ok_or_else(|| self.unknown_incident(id))
+    fn known_incident(&self, writer: &Writer, id: &RecordId) -> Result<PastIncident, StoreError> {
+        match self.kept_by(writer, &Entity::Incident(id.clone()))? {
+            Some(Kept::Incident(incident)) => Ok(*incident),
+            _ => Err(self.unknown_incident(id)),
+        }
     }
 
     /// The error of an id that is none, with the one that was most likely meant.

@@ -23,7 +23,7 @@ impl OpenStore {
             let mut change = Change::default();
             for (service, more) in services {
                 let key = RowsKey::new(system, service);
-                let before = self.kept(&Entity::Rows(key.clone()))?;
+                let before = self.kept_by(&writer, &Entity::Rows(key.clone()))?;
                 let mut rows = match &before {
                     Some(Kept::Rows(known)) => known.rows.clone(),
                     _ => ServiceRows::default(),

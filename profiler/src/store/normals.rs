@@ -1,6 +1,6 @@
 //! Normal windows in the store, with their running sums in memory.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::collections::BTreeMap;
 
 use super::{
     AddedWindow,
@@ -9,14 +9,18 @@ use super::{
     error::StoreError,
     kept::Kept,
     key::{directory_entity, directory_prefix, group_bytes, normal_prefix},
-    open_store::OpenStore,
+    open_store::{OpenStore, Writer, locked},
 };
 use crate::normal_window::{NormalSelector, NormalSum, NormalWindow};
 
-/// Running sums by group and span. A group is read when it is first asked for and kept from then on.
+/// Sums by length of the windows, milliseconds.
+type Sums = BTreeMap<u64, NormalSum>;
+
+/// Running sums by group. A group is read when it is first asked for and kept from then on, unless there is nothing of
+/// it: what is kept does not grow by what is asked for. Writers are kept out before this is locked, never after.
 #[derive(Debug, Default)]
 pub(super) struct KeptNormals {
-    groups: BTreeMap<Vec<u8>, BTreeMap<u64, NormalSum>>,
+    groups: BTreeMap<Vec<u8>, Sums>,
 }
 
 impl KeptNormals {
@@ -25,16 +29,20 @@ impl KeptNormals {
         self.groups.clear();
     }
 
-    fn group<'kept>(
-        &'kept mut self,
+    /// The sums of a group, read where they are not known; `None` where it has no windows.
+    fn group(
+        &mut self,
         store: &OpenStore,
+        writer: &Writer,
         group: &[u8],
-    ) -> Result<&'kept mut BTreeMap<u64, NormalSum>, StoreError> {
+    ) -> Result<Option<&Sums>, StoreError> {
         if !self.groups.contains_key(group) {
-            let sums = store.read_group(group)?;
-            self.groups.insert(group.to_vec(), sums);
+            let sums = store.read_group(writer, group)?;
+            if !sums.is_empty() {
+                self.groups.insert(group.to_vec(), sums);
+            }
         }
-        Ok(self.groups.entry(group.to_vec()).or_default())
+        Ok(self.groups.get(group))
     }
 }
 
@@ -42,19 +50,22 @@ impl OpenStore {
     pub(super) fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError> {
         let (added, number) = {
             let mut writer = self.writing()?;
-            let mut kept = self.normals.lock().unwrap_or_else(PoisonError::into_inner);
-            let sum = kept.group(self, &group_bytes(window.group()))?.entry(window.window_ms()).or_default();
-            let mut larger = sum.clone();
-            if larger.add(window)? {
+            let mut kept = locked(&self.normals);
+            let group = group_bytes(window.group());
+            let known = kept.group(self, &writer, &group)?.and_then(|sums| sums.get(&window.window_ms()));
+            let mut sum = known.cloned().unwrap_or_default();
+            let is_new = sum.add(window)?;
+            let added = AddedWindow { added: is_new, windows: sum.windows() };
+            if is_new {
                 let after = Kept::Normal(Box::new(window.clone()));
                 let mut change = Change::default();
                 self.replace(&mut change, None, Some(&after))?;
                 let number = self.commit(&mut writer, change)?;
-                *sum = larger;
-                (AddedWindow { added: true, windows: sum.windows() }, number)
+                kept.groups.entry(group).or_default().insert(window.window_ms(), sum);
+                (added, number)
             } else {
                 // Whoever put it there may not have been answered yet: all changes so far are waited for.
-                (AddedWindow { added: false, windows: sum.windows() }, writer.state.changes)
+                (added, writer.state.changes)
             }
         };
         self.settle(number)?;
@@ -66,22 +77,31 @@ impl OpenStore {
         selector: &NormalSelector,
         beside: &[NormalWindow],
     ) -> Result<NormalSum, StoreError> {
-        let mut total = NormalSum::default();
-        {
-            let mut kept = self.normals.lock().unwrap_or_else(PoisonError::into_inner);
-            let sums = kept.group(self, &group_bytes(&selector.group))?;
+        let group = group_bytes(&selector.group);
+        let taken = |sums: &Sums| -> Result<NormalSum, StoreError> {
+            let mut total = NormalSum::default();
             for (_, sum) in sums.iter().filter(|(window_ms, _)| selector.takes(**window_ms)) {
                 total.merge(sum)?;
             }
-        }
+            Ok(total)
+        };
+        let known = locked(&self.normals).groups.get(&group).map(taken);
+        let mut total = match known {
+            Some(total) => total?,
+            None => {
+                let writer = self.standstill();
+                let mut kept = locked(&self.normals);
+                kept.group(self, &writer, &group)?.map_or_else(|| Ok(NormalSum::default()), taken)?
+            }
+        };
         for window in beside {
             total.add(window)?;
         }
         Ok(total)
     }
 
-    fn read_group(&self, group: &[u8]) -> Result<BTreeMap<u64, NormalSum>, StoreError> {
-        let mut sums: BTreeMap<u64, NormalSum> = BTreeMap::new();
+    fn read_group(&self, writer: &Writer, group: &[u8]) -> Result<Sums, StoreError> {
+        let mut sums = Sums::new();
         // By the directory, whose digest says that no line of it was lost.
         let mut lines = directory_prefix().to_vec();
         lines.extend(normal_prefix(group));
@@ -89,11 +109,39 @@ impl OpenStore {
             let Some(entity) = directory_entity(&key?) else {
                 continue;
             };
-            let Some(Kept::Normal(window)) = self.kept(&entity)? else {
+            let Some(Kept::Normal(window)) = self.kept_by(writer, &entity)? else {
                 return Err(damaged(&entity, "it has no graph"));
             };
             sums.entry(window.window_ms()).or_default().add(&window)?;
         }
         Ok(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::settings::GraphSettings;
+
+    use super::*;
+    use crate::{
+        normal_window::NormalGroup,
+        sample,
+        store::{open_store::Trust, sled_store::StoreOptions},
+    };
+
+    #[test]
+    fn asking_for_what_is_not_kept_takes_no_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = OpenStore::open(directory.path(), StoreOptions::default(), Trust::Files).unwrap();
+        let window = NormalWindow::try_from(&sample::normal_graph(0)).unwrap();
+        store.add_normal_window(&window).unwrap();
+        for asked in 1..100 {
+            let settings =
+                GraphSettings::new(Default::default(), f64::from(asked) / 1000.0, 3, vec![]).unwrap();
+            let group = NormalGroup { system: "shop".into(), settings };
+            let sum = store.normal_sum(&NormalSelector { group, window_ms: 30_000 }, &[]).unwrap();
+            assert_eq!(sum.windows(), usize::from(asked == 50), "{asked}");
+        }
+        assert_eq!(locked(&store.normals).groups.len(), 1);
     }
 }

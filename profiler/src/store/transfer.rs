@@ -135,7 +135,7 @@ impl OpenStore {
             let mut change = Change::default();
             let mut new = Vec::new();
             for (entity, arrival) in arrivals {
-                let kept = self.kept(&entity)?;
+                let kept = self.kept_by(&writer, &entity)?;
                 match (&kept, &arrival) {
                     (Some(kept), arrival) if kept == arrival || mode == ImportMode::KeepExisting => continue,
                     // Two samples of the same normal times make a larger one.

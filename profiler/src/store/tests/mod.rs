@@ -34,6 +34,7 @@ mod damage;
 mod records;
 mod transfer_tests;
 
+mod concurrent;
 fn open(directory: &TempDir) -> SledStore {
     SledStore::open(directory.path(), StoreOptions { cache_mib: 8, ..StoreOptions::default() }).unwrap()
 }

@@ -1,14 +1,14 @@
 //! Reading entities from their rows, one by one or all in order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use sled::{IVec, Tree};
 
 use super::{
     error::StoreError,
-    kept::{Kept, Sections},
-    key::{BEFORE_ENTITIES, ENTITIES_END, Entity},
-    parts,
+    kept::{Kept, Sections, promises},
+    key::{BEFORE_ENTITIES, ENTITIES_END, Entity, directory_entity, directory_prefix},
+    parts, sealed,
 };
 
 /// The sealed parts of an entity by section and number.
@@ -34,6 +34,47 @@ pub(crate) fn join(entity: &Entity, parts: &Parts) -> Result<Sections, StoreErro
             Ok((section, parts::join(&entity.to_string(), &entity.section(section), numbered)?))
         })
         .collect()
+}
+
+/// Checks that the directory promises every entity of a tree as it is, and no other. O(bytes).
+///
+/// # Errors
+/// The first that is not what was written last.
+pub(crate) fn check(tree: &Tree) -> Result<(), StoreError> {
+    // Both are in the order of their entities.
+    let mut rows =
+        tree.range::<&[u8], _>((Bound::Excluded(BEFORE_ENTITIES), Bound::Excluded(ENTITIES_END))).peekable();
+    let damaged = |record: String, problem: &str| StoreError::Damaged { record, problem: problem.to_owned() };
+    for line in tree.scan_prefix(directory_prefix()) {
+        let (key, line) = line?;
+        let entity =
+            directory_entity(&key).ok_or_else(|| damaged("directory".into(), "a key is unreadable"))?;
+        let promised =
+            sealed::unseal(&key, &line).map_err(|damage| damaged(entity.to_string(), &damage.to_string()))?;
+        let prefix = entity.prefix();
+        let mut parts = Parts::new();
+        while let Some(row) =
+            rows.next_if(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+        {
+            let (key, value) = row?;
+            let (_, section, part) = Entity::parse(&key)
+                .filter(|(of, ..)| *of == entity)
+                .ok_or_else(|| damaged(entity.to_string(), "a key is unreadable"))?;
+            parts.entry(section).or_default().insert(part, value);
+        }
+        if !promises(promised, &join(&entity, &parts)?) {
+            return Err(damaged(entity.to_string(), "it is not what was written last"));
+        }
+    }
+    match rows.next() {
+        None => Ok(()),
+        Some(row) => {
+            let (key, _) = row?;
+            let name =
+                Entity::parse(&key).map_or_else(|| "key".to_owned(), |(entity, ..)| entity.to_string());
+            Err(damaged(name, "the directory does not know it"))
+        }
+    }
 }
 
 /// All entities of a tree with their sealed parts.

@@ -188,6 +188,14 @@ pub(crate) fn promised_sum(directory: &[u8], section: u8) -> Option<u32> {
     entry.last_chunk::<4>().map(|sum| u32::from_be_bytes(*sum))
 }
 
+/// Whether a directory's payload promises just these sections.
+pub(crate) fn promises(directory: &[u8], sections: &Sections) -> bool {
+    directory.len() == sections.len() * 5
+        && sections
+            .iter()
+            .all(|(&section, payload)| promised_sum(directory, section) == Some(crc32fast::hash(payload)))
+}
+
 fn decoded<M: Message + Default>(bytes: &[u8]) -> Result<M, String> {
     M::decode(bytes).map_err(text)
 }

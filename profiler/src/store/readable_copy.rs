@@ -19,7 +19,7 @@ use super::{
     entity_rows,
     error::StoreError,
     journal,
-    kept::{Kept, Sections, promised_sum},
+    kept::{Kept, Sections, promises},
     key::{Entity, directory_entity, directory_key, directory_prefix},
     rebuild::{self, Rebuilt},
     recovery, sealed,
@@ -218,10 +218,7 @@ impl Copy {
             // A store of version 1 has no directory.
             if let Some(line) = line {
                 let line = sealed::unseal(&key, &line).map_err(|damage| damage.to_string())?;
-                let fits = |(&section, payload): (&u8, &Vec<u8>)| {
-                    promised_sum(line, section) == Some(crc32fast::hash(payload))
-                };
-                if line.len() / 5 != sections.len() || !sections.iter().all(fits) {
+                if !promises(line, &sections) {
                     return Err("it is not what was written last".into());
                 }
             } else if self.changes > 0 {

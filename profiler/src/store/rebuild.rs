@@ -13,6 +13,7 @@ use super::{
     checkpoint,
     digest::{STATE_KEY, State},
     engine_files::{JOURNAL, TREE, move_engine_aside, open_database, sync_directory, sync_engine},
+    entity_rows,
     error::StoreError,
     journal,
     recovery::derived,
@@ -64,6 +65,7 @@ pub(crate) fn rebuild_beside(path: &Path, cache_bytes: u64, claimed: u64) -> Res
         if derived(&tree).map_err(|error| error.to_string())?.digest != state.digest {
             return Err("what it holds does not add up".into());
         }
+        entity_rows::check(&tree).map_err(|error| error.to_string())?;
         database.flush().map_err(|error| error.to_string())?;
         drop((tree, database));
         await_release(&scratch).map_err(|error| error.to_string())?;

@@ -5,7 +5,8 @@
 //!
 //! 1. lets the engine recover, with a half-written snapshot moved aside when it refuses,
 //! 2. replays changes that reached the journal and not the engine,
-//! 3. compares the digest with the rows, and
+//! 3. compares the digest with the derived rows, and each record with the checksums that its line of the directory, one
+//!    of these, has of it, and
 //! 4. where the engine failed one of these, moves its files aside and rebuilds them from checkpoint and journal, provided
 //!    those are whole. Otherwise the store stays as it is and the error says so.
 //!
@@ -28,6 +29,7 @@ use super::{
     counts::Counts,
     digest::{STATE_KEY, State, row_sum},
     engine_files::{Chores, JOURNAL, TREE, engine_files, move_engine_aside, open_engine, sync_directory},
+    entity_rows,
     error::StoreError,
     journal,
     key::ENTITIES_END,
@@ -197,6 +199,12 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
         let reason = "the engine has lost rows or gives back old ones".to_owned();
         return Err(Examined::Damaged { reason, changes: state.changes });
     }
+    entity_rows::check(&tree).map_err(|error| match error {
+        StoreError::Damaged { record, problem } => {
+            Examined::Damaged { reason: format!("{record}: {problem}"), changes: state.changes }
+        }
+        other => other.into(),
+    })?;
     let anchored = journal::covers(&journal, checkpoint, state.changes, promised)?;
     Ok(Examination { database, tree, state, counts: derived.counts, anchored })
 }

@@ -2,8 +2,25 @@
 
 use super::*;
 
+/// Changes the rows of an open store below a prefix behind its back.
+fn spoil(store: &OpenStore, prefix: &[u8], change: impl Fn(&mut Vec<u8>)) {
+    let mut changed = 0;
+    for row in store.tree.scan_prefix(prefix) {
+        let (key, value) = row.unwrap();
+        let mut bytes = value.to_vec();
+        change(&mut bytes);
+        store.tree.insert(key, bytes).unwrap();
+        changed += 1;
+    }
+    assert!(changed > 0, "nothing lies under that prefix");
+}
+
+fn opened(directory: &TempDir) -> OpenStore {
+    OpenStore::open(directory.path(), StoreOptions::default(), Trust::Files).unwrap()
+}
+
 #[test]
-fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
+fn a_flipped_byte_in_any_record_is_an_error_that_names_it_until_the_store_is_opened_again() {
     for (entity, section) in [
         (Entity::Incident(id("inc-1")), SUMMARY),
         (Entity::Incident(id("inc-1")), BODY),
@@ -16,12 +33,13 @@ fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
         let series = BTreeMap::from([((MetricKind::Cpu, "cpu".to_owned()), vec![0.5])]);
         let rows = ServiceRows::new(vec![UnixMillis(0)], series).unwrap();
         store.add_normal_rows("shop", &BTreeMap::from([("cart".to_owned(), rows)])).unwrap();
+        let wanted = export(&store);
         store.close().unwrap();
-        tamper(directory.path(), &entity.section(section), |bytes| {
+        let store = opened(&directory);
+        spoil(&store, &entity.section(section), |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
         });
-        let store = open(&directory);
         let error = match &entity {
             Entity::Incident(name) => store.incident(name).unwrap_err(),
             Entity::Diagnosis(name) => store.diagnosis(name).unwrap_err(),
@@ -32,7 +50,16 @@ fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
         assert!(error.to_string().contains(&entity.to_string()), "{error}");
         assert!(error.to_string().contains("checksum"), "{error}");
         assert!(store.export(None).is_err(), "an export must not hide it");
+        assert!(store.checkpoint().is_err(), "nor a checkpoint, which would be the last to have it");
         assert!(store.incident(&id("inc-2")).unwrap().is_some(), "others are still there");
+        drop(store.finish().unwrap());
+        store_lock::await_release(directory.path()).unwrap();
+        let store = open(&directory);
+        assert_eq!(export(&store), wanted, "it is rebuilt from checkpoint and journal");
+        assert!(
+            directory.path().join("moved-aside/damaged-1/db").is_file(),
+            "what was damaged stays for a look"
+        );
     }
 }
 
@@ -40,14 +67,53 @@ fn a_flipped_byte_in_any_record_is_an_error_that_names_it() {
 fn a_torn_value_is_an_error_and_a_damaged_summary_fails_its_listing() {
     let directory = tempfile::tempdir().unwrap();
     filled(&directory).close().unwrap();
+    let store = opened(&directory);
     let entity = Entity::Incident(id("inc-2"));
-    tamper(directory.path(), &entity.section(SUMMARY), |bytes| bytes.truncate(3));
-    let store = open(&directory);
+    spoil(&store, &entity.section(SUMMARY), |bytes| bytes.truncate(3));
     assert!(matches!(store.incident(&id("inc-2")), Err(StoreError::Damaged { .. })));
     let error = store.list_incidents(&ListQuery::default()).unwrap_err().to_string();
     assert!(error.contains("inc-2"), "{error}");
     let error = store.record_incident(&incident("inc-2", 200)).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "its confirmations would be lost: {error}");
+}
+
+#[test]
+fn lost_old_and_foreign_rows_of_records_are_noticed_on_opening() {
+    type Spoiling<'test> = &'test dyn Fn(&sled::Tree);
+    let old = Entity::Diagnosis(id("d-1")).section(BODY);
+    let stray = Entity::Diagnosis(id("d-0")).section(BODY);
+    let changes: [(&str, Spoiling<'_>); 3] = [
+        ("lost", &|tree| {
+            let first = tree.scan_prefix(&old).keys().next().unwrap().unwrap();
+            tree.remove(first).unwrap();
+        }),
+        ("old", &|tree| {
+            let prefix = Entity::Diagnosis(id("d-1")).section(BODY);
+            for (key, value) in parts::cut(&prefix, b"what was there before").unwrap() {
+                tree.insert(key, value).unwrap();
+            }
+        }),
+        ("foreign", &|tree| {
+            for (key, value) in parts::cut(&stray, b"what nobody wrote").unwrap() {
+                tree.insert(key, value).unwrap();
+            }
+        }),
+    ];
+    for (what, change) in changes {
+        let directory = tempfile::tempdir().unwrap();
+        let store = filled(&directory);
+        let wanted = export(&store);
+        store.close().unwrap();
+        tamper_rows(directory.path(), change);
+        let store = open(&directory);
+        assert_eq!(export(&store), wanted, "{what}");
+        store.close().unwrap();
+        // With no other copy it is not opened as if nothing were wrong.
+        tamper_rows(directory.path(), change);
+        std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+        let error = SledStore::open(directory.path(), StoreOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("diagnosis d-") && error.contains("automap store salvage"), "{what}: {error}");
+    }
 }
 
 #[test]

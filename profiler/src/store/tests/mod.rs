@@ -13,6 +13,8 @@ use super::{
     listing::ListQuery,
     retention::Retention,
     salvage::salvage,
+    open_store::{OpenStore, Trust},
+    parts,
     sealed,
     sled_store::{SledStore, StoreOptions},
     store_lock,

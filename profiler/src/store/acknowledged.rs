@@ -1,8 +1,8 @@
 //! The number through which all changes were acknowledged, in a small file of its own beside the journal.
 //!
 //! Where a journal is unreadable, a power failure may have kept half of what was never acknowledged, or something was
-//! lost since. The mark tells these apart. It is synced when a store is opened, and written after each sync from then on
-//! without being synced: a power failure may take it back to an earlier number, and it never promises what was not on the
+//! lost since. The mark tells these apart. It is synced when a store is opened and all that it says is on the disk, and written
+//! after each sync from then on without being synced: a power failure may take it back to an earlier number, and it never promises what was not on the
 //! disk.
 
 use std::{
@@ -20,17 +20,23 @@ const NAME: &str = "acknowledged";
 pub(super) struct Acknowledged(File);
 
 impl Acknowledged {
-    /// Opens the mark in `directory` and sets it to `changes`.
+    /// Opens the mark in `directory`; it says what it said.
     ///
     /// # Errors
     /// The file system refused.
-    pub(super) fn open(directory: &Path, changes: u64) -> io::Result<Self> {
+    pub(super) fn open(directory: &Path) -> io::Result<Self> {
         let file = File::options().create(true).write(true).truncate(false).open(directory.join(NAME))?;
-        let mark = Self(file);
-        mark.set(changes)?;
-        mark.0.sync_all()?;
         File::open(directory)?.sync_all()?;
-        Ok(mark)
+        Ok(Self(file))
+    }
+
+    /// All changes through this number are on the disk, and so is the mark when this returns.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn promise(&self, changes: u64) -> io::Result<()> {
+        self.set(changes)?;
+        self.0.sync_all()
     }
 
     /// All changes through this number are on the disk.
@@ -60,7 +66,10 @@ mod tests {
     fn the_last_number_counts_and_a_damaged_mark_says_nothing() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(acknowledged(directory.path()), None);
-        let mark = Acknowledged::open(directory.path(), 7).unwrap();
+        let mark = Acknowledged::open(directory.path()).unwrap();
+        assert_eq!(acknowledged(directory.path()), None);
+        mark.promise(7).unwrap();
+        let mark = Acknowledged::open(directory.path()).unwrap();
         assert_eq!(acknowledged(directory.path()), Some(7));
         mark.set(300).unwrap();
         assert_eq!(acknowledged(directory.path()), Some(300));

@@ -6,12 +6,13 @@
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use super::{
     change::Change,
     journal::{encode_frame, frames, numbered},
+    temporary::Temporary,
 };
 
 const EXTENSION: &str = "checkpoint";
@@ -20,18 +21,7 @@ const UNFINISHED: &str = "unfinished";
 /// Rows are grouped into frames of about this size.
 const FRAME_BYTES: usize = 1 << 20;
 
-/// A file that goes when it is dropped before it was renamed: what fills a disk must not stay on it.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Once renamed there is nothing of that name.
-        fs::remove_file(&self.0).ok();
-    }
-}
-
-/// Writes a checkpoint; it counts once [`Self::finish`] returned.
+/// Writes a checkpoint; it counts once [`WholeCheckpoint::put_in_place`] returned.
 #[derive(Debug)]
 pub(super) struct CheckpointWriter {
     number: u64,
@@ -80,16 +70,33 @@ impl CheckpointWriter {
         self.file.write_all(&encode_frame(self.number, &change.encode()))
     }
 
-    /// Syncs the file, gives it its name, and removes older checkpoints. Answers its size, bytes.
+    /// Writes its end and syncs the file.
     ///
     /// # Errors
-    /// The file system refused.
-    pub(super) fn finish(mut self, directory: &Path) -> io::Result<u64> {
+    /// The file system refused; nothing of it stays.
+    pub(super) fn finish(mut self) -> io::Result<WholeCheckpoint> {
         self.write_pending()?;
         // A frame of another number ends the file and counts the rows.
         self.file.write_all(&encode_frame(u64::MAX, &self.rows.to_be_bytes()))?;
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_all()?;
+        Ok(WholeCheckpoint { number: self.number, temporary: self.temporary })
+    }
+}
+
+/// A checkpoint that is on the disk and has no name yet.
+#[derive(Debug)]
+pub(super) struct WholeCheckpoint {
+    number: u64,
+    temporary: Temporary,
+}
+
+impl WholeCheckpoint {
+    /// Gives it its name and removes older checkpoints. Answers its size, bytes.
+    ///
+    /// # Errors
+    /// The file system refused.
+    pub(super) fn put_in_place(self, directory: &Path) -> io::Result<u64> {
         let path = directory.join(format!("{:020}.{EXTENSION}", self.number));
         fs::rename(&self.temporary.0, &path)?;
         File::open(directory)?.sync_all()?;
@@ -156,7 +163,7 @@ mod tests {
         for row in 0..rows {
             writer.add(&[row], &vec![row; 100_000]).unwrap();
         }
-        writer.finish(directory).unwrap();
+        writer.finish().unwrap().put_in_place(directory).unwrap();
     }
 
     fn read(directory: &Path) -> (usize, Option<CheckpointRead>) {

@@ -33,14 +33,33 @@ impl OpenStore {
             let writer = locked(&self.writer);
             (writer.state.changes, writer.journal.file())
         };
-        let outcome = self.sync(&journal).and_then(|()| Ok(self.acknowledged.set(reached)?));
+        let outcome = self.heeded(|| {
+            self.sync(&journal)?;
+            Ok(self.acknowledged.set(reached)?)
+        });
         let mut progress = locked(&self.progress);
         progress.running = false;
-        match &outcome {
-            Ok(()) => progress.synced = progress.synced.max(reached),
-            Err(error) => progress.failed = Some(error.clone()),
+        if outcome.is_ok() {
+            progress.synced = progress.synced.max(reached);
         }
         self.synced.notify_all();
+        outcome
+    }
+
+    /// Has journal or engine synced; every sync of an open store goes through this, one after the other. One that fails
+    /// is remembered, and none after it counts: the system tells of an error once and may then say of the same file that
+    /// it is on the disk, although pages of it were lost.
+    ///
+    /// Writers may be kept out while this is called, and `sync` must not keep them out.
+    pub(super) fn heeded<T>(&self, sync: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let _turn = locked(&self.syncing);
+        if let Some(error) = &locked(&self.progress).failed {
+            return Err(error.clone());
+        }
+        let outcome = sync();
+        if let Err(error) = &outcome {
+            locked(&self.progress).failed = Some(error.clone());
+        }
         outcome
     }
 
@@ -76,7 +95,7 @@ impl OpenStore {
         let number = {
             let mut writer = locked(&self.writer);
             let number = writer.state.changes;
-            writer.journal.turn(number + 1).map_err(refused)?;
+            self.heeded(|| writer.journal.turn(number + 1).map_err(refused))?;
             number
         };
         let mut writer = checkpoint::CheckpointWriter::new(&directory, number).map_err(refused)?;
@@ -90,9 +109,13 @@ impl OpenStore {
         }
         // Rows of changes made meanwhile are in it: without those changes it would be torn.
         let meanwhile = locked(&self.writer).journal.file();
-        meanwhile.sync_data().map_err(refused)?;
-        let bytes = writer.finish(&directory).map_err(refused)?;
-        locked(&self.writer).journal.forget_through(number)?;
+        self.heeded(|| meanwhile.sync_data().map_err(refused))?;
+        let whole = writer.finish().map_err(refused)?;
+        let bytes = self.heeded(|| whole.put_in_place(&directory).map_err(refused))?;
+        {
+            let mut writer = locked(&self.writer);
+            self.heeded(|| writer.journal.forget_through(number).map_err(refused))?;
+        }
         tracing::debug!(store = %self.path.display(), number, bytes, "checkpoint written");
         Ok(bytes)
     }
@@ -102,5 +125,43 @@ impl OpenStore {
         let small = self.options.checkpoint_mib.saturating_mul(1 << 20);
         let (_, bytes) = checkpoint::newest(&self.path.join(JOURNAL))?;
         Ok(locked(&self.writer).journal.total() > bytes.max(small))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        diagnosis_record::DiagnosisRecord,
+        store::{open_store::Trust, sled_store::StoreOptions, tests::diagnosis},
+    };
+
+    #[test]
+    fn a_sync_that_fails_is_remembered_whoever_asked_for_it() {
+        type Work = fn(&OpenStore, &DiagnosisRecord) -> Result<(), StoreError>;
+        let works: [(&str, Work); 3] = [
+            ("a checkpoint", |store, _| store.checkpoint().map(drop)),
+            ("a change", |store, record| store.put_diagnosis(record)),
+            ("a change that begins a segment", |store, record| {
+                locked(&store.writer).journal.fill();
+                store.put_diagnosis(record)
+            }),
+        ];
+        for (name, work) in works {
+            let directory = tempfile::tempdir().unwrap();
+            let store = OpenStore::open(directory.path(), StoreOptions::default(), Trust::Files).unwrap();
+            let record = diagnosis("d-1", 100, 3);
+            store.put_diagnosis(&record).unwrap();
+            // It takes everything and cannot be synced.
+            let null = Arc::new(File::options().write(true).open("/dev/null").unwrap());
+            let segment = locked(&store.writer).journal.replace_file(null);
+            assert!(work(&store, &record).is_err(), "{name}");
+            assert!(!store.healthy() && store.trust() == Trust::Nothing, "{name}");
+            // As the system says when it has told of an error.
+            locked(&store.writer).journal.replace_file(segment);
+            assert!(store.settle(u64::MAX).is_err() && store.checkpoint().is_err(), "{name}");
+        }
     }
 }

@@ -14,23 +14,13 @@ use super::{
     engine_files::sync_directory,
     error::StoreError,
     key::EXPORT_END,
+    temporary::Temporary,
     transfer::{ExportTally, StoredRecord},
 };
 
 const HEADER: &[u8] = b"automap store export 1\n";
 /// Longest key or value that a file may claim; a store's are a few KiB.
 const MAX_FIELD_BYTES: u32 = 1 << 20;
-
-/// A file that goes when it is dropped before it was renamed.
-#[derive(Debug)]
-struct Temporary(std::path::PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Once renamed there is nothing of that name.
-        fs::remove_file(&self.0).ok();
-    }
-}
 
 /// Writes an export: into a temporary file beside `path`, synced, then renamed, so that `path` is whole whenever it is
 /// there.

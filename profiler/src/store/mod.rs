@@ -12,7 +12,7 @@
 //! | `incident_table` | the similarity vectors of all incidents, in memory |
 //! | `change`, `journal`, `acknowledged`, `checkpoint`, `digest`, `counts` | one write, the order of all writes, and what they add up to |
 //! | `recovery`, `rebuild`, `migration` | opening after a crash or damage, the engine built anew, and what an older build wrote |
-//! | `engine_files`, `store_lock`, `room` | the files of the engine, who holds them, and room for more |
+//! | `engine_files`, `store_lock`, `room`, `temporary` | the files of the engine, who holds them, room for more, and unfinished ones |
 //! | [`sled_store`] | the store in sled; `open_store` with `durability`, `entities`, `incidents`, `diagnoses` and `normals` |
 
 mod acknowledged;
@@ -48,6 +48,7 @@ pub mod salvage;
 mod sealed;
 pub mod sled_store;
 mod store_lock;
+mod temporary;
 #[cfg(test)]
 mod tests;
 pub mod transfer;

@@ -40,6 +40,8 @@ pub(super) struct OpenStore {
     /// Held from reading a record to writing what follows from it.
     pub(super) writer: Mutex<Writer>,
     pub(super) progress: Mutex<Progress>,
+    /// Held while journal or engine are synced.
+    pub(super) syncing: Mutex<()>,
     pub(super) synced: Condvar,
     /// Held while a checkpoint is written.
     pub(super) checkpointing: Mutex<()>,
@@ -102,9 +104,12 @@ impl OpenStore {
         journal::cut_after(&journal_directory, recovered.state.changes)?;
         let log = File::open(log_file(path))?;
         let journal = Journal::begin(&journal_directory, recovered.state.changes + 1)?;
-        let acknowledged = Acknowledged::open(&journal_directory, recovered.state.changes)?;
-        sync_directory(path)?;
         let changes = recovered.state.changes;
+        let acknowledged = Acknowledged::open(&journal_directory)?;
+        if anchored {
+            acknowledged.promise(changes)?;
+        }
+        sync_directory(path)?;
         let store = Self {
             path: path.to_owned(),
             options,
@@ -120,6 +125,7 @@ impl OpenStore {
                 broken: chores == Chores::Left,
             }),
             progress: Mutex::new(Progress { synced: changes, ..Progress::default() }),
+            syncing: Mutex::default(),
             synced: Condvar::new(),
             checkpointing: Mutex::default(),
             incidents: RwLock::default(),
@@ -129,7 +135,8 @@ impl OpenStore {
         store.load_incidents()?;
         if !anchored {
             match store.checkpoint() {
-                Ok(_) => {}
+                // What was not promised before is on the disk only now.
+                Ok(_) => store.acknowledged.promise(changes)?,
                 // It can be read, and the next change begins by opening it again.
                 Err(StoreError::Full { .. }) => locked(&store.writer).broken = true,
                 Err(error) => return Err(error),
@@ -145,7 +152,7 @@ impl OpenStore {
             self.checkpoint()?;
         }
         let file = locked(&self.writer).journal.file();
-        self.sync(&file)?;
+        self.heeded(|| self.sync(&file))?;
         Ok(self.lock)
     }
 
@@ -207,7 +214,13 @@ impl OpenStore {
             }
         }
         change.insert(STATE_KEY.to_vec(), state.seal());
-        let written = writer.journal.append(state.changes, &change).map_err(|error| self.refused(error));
+        let journal = &mut writer.journal;
+        let turned = match journal.is_full() {
+            true => self.heeded(|| journal.turn(state.changes).map_err(|error| self.refused(error))),
+            false => Ok(()),
+        };
+        let written =
+            turned.and_then(|()| journal.append(state.changes, &change).map_err(|error| self.refused(error)));
         let apply = |()| self.tree.apply_batch(change.to_batch()).map_err(|error| self.engine_refused(error));
         let applied = written.and_then(apply);
         match applied {

@@ -139,7 +139,12 @@ impl SledStore {
         tracing::warn!(store = %self.path.display(), "the store failed before and is opened again");
         *slot = Slot::Failed(trust);
         store_lock::await_release(&self.path)?;
-        *slot = Slot::Open(Box::new(OpenStore::open(&self.path, self.options, trust)?));
+        let opened = OpenStore::open(&self.path, self.options, trust);
+        if let Err(StoreError::Failed(_)) = opened {
+            // It may have been a sync.
+            *slot = Slot::Failed(Trust::Nothing);
+        }
+        *slot = Slot::Open(Box::new(opened?));
         Ok(())
     }
 

@@ -247,3 +247,23 @@ fn a_store_whose_first_opening_was_cut_short_opens() {
     store.record_incident(&incident("inc-1", 100)).unwrap();
     assert_eq!(store.statistics().unwrap().changes, 1);
 }
+
+#[test]
+fn what_was_answered_with_an_error_is_not_promised_before_a_checkpoint_has_it() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let journal = directory.path().join("journal");
+    // The last change was not acknowledged: its sync failed.
+    Acknowledged::open(&journal).unwrap().promise(5).unwrap();
+    // A directory that no checkpoint can clear away.
+    let blocked = journal.join("1.unfinished");
+    std::fs::create_dir(&blocked).unwrap();
+    let reopened = || OpenStore::open(directory.path(), StoreOptions::default(), Trust::Nothing);
+    reopened().unwrap_err();
+    assert_eq!(acknowledged(&journal), Some(5), "the disk may have no more");
+    std::fs::remove_dir(blocked).unwrap();
+    store_lock::await_release(directory.path()).unwrap();
+    let store = reopened().unwrap();
+    assert_eq!(acknowledged(&journal), Some(6));
+    assert_eq!(store.statistics().unwrap().checkpoint, 6);
+}

@@ -6,15 +6,17 @@ use automap_proto::{metric::MetricKind, settings::GraphSettings, time::UnixMilli
 use tempfile::TempDir;
 
 use super::{
-    AddedWindow, ProfileStore, SimilarityQuery, care, engine_files,
+    AddedWindow, ProfileStore, SimilarityQuery,
+    acknowledged::{Acknowledged, acknowledged},
+    care, engine_files,
     error::StoreError,
     export_file::{export_to, read_export},
     key::{BODY, Entity, NormalKey, RowsKey, SUMMARY, vector_key},
     listing::ListQuery,
-    retention::Retention,
-    salvage::salvage,
     open_store::{OpenStore, Trust},
     parts,
+    retention::Retention,
+    salvage::salvage,
     sealed,
     sled_store::{SledStore, StoreOptions},
     store_lock,
@@ -32,11 +34,11 @@ use crate::{
 };
 
 mod care_tests;
+mod concurrent;
 mod damage;
 mod records;
 mod transfer_tests;
 
-mod concurrent;
 fn open(directory: &TempDir) -> SledStore {
     SledStore::open(directory.path(), StoreOptions { cache_mib: 8, ..StoreOptions::default() }).unwrap()
 }
@@ -61,7 +63,7 @@ fn selector() -> NormalSelector {
     NormalSelector { group: window(0).group().clone(), window_ms: 30_000 }
 }
 
-fn diagnosis(name: &str, created_seconds: i64, services: usize) -> DiagnosisRecord {
+pub(super) fn diagnosis(name: &str, created_seconds: i64, services: usize) -> DiagnosisRecord {
     let names = (0..services).map(|index| format!("service-{index:05}-{}", "x".repeat(40))).collect();
     let graph = v1::BehaviorGraph { services: names, edges: vec![] };
     DiagnosisRecord::new(v1::Diagnosis {

@@ -25,7 +25,7 @@ pub const ANY_HOUR_ROWS: usize = 256;
 pub const HOUR_ROWS: usize = 4;
 /// Most rows that are kept of a service.
 pub const MAX_ROWS: usize = ANY_HOUR_ROWS + HOUR_ROWS * WEEK_HOURS as usize;
-/// Most series of one service.
+/// Most series of one service that are taken.
 const MAX_SERIES: usize = 1_000;
 
 /// Metric type and name of a series.
@@ -87,13 +87,10 @@ impl PartialEq for ServiceRows {
 
 impl ServiceRows {
     /// # Errors
-    /// Times do not ascend, a series has not one value per time, or there are too many series.
+    /// Times do not ascend, or a series has not one value per time.
     pub fn new(times: Vec<UnixMillis>, series: BTreeMap<SeriesName, Vec<f64>>) -> Result<Self, Invalid> {
         if !times.is_sorted_by(|left, right| left < right) {
             return Err(Invalid::new("times_ms", "do not ascend, or one stands twice"));
-        }
-        if series.len() > MAX_SERIES {
-            return Err(Invalid::new("series", format!("are more than {MAX_SERIES}")));
         }
         if let Some(((_, name), values)) = series.iter().find(|(_, values)| values.len() != times.len()) {
             return Err(Invalid::new(
@@ -116,7 +113,10 @@ impl ServiceRows {
 
     /// Adds rows and keeps those of highest priority, see the module; a row of the same time is replaced. Series without
     /// any value left go. O(rows · (series + log rows)).
-    pub fn add(&mut self, system: &str, more: &Self, decay: Decay) {
+    ///
+    /// # Errors
+    /// There would be too many series; nothing is added.
+    pub fn add(&mut self, system: &str, more: &Self, decay: Decay) -> Result<(), Invalid> {
         let mut rows: BTreeMap<UnixMillis, (bool, usize)> = BTreeMap::new();
         for (is_new, times) in [(false, &self.times), (true, &more.times)] {
             rows.extend(times.iter().enumerate().map(|(index, time)| (*time, (is_new, index))));
@@ -138,12 +138,21 @@ impl ServiceRows {
             let side = if is_new { more } else { &*self };
             side.series.get(name).and_then(|values| values.get(index)).copied().unwrap_or(f64::NAN)
         };
-        let series = names
+        let series: BTreeMap<SeriesName, Vec<f64>> = names
             .into_iter()
             .map(|name| (name.clone(), rows.values().map(|row| value(name, *row)).collect::<Vec<f64>>()))
             .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
             .collect();
+        // What is kept already can always be brought up to date.
+        if series.len() > MAX_SERIES.max(self.series.len()) {
+            let problem = format!(
+                "would be {} with those that are kept; at most {MAX_SERIES}. Leave some out, or give series names that last",
+                series.len()
+            );
+            return Err(Invalid::new("series", problem));
+        }
         *self = Self { times: rows.into_keys().collect(), series };
+        Ok(())
     }
 
     /// The rows whose time `keeps` accepts.
@@ -157,11 +166,34 @@ impl ServiceRows {
         Self { times: kept.iter().map(|&index| self.times[index]).collect(), series }
     }
 
-    /// Decodes the rows of a service; errors name fields of the message.
+    /// Decodes the rows of a service that somebody sent; errors name fields of the message.
+    ///
+    /// # Errors
+    /// As [`Self::from_kept`]; also when there are too many series, or a time is none or later than `latest`.
+    pub fn from_wire(wire: &v1::ServiceRows, latest: UnixMillis) -> Result<(String, Self), Invalid> {
+        if wire.series.len() > MAX_SERIES {
+            let problem = format!("are {}; at most {MAX_SERIES}", wire.series.len());
+            return Err(Invalid::new("series", problem));
+        }
+        for (index, &time) in wire.times_ms.iter().enumerate() {
+            let field = || format!("times_ms[{index}]");
+            let time = UnixMillis::from_wire(&field(), Some(UnixMillis(time).to_wire()))?;
+            if time > latest {
+                let ahead = time.seconds() - latest.seconds();
+                let problem = format!(
+                    "is {ahead:.0} s later than the profiler's clock allows; compare the clocks, and give milliseconds"
+                );
+                return Err(Invalid::new(field(), problem));
+            }
+        }
+        Self::from_kept(wire)
+    }
+
+    /// Decodes rows that are kept.
     ///
     /// # Errors
     /// A name, a metric type or a shape is bad, or a series stands twice.
-    pub fn from_wire(wire: &v1::ServiceRows) -> Result<(String, Self), Invalid> {
+    pub fn from_kept(wire: &v1::ServiceRows) -> Result<(String, Self), Invalid> {
         check_name("service", &wire.service)?;
         let mut series = BTreeMap::new();
         for (index, one) in wire.series.iter().enumerate() {
@@ -211,7 +243,7 @@ mod tests {
     fn kept(portions: &[ServiceRows], days: u32) -> ServiceRows {
         let mut all = ServiceRows::default();
         for portion in portions {
-            all.add("shop", portion, Decay::days(days));
+            all.add("shop", portion, Decay::days(days)).unwrap();
         }
         all
     }
@@ -264,27 +296,57 @@ mod tests {
         assert_eq!(all.series().next().unwrap().1, [1.0, 9.0, 9.0]);
         let memory = BTreeMap::from([((MetricKind::Memory, "memory".to_owned()), vec![4.0])]);
         let later = ServiceRows::new(vec![UnixMillis(9 * MINUTE)], memory).unwrap();
-        all.add("shop", &later, Decay::days(7));
+        all.add("shop", &later, Decay::days(7)).unwrap();
         assert_eq!(all.series().count(), 2);
         let only_later = all.only(|time| time.0 == 9 * MINUTE);
         let mut again = ServiceRows::default();
-        again.add("shop", &only_later, Decay::days(7));
+        again.add("shop", &only_later, Decay::days(7)).unwrap();
         assert_eq!(again.series().count(), 1, "a series without any value goes");
     }
 
     #[test]
     fn bad_rows_are_refused_by_field() {
         let good = rows([1, 2], 1.0).to_wire("cart");
-        assert!(ServiceRows::from_wire(&good).is_ok());
+        let latest = UnixMillis(10 * MINUTE);
+        let at = |times_ms: [i64; 2]| v1::ServiceRows { times_ms: times_ms.to_vec(), ..good.clone() };
+        assert!(ServiceRows::from_wire(&good, latest).is_ok());
+        assert!(ServiceRows::from_wire(&at([0, latest.0]), latest).is_ok());
         let series = good.series[0].clone();
         for (wire, field) in [
             (v1::ServiceRows { service: String::new(), ..good.clone() }, "service"),
             (v1::ServiceRows { times_ms: vec![2, 2], ..good.clone() }, "times_ms"),
             (v1::ServiceRows { times_ms: vec![1], ..good.clone() }, "series.values"),
+            (at([0, latest.0 + 1]), "times_ms[1]"),
+            (at([i64::MIN, 0]), "times_ms[0]"),
+            (at([0, i64::MAX]), "times_ms[1]"),
+            (v1::ServiceRows { series: vec![series.clone(); MAX_SERIES + 1], ..good.clone() }, "series"),
             (v1::ServiceRows { series: vec![series.clone(), series], ..good.clone() }, "series[1].name"),
         ] {
-            assert_eq!(ServiceRows::from_wire(&wire).unwrap_err().field(), field);
+            assert_eq!(ServiceRows::from_wire(&wire, latest).unwrap_err().field(), field);
         }
+        assert!(ServiceRows::from_kept(&at([0, latest.0 + 1])).is_ok(), "what is kept can be read");
+    }
+
+    #[test]
+    fn no_more_series_are_kept_than_can_be_and_what_is_kept_stays_readable() {
+        let named = |names: std::ops::Range<usize>, minute: i64| {
+            let series = names.map(|name| ((MetricKind::Cpu, format!("cpu-{name}")), vec![1.0]));
+            ServiceRows::new(vec![UnixMillis(minute * MINUTE)], series.collect()).unwrap()
+        };
+        let mut all = ServiceRows::default();
+        all.add("shop", &named(0..600, 0), Decay::days(7)).unwrap();
+        let before = all.clone();
+        let error = all.add("shop", &named(600..1_200, 1), Decay::days(7)).unwrap_err();
+        assert_eq!(error.field(), "series");
+        assert!(error.to_string().contains("1200 with those that are kept"), "{error}");
+        assert_eq!(all, before, "nothing was added");
+        all.add("shop", &named(600..MAX_SERIES, 1), Decay::days(7)).unwrap();
+        // As an older build could keep them.
+        let mut many = named(0..1_200, 0);
+        let (_, kept) = ServiceRows::from_kept(&many.to_wire("cart")).unwrap();
+        assert_eq!(kept, many);
+        many.add("shop", &named(0..5, 1), Decay::days(7)).unwrap();
+        assert_eq!(many.times().len(), 2);
     }
 
     proptest! {

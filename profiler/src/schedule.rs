@@ -39,8 +39,14 @@ pub async fn run(store: Arc<dyn ProfileStore>, config: ProfilerConfig, shutdown:
                 let (store, rules) = (Arc::clone(&store), config.retention);
                 let done = work::run(move |_| Ok(store.housekeep(&rules, now())?)).await;
                 match done {
-                    Ok(done) if done.removed > 0 => tracing::info!(removed = done.removed, "records outlived their time"),
-                    Ok(_) => {}
+                    Ok(done) => {
+                        if done.removed > 0 {
+                            tracing::info!(removed = done.removed, "records outlived their time");
+                        }
+                        if done.damaged > 0 {
+                            tracing::error!(damaged = done.damaged, "records are damaged; a restart reads them from the journal");
+                        }
+                    }
                     Err(error) => tracing::error!(%error, "housekeeping failed"),
                 }
             }

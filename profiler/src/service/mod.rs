@@ -80,8 +80,8 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         &self,
         request: Request<v1::AddNormalGraphRequest>,
     ) -> Answer<v1::AddNormalGraphResponse> {
-        let message = request.into_inner();
-        self.run(move |store, config| normals::add(store, config, &message)).await
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, config| normals::add(store, config, &message, now)).await
     }
 
     async fn get_normal_graph(
@@ -96,24 +96,24 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         &self,
         request: Request<v1::AddNormalRowsRequest>,
     ) -> Answer<v1::AddNormalRowsResponse> {
-        let message = request.into_inner();
-        self.run(move |store, config| normal_rows::add(store, config, &message)).await
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, config| normal_rows::add(store, config, &message, now)).await
     }
 
     async fn get_normal_rows(
         &self,
         request: Request<v1::GetNormalRowsRequest>,
     ) -> Answer<v1::GetNormalRowsResponse> {
-        let message = request.into_inner();
-        self.run(move |store, config| normal_rows::get(store, config, &message)).await
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, config| normal_rows::get(store, config, &message, now)).await
     }
 
     async fn get_baselines(
         &self,
         request: Request<v1::GetBaselinesRequest>,
     ) -> Answer<v1::GetBaselinesResponse> {
-        let message = request.into_inner();
-        self.run(move |store, config| normal_rows::baselines(store, config, &message)).await
+        let (message, now) = (request.into_inner(), now());
+        self.run(move |store, config| normal_rows::baselines(store, config, &message, now)).await
     }
 
     async fn weigh_metrics(

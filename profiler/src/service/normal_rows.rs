@@ -25,19 +25,24 @@ use crate::{
 const DEFAULT_ROWS: usize = 60;
 /// Most rows of a service in an answer.
 const MAX_ROWS: usize = 512;
+/// How far the clock of whoever sends normal behaviour may be ahead, milliseconds. What is of a later time would make
+/// everything else of its system look outlived.
+pub(super) const CLOCK_SLACK_MS: i64 = 600_000;
 
 pub(super) fn add(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
     request: &v1::AddNormalRowsRequest,
+    now: UnixMillis,
 ) -> Result<v1::AddNormalRowsResponse, ServiceError> {
     check_name("system", &request.system)?;
+    let latest = UnixMillis(now.0.saturating_add(CLOCK_SLACK_MS));
     let abnormal = known_abnormal(store, config, &request.system, &request.abnormal)?;
     let mut services = BTreeMap::new();
     let (mut all, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for (index, wire) in request.services.iter().enumerate() {
-        let (service, rows) =
-            ServiceRows::from_wire(wire).map_err(|error| error.within(&format!("services[{index}]")))?;
+        let (service, rows) = ServiceRows::from_wire(wire, latest)
+            .map_err(|error| error.within(&format!("services[{index}]")))?;
         let normal = rows.only(|time| !abnormal.contain(time));
         all.extend(rows.times().iter().copied());
         taken.extend(normal.times().iter().copied());
@@ -54,6 +59,7 @@ pub(super) fn get(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
     request: &v1::GetNormalRowsRequest,
+    now: UnixMillis,
 ) -> Result<v1::GetNormalRowsResponse, ServiceError> {
     let most = match request.rows as usize {
         0 => DEFAULT_ROWS,
@@ -62,7 +68,7 @@ pub(super) fn get(
     };
     let before = UnixMillis::from_wire("before", request.before)?;
     let at = UnixMillis::from_wire("at", request.at)?;
-    let known = normal_rows(store, config, &request.system, &request.services)?;
+    let known = normal_rows(store, config, &request.system, &request.services, now)?;
     let mut services = Vec::new();
     for (service, rows) in known {
         let (near, _) = resembling(&rows.only(|time| time < before), at);
@@ -77,9 +83,10 @@ pub(super) fn baselines(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
     request: &v1::GetBaselinesRequest,
+    now: UnixMillis,
 ) -> Result<v1::GetBaselinesResponse, ServiceError> {
     let at = request.at.map(|at| UnixMillis::from_wire("at", Some(at))).transpose()?;
-    let known = normal_rows(store, config, &request.system, &request.services)?;
+    let known = normal_rows(store, config, &request.system, &request.services, now)?;
     let mut baselines = Vec::new();
     for (service, rows) in known {
         let (rows, of_hour) = at.map_or_else(|| (rows.clone(), false), |at| resembling(&rows, at));
@@ -109,6 +116,7 @@ fn normal_rows(
     config: &ProfilerConfig,
     system: &str,
     services: &[String],
+    now: UnixMillis,
 ) -> Result<BTreeMap<String, ServiceRows>, ServiceError> {
     check_name("system", system)?;
     for (index, service) in services.iter().enumerate() {
@@ -120,9 +128,10 @@ fn normal_rows(
         *rows = rows.only(|time| !abnormal.contain(time));
     }
     let newest = found.values().filter_map(|rows| rows.times().last()).max().copied();
-    let forgotten_after = i64::from(config.retention.normal_days) * 86_400_000;
-    let oldest = newest.map_or(i64::MIN, |newest| newest.0.saturating_sub(forgotten_after));
-    found.retain(|_, rows| rows.times().last().is_some_and(|last| last.0 >= oldest));
+    let newest = newest.map_or(now, |newest| now.min(newest));
+    found.retain(|_, rows| {
+        rows.times().last().is_some_and(|last| !config.retention.outlives_normal(*last, newest))
+    });
     Ok(found)
 }
 
@@ -168,6 +177,8 @@ mod tests {
         past_incident::PastIncident,
         sample,
         store::sled_store::{SledStore, StoreOptions},
+    const NOW: UnixMillis = UnixMillis(10_000_000);
+
     };
 
     fn seconds(time: i64) -> UnixMillis {
@@ -196,10 +207,10 @@ mod tests {
         let config = ProfilerConfig::default();
         let fault = TimeWindow::new("abnormal", seconds(500), seconds(510)).unwrap().to_wire();
         let told = v1::AddNormalRowsRequest { abnormal: vec![fault], ..request((500..900).step_by(10)) };
-        let answer = add(&store, &config, &told).unwrap();
+        let answer = add(&store, &config, &told, NOW).unwrap();
         // The fault of 10 s and two minutes after it.
         assert_eq!((answer.rows, answer.abnormal_rows), (26, 14));
-        let answer = add(&store, &config, &request((900..1_100).step_by(10))).unwrap();
+        let answer = add(&store, &config, &request((900..1_100).step_by(10)), NOW).unwrap();
         assert_eq!((answer.rows, answer.abnormal_rows), (20, 0));
 
         let wanted = v1::GetNormalRowsRequest {
@@ -210,7 +221,7 @@ mod tests {
             ..Default::default()
         };
         let times = |wanted: &v1::GetNormalRowsRequest| {
-            get(&store, &config, wanted).unwrap().services[0].times_ms.clone()
+            get(&store, &config, wanted, NOW).unwrap().services[0].times_ms.clone()
         };
         assert_eq!(times(&wanted).len(), 46);
         // It begins at 1000 s.
@@ -219,15 +230,15 @@ mod tests {
         assert_eq!(times(&wanted).last(), Some(&seconds(990).0));
         let newest = v1::GetNormalRowsRequest { rows: 3, before: Some(seconds(980).to_wire()), ..wanted };
         assert_eq!(times(&newest), [950, 960, 970].map(|time| seconds(time).0));
-        let again = add(&store, &config, &request((900..1_100).step_by(10))).unwrap();
+        let again = add(&store, &config, &request((900..1_100).step_by(10)), NOW).unwrap();
         assert_eq!((again.rows, again.abnormal_rows), (10, 10));
 
         let asked = v1::GetBaselinesRequest { system: "shop".into(), ..Default::default() };
-        let found = baselines(&store, &config, &asked).unwrap().baselines;
+        let found = baselines(&store, &config, &asked, NOW).unwrap().baselines;
         assert_eq!((found[0].values, found[0].of_hour), (36, false));
         assert_eq!(found[0].median, 815.0);
         let of_hour = v1::GetBaselinesRequest { at: Some(seconds(2_000).to_wire()), ..asked };
-        assert!(baselines(&store, &config, &of_hour).unwrap().baselines[0].of_hour);
+        assert!(baselines(&store, &config, &of_hour, NOW).unwrap().baselines[0].of_hour);
     }
 
     #[test]
@@ -245,10 +256,36 @@ mod tests {
                 "abnormal[0].start",
             ),
         ] {
-            let error = add(&store, &config, &wrong).unwrap_err();
+            let error = add(&store, &config, &wrong, NOW).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
         let many = v1::GetNormalRowsRequest { system: "shop".into(), rows: 513, ..Default::default() };
-        assert!(get(&store, &config, &many).unwrap_err().to_string().contains("at most 512"));
+        assert!(get(&store, &config, &many, NOW).unwrap_err().to_string().contains("at most 512"));
+    }
+
+    #[test]
+    fn rows_of_a_time_to_come_are_refused_and_make_no_others_old() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        let day = 86_400;
+        let now = seconds(100 * day);
+        let of = |service: &str, day_of: i64| {
+            let mut wanted = request(std::iter::once(day_of * day));
+            wanted.services[0].service = service.into();
+            wanted
+        };
+        add(&store, &config, &of("cart", 99), now).unwrap();
+        let slack = request(std::iter::once(100 * day + CLOCK_SLACK_MS / 1000));
+        add(&store, &config, &slack, now).unwrap();
+        let error = add(&store, &config, &of("db", 140), now).unwrap_err();
+        assert!(error.to_string().contains("services[0].times_ms[0]"), "{error}");
+        assert!(error.to_string().contains("compare the clocks"), "{error}");
+        // As an older build took them.
+        let rows = ServiceRows::from_kept(&of("db", 140).services[0]).unwrap();
+        store.add_normal_rows("shop", &BTreeMap::from([rows])).unwrap();
+        let wanted = v1::GetBaselinesRequest { system: "shop".into(), ..Default::default() };
+        assert_eq!(baselines(&store, &config, &wanted, now).unwrap().baselines.len(), 2, "cart is not old");
+        assert_eq!(store.housekeep(&config.retention, now).unwrap().removed, 0);
     }
 }

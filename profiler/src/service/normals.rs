@@ -1,9 +1,9 @@
 //! AddNormalGraph and GetNormalGraph.
 
-use automap_proto::{invalid::Invalid, v1};
+use automap_proto::{invalid::Invalid, time::UnixMillis, v1};
 use automap_service_kit::error::ServiceError;
 
-use super::normal_rows::known_abnormal;
+use super::normal_rows::{CLOCK_SLACK_MS, known_abnormal};
 use crate::{
     config::ProfilerConfig,
     normal_window::{NormalSelector, NormalWindow},
@@ -15,9 +15,14 @@ pub(super) fn add(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
     request: &v1::AddNormalGraphRequest,
+    now: UnixMillis,
 ) -> Result<v1::AddNormalGraphResponse, ServiceError> {
     let wire = request.normal_graph.as_ref().ok_or_else(|| Invalid::missing("normal_graph"))?;
     let window = NormalWindow::try_from(wire)?;
+    if window.window().end().0 > now.0.saturating_add(CLOCK_SLACK_MS) {
+        let problem = "ends in a time to come by the profiler's clock; compare the clocks";
+        return Err(Invalid::new("normal_graph.window", problem).into());
+    }
     let system = &window.group().system;
     if request.only_if_normal
         && known_abnormal(store, config, system, &request.abnormal)?.meet(window.window())

@@ -121,7 +121,7 @@ impl Kept {
             }
             Entity::Rows(key) => {
                 let wire: v1::ServiceRows = decoded(section(BODY, "its rows are missing")?)?;
-                let (service, rows) = ServiceRows::from_wire(&wire).map_err(text)?;
+                let (service, rows) = ServiceRows::from_kept(&wire).map_err(text)?;
                 Self::Rows(Box::new(KeptRows { key: RowsKey::new(key.system(), &service), rows }))
             }
         };

@@ -107,6 +107,12 @@ impl NormalKey {
         self.group == other.group && self.window_ms == other.window_ms
     }
 
+    /// Length and name of the system.
+    pub(crate) fn system(&self) -> &[u8] {
+        let length = self.group.first().map_or(0, |&length| usize::from(length));
+        self.group.get(..=length).unwrap_or_default()
+    }
+
     pub(crate) const fn start(&self) -> UnixMillis {
         UnixMillis(self.start)
     }
@@ -271,8 +277,7 @@ impl fmt::Display for Entity {
             Self::Incident(id) => write!(formatter, "incident {id}"),
             Self::Diagnosis(id) => write!(formatter, "diagnosis {id}"),
             Self::Normal(key) => {
-                let length = key.group.first().map_or(0, |&length| usize::from(length));
-                let system = key.group.get(1..=length).map(String::from_utf8_lossy).unwrap_or_default();
+                let system = key.system().get(1..).map(String::from_utf8_lossy).unwrap_or_default();
                 let start = UnixMillis(key.start).seconds();
                 write!(formatter, "normal window of {system} at {start}")
             }

@@ -76,6 +76,8 @@ use transfer::{ExportChunk, ImportMode, StoredRecord};
 pub struct Housekeeping {
     /// Records that had outlived their time.
     pub removed: u64,
+    /// Records that cannot be read and were left where they are.
+    pub damaged: u64,
     /// Size of the checkpoint that was written, bytes.
     pub checkpoint_bytes: Option<u64>,
 }

@@ -28,7 +28,8 @@ impl OpenStore {
                     Some(Kept::Rows(known)) => known.rows.clone(),
                     _ => ServiceRows::default(),
                 };
-                rows.add(system, more, self.options.decay);
+                rows.add(system, more, self.options.decay)
+                    .map_err(|error| error.within(&format!("services[{service}]")))?;
                 let after = Kept::Rows(Box::new(KeptRows { key, rows }));
                 self.replace(&mut change, before.as_ref(), Some(&after))?;
             }
@@ -119,10 +120,11 @@ mod tests {
         assert_eq!(names(&store, "shop"), ["cart", "new-name", "old-name"]);
 
         let rules = Retention { normal_days: 28, ..Retention::default() };
-        assert_eq!(store.housekeep(&rules, UnixMillis(0)).unwrap().removed, 2, "a window and a service");
+        let now = UnixMillis(40 * day * 1000);
+        assert_eq!(store.housekeep(&rules, now).unwrap().removed, 2, "a window and a service");
         assert_eq!(store.normal_sum(&selector, &[]).unwrap().windows(), 3);
         let fewer = Retention { normal_windows: 2, ..rules };
-        assert_eq!(store.housekeep(&fewer, UnixMillis(0)).unwrap().removed, 1);
+        assert_eq!(store.housekeep(&fewer, now).unwrap().removed, 1);
         store.close().unwrap();
         let store = open(&directory);
         assert_eq!(store.normal_sum(&selector, &[]).unwrap().windows(), 2);

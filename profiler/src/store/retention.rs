@@ -1,6 +1,7 @@
 //! How long what is kept: by age and by number, confirmed incidents longest.
 //!
-//! The age of normal behaviour is counted from the newest of its system and not from now: recordings may be old.
+//! The age of normal behaviour is counted from the newest of its system and not from now: recordings may be old. What
+//! claims to be of a time to come counts as of now.
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
@@ -11,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::{
     change::Change,
     error::StoreError,
-    kept::Kept,
+    kept::{Kept, KeptRows},
     key::{Entity, NormalKey, directory_entity, normal_lines},
     listing::{self, Collection},
-    open_store::OpenStore,
+    open_store::{OpenStore, locked},
 };
 use crate::record_id::RecordId;
+
+#[cfg(test)]
+mod tests;
 
 const DAY_MS: i64 = 86_400_000;
 /// Records that are removed in one change.
@@ -53,12 +57,12 @@ impl Default for Retention {
     }
 }
 
-/// Which incidents of one system go: (id, time of the record, confirmed).
+/// Which go of the incidents of one system: (id, time of the record, confirmed).
 fn outlived(
     mut incidents: Vec<(RecordId, UnixMillis, bool)>,
     rules: &Retention,
     now: UnixMillis,
-) -> Vec<RecordId> {
+) -> Vec<Outlived> {
     // Unconfirmed first, each by age.
     incidents.sort_by(|left, right| (left.2, left.1, &left.0).cmp(&(right.2, right.1, &right.0)));
     let surplus = incidents.len().saturating_sub(rules.incidents_per_system);
@@ -69,30 +73,34 @@ fn outlived(
     let numbered = incidents.into_iter().enumerate();
     numbered
         .filter(|(index, (_, at, confirmed))| gone(*index, *at, *confirmed))
-        .map(|(_, (id, ..))| id)
+        .map(|(_, (id, at, confirmed))| Outlived { entity: Entity::Incident(id), at, confirmed })
         .collect()
 }
 
-/// Whether `time` is much older than the newest of its kind.
-fn is_behind(time: UnixMillis, newest: UnixMillis, rules: &Retention) -> bool {
-    time.0 < newest.0.saturating_sub(i64::from(rules.normal_days) * DAY_MS)
+impl Retention {
+    /// Whether normal behaviour of `time` is much older than the newest of its system.
+    pub(crate) fn outlives_normal(&self, time: UnixMillis, newest: UnixMillis) -> bool {
+        time.0 < newest.0.saturating_sub(i64::from(self.normal_days) * DAY_MS)
+    }
 }
 
-/// Which normal windows go of all, which are sorted: beyond the newest of their sum, or much older than these.
-fn outlived_windows(all: Vec<Entity>, rules: &Retention) -> Vec<Entity> {
+/// Which normal windows go of all, which are sorted: beyond the newest of their sum, or much older than the newest of
+/// their system.
+fn outlived_windows(all: &[NormalKey], rules: &Retention, now: UnixMillis) -> Vec<Outlived> {
+    let mut newest: BTreeMap<&[u8], UnixMillis> = BTreeMap::new();
+    for key in all {
+        let known = newest.entry(key.system()).or_insert(key.start());
+        *known = key.start().max(*known);
+    }
     let mut gone = Vec::new();
-    let mut newest: Option<NormalKey> = None;
-    let mut kept = 0;
-    for entity in all.into_iter().rev() {
-        let Entity::Normal(key) = &entity else { continue };
-        let of_sum = newest.as_ref().filter(|newest| newest.adds_to(key)).map(NormalKey::start);
-        if of_sum.is_none() {
-            newest = Some(key.clone());
-            kept = 0;
+    let (mut of_sum, mut kept): (Option<&NormalKey>, usize) = (None, 0);
+    for key in all.iter().rev() {
+        if !of_sum.is_some_and(|other| other.adds_to(key)) {
+            (of_sum, kept) = (Some(key), 0);
         }
-        if kept >= rules.normal_windows || of_sum.is_some_and(|newest| is_behind(key.start(), newest, rules))
-        {
-            gone.push(entity);
+        let newest = newest.get(key.system()).map_or(now, |newest| now.min(*newest));
+        if kept >= rules.normal_windows || rules.outlives_normal(key.start(), newest) {
+            gone.push(Outlived { entity: Entity::Normal(key.clone()), at: key.start(), confirmed: false });
         } else {
             kept += 1;
         }
@@ -100,43 +108,104 @@ fn outlived_windows(all: Vec<Entity>, rules: &Retention) -> Vec<Entity> {
     gone
 }
 
+/// What outlived its time, and what was known of it then: where that has changed meanwhile it stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outlived {
+    entity: Entity,
+    at: UnixMillis,
+    confirmed: bool,
+}
+
+impl Outlived {
+    /// As it is kept now.
+    fn as_kept(kept: &Kept) -> Self {
+        let (at, confirmed) = match kept {
+            Kept::Incident(incident) => (incident.recorded_at, incident.verdict().is_some()),
+            Kept::Diagnosis(diagnosis) => (diagnosis.created_at(), false),
+            Kept::Normal(window) => (window.start(), false),
+            Kept::Rows(kept) => (last_row(kept), false),
+        };
+        Self { entity: kept.entity(), at, confirmed }
+    }
+}
+
+fn last_row(kept: &KeptRows) -> UnixMillis {
+    kept.rows.times().last().copied().unwrap_or(UnixMillis(i64::MIN))
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Swept {
+    removed: u64,
+    damaged: u64,
+}
+
+impl Swept {
+    /// A damaged record stays where it is, for salvage, and keeps no other from its end.
+    fn pass_by(&mut self, error: StoreError) -> Result<(), StoreError> {
+        let StoreError::Damaged { .. } = &error else { return Err(error) };
+        tracing::error!(%error, "a record cannot be read and is left where it is");
+        self.damaged += 1;
+        Ok(())
+    }
+}
+
 impl OpenStore {
-    /// Removes what has outlived its time; answers how many records went.
-    pub(super) fn sweep(&self, rules: &Retention, now: UnixMillis) -> Result<u64, StoreError> {
-        let mut gone: Vec<Entity> = Vec::new();
+    /// Removes what has outlived its time.
+    fn sweep(&self, rules: &Retention, now: UnixMillis) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        for few in self.outlived(rules, now, &mut swept)?.chunks(SWEEP) {
+            self.remove_all(few, &mut swept)?;
+        }
+        Ok(swept)
+    }
+
+    /// What has outlived its time.
+    fn outlived(
+        &self,
+        rules: &Retention,
+        now: UnixMillis,
+        swept: &mut Swept,
+    ) -> Result<Vec<Outlived>, StoreError> {
+        let mut gone = Vec::new();
         {
             let table = self.incidents.read().unwrap_or_else(PoisonError::into_inner);
             for incidents in table.ages() {
-                gone.extend(outlived(incidents, rules, now).into_iter().map(Entity::Incident));
+                gone.extend(outlived(incidents, rules, now));
             }
         }
-        gone.extend(self.outlived_diagnoses(rules, now)?.into_iter().map(Entity::Diagnosis));
+        gone.extend(self.outlived_diagnoses(rules, now)?);
         let [windows, rows] = normal_lines();
-        gone.extend(outlived_windows(self.named_in(&windows)?, rules));
-        gone.extend(self.outlived_rows(self.named_in(&rows)?, rules)?);
-        let mut removed = 0;
-        for few in gone.chunks(SWEEP) {
-            removed += self.remove_all(few)?;
+        let mut keys = Vec::new();
+        for entity in self.named_in(&windows)? {
+            if let Entity::Normal(key) = entity {
+                keys.push(key);
+            }
         }
-        Ok(removed)
+        gone.extend(outlived_windows(&keys, rules, now));
+        gone.extend(self.outlived_rows(self.named_in(&rows)?, rules, now, swept)?);
+        Ok(gone)
     }
 
-    /// From the oldest on, so that only what goes is read; the number kept is counted from the newest.
-    fn outlived_diagnoses(&self, rules: &Retention, now: UnixMillis) -> Result<Vec<RecordId>, StoreError> {
+    /// All are listed, newest first, and none is read. O(diagnoses).
+    fn outlived_diagnoses(&self, rules: &Retention, now: UnixMillis) -> Result<Vec<Outlived>, StoreError> {
         let prefix = listing::prefix(Collection::Diagnoses, None);
         let oldest = now.0.saturating_sub(i64::from(rules.unconfirmed_days) * DAY_MS);
         let mut gone = Vec::new();
         for (index, key) in self.tree.scan_prefix(&prefix).keys().enumerate() {
             let key = key?;
-            let old = listing::parse_time(&prefix, &key).is_some_and(|at| at.0 < oldest);
-            if index >= rules.diagnoses || old {
-                gone.extend(listing::parse_id(&prefix, &key));
+            let (Some(at), Some(id)) = (listing::parse_time(&prefix, &key), listing::parse_id(&prefix, &key))
+            else {
+                continue;
+            };
+            if index >= rules.diagnoses || at.0 < oldest {
+                gone.push(Outlived { entity: Entity::Diagnosis(id), at, confirmed: false });
             }
         }
         Ok(gone)
     }
 
-    /// The entities that lines of the directory name.
+    /// The entities that lines of the directory name, by their keys.
     fn named_in(&self, lines: &[u8]) -> Result<Vec<Entity>, StoreError> {
         let mut named = Vec::new();
         for key in self.tree.scan_prefix(lines).keys() {
@@ -146,32 +215,51 @@ impl OpenStore {
     }
 
     /// Services whose newest row is much older than that of their system.
-    fn outlived_rows(&self, all: Vec<Entity>, rules: &Retention) -> Result<Vec<Entity>, StoreError> {
+    fn outlived_rows(
+        &self,
+        all: Vec<Entity>,
+        rules: &Retention,
+        now: UnixMillis,
+        swept: &mut Swept,
+    ) -> Result<Vec<Outlived>, StoreError> {
         let mut newest: BTreeMap<String, UnixMillis> = BTreeMap::new();
-        let mut last_rows = Vec::new();
+        let mut found = Vec::new();
         for entity in all {
-            let Some(Kept::Rows(kept)) = self.kept(&entity)? else { continue };
-            let last = kept.rows.times().last().copied().unwrap_or(UnixMillis(i64::MIN));
-            let system = kept.key.system().to_owned();
-            let known = newest.entry(system.clone()).or_insert(last);
-            *known = last.max(*known);
-            last_rows.push((entity, system, last));
+            let kept = match self.kept(&entity) {
+                Ok(Some(Kept::Rows(kept))) => kept,
+                Ok(_) => continue,
+                Err(error) => {
+                    swept.pass_by(error)?;
+                    continue;
+                }
+            };
+            let (system, at) = (kept.key.system().to_owned(), last_row(&kept));
+            let known = newest.entry(system.clone()).or_insert(at);
+            *known = at.max(*known);
+            found.push((system, Outlived { entity, at, confirmed: false }));
         }
-        let gone = |(system, last): (&String, UnixMillis)| {
-            newest.get(system).is_some_and(|newest| is_behind(last, *newest, rules))
-        };
-        let outlived = last_rows.into_iter().filter(|(_, system, last)| gone((system, *last)));
-        Ok(outlived.map(|(entity, ..)| entity).collect())
+        found.retain(|(system, service)| {
+            newest.get(system).is_some_and(|newest| rules.outlives_normal(service.at, now.min(*newest)))
+        });
+        Ok(found.into_iter().map(|(_, service)| service).collect())
     }
 
-    fn remove_all(&self, entities: &[Entity]) -> Result<u64, StoreError> {
+    /// Removes those that are still as they were when they were found to have outlived their time.
+    fn remove_all(&self, outlived: &[Outlived], swept: &mut Swept) -> Result<(), StoreError> {
         let (number, removed) = {
             let mut writer = self.writing()?;
             let mut change = Change::default();
             let mut incidents = Vec::new();
             let (mut removed, mut windows) = (0, 0);
-            for entity in entities {
-                let Some(kept) = self.kept(entity)? else { continue };
+            for found in outlived {
+                let kept = match self.kept_by(&writer, &found.entity) {
+                    Ok(Some(kept)) if Outlived::as_kept(&kept) == *found => kept,
+                    Ok(_) => continue,
+                    Err(error) => {
+                        swept.pass_by(error)?;
+                        continue;
+                    }
+                };
                 self.replace(&mut change, Some(&kept), None)?;
                 removed += 1;
                 match kept {
@@ -180,9 +268,12 @@ impl OpenStore {
                     Kept::Diagnosis(_) | Kept::Rows(_) => {}
                 }
             }
+            if change.is_empty() {
+                return Ok(());
+            }
             let number = self.commit(&mut writer, change)?;
             if windows > 0 {
-                self.normals.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                locked(&self.normals).clear();
             }
             let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
             for incident in incidents {
@@ -191,7 +282,8 @@ impl OpenStore {
             (number, removed)
         };
         self.settle(number)?;
-        Ok(removed)
+        swept.removed += removed;
+        Ok(())
     }
 
     /// Removes what has outlived its time and writes a checkpoint when one is due.
@@ -200,44 +292,11 @@ impl OpenStore {
         rules: &Retention,
         now: UnixMillis,
     ) -> Result<super::Housekeeping, StoreError> {
-        let removed = self.sweep(rules, now)?;
+        let Swept { removed, damaged } = self.sweep(rules, now)?;
         let checkpoint_bytes = match self.checkpoint_due()? {
             true => Some(self.checkpoint()?),
             false => None,
         };
-        Ok(super::Housekeeping { removed, checkpoint_bytes })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_oldest_unconfirmed_go_first_and_confirmed_ones_live_longest() {
-        let day = |days: i64| UnixMillis(days * DAY_MS);
-        let id = |name: &str| RecordId::new("id", name).unwrap();
-        let incidents = || {
-            vec![
-                (id("old-confirmed"), day(1), true),
-                (id("new"), day(900), false),
-                (id("middle"), day(700), false),
-                (id("ancient-confirmed"), day(-9000), true),
-            ]
-        };
-        let names = |rules: &Retention| -> Vec<String> {
-            outlived(incidents(), rules, day(1000)).iter().map(ToString::to_string).collect()
-        };
-        let rules = Retention { unconfirmed_days: 200, confirmed_days: 3650, ..Retention::default() };
-        assert_eq!(names(&rules), ["middle", "ancient-confirmed"]);
-        let few = |incidents_per_system| Retention {
-            incidents_per_system,
-            unconfirmed_days: 10_000,
-            confirmed_days: 20_000,
-            ..rules
-        };
-        assert_eq!(names(&few(2)), ["middle", "new"]);
-        assert_eq!(names(&few(1)), ["middle", "new", "ancient-confirmed"]);
-        assert_eq!(names(&few(9)), [""; 0]);
+        Ok(super::Housekeeping { removed, damaged, checkpoint_bytes })
     }
 }

@@ -1,0 +1,150 @@
+//! What goes, what stays, and what changes meanwhile.
+
+use std::path::Path;
+
+use automap_proto::{metric::MetricKind, v1};
+
+use super::*;
+use crate::{
+    confirmation::Confirmation,
+    diagnosis_record::DiagnosisRecord,
+    normal_rows::ServiceRows,
+    normal_window::NormalWindow,
+    past_incident::PastIncident,
+    sample,
+    store::{key::RowsKey, open_store::Trust, sled_store::StoreOptions},
+};
+
+#[test]
+fn the_oldest_unconfirmed_go_first_and_confirmed_ones_live_longest() {
+    let day = |days: i64| UnixMillis(days * DAY_MS);
+    let id = |name: &str| RecordId::new("id", name).unwrap();
+    let incidents = || {
+        vec![
+            (id("old-confirmed"), day(1), true),
+            (id("new"), day(900), false),
+            (id("middle"), day(700), false),
+            (id("ancient-confirmed"), day(-9000), true),
+        ]
+    };
+    let names = |rules: &Retention| -> Vec<String> {
+        let gone = outlived(incidents(), rules, day(1000));
+        gone.iter().map(|found| found.entity.to_string().replace("incident ", "")).collect()
+    };
+    let rules = Retention { unconfirmed_days: 200, confirmed_days: 3650, ..Retention::default() };
+    assert_eq!(names(&rules), ["middle", "ancient-confirmed"]);
+    let few = |incidents_per_system| Retention {
+        incidents_per_system,
+        unconfirmed_days: 10_000,
+        confirmed_days: 20_000,
+        ..rules
+    };
+    assert_eq!(names(&few(2)), ["middle", "new"]);
+    assert_eq!(names(&few(1)), ["middle", "new", "ancient-confirmed"]);
+    assert_eq!(names(&few(9)), [""; 0]);
+}
+
+#[test]
+fn the_age_of_a_window_counts_from_the_newest_of_its_system_whatever_its_length_and_settings() {
+    let day = |days: i64| UnixMillis(days * DAY_MS);
+    let window = |system: &str, days: i64, window_ms: u64, alpha: f64| {
+        let mut wire = sample::normal_graph(days * DAY_MS / 1000);
+        (wire.system, wire.window_ms) = (system.into(), window_ms);
+        wire.settings.as_mut().unwrap().alpha = alpha;
+        NormalKey::new(&NormalWindow::try_from(&wire).unwrap())
+    };
+    let mut all = [
+        window("bank", 0, 30_000, 0.05),
+        window("shop", 0, 60_000, 0.05),
+        window("shop", 20, 60_000, 0.05),
+        window("shop", 1, 30_000, 0.01),
+        window("shop", 35, 30_000, 0.05),
+        window("shop", 36, 30_000, 0.05),
+    ];
+    all.sort();
+    let starts = |rules: &Retention, now: UnixMillis| -> Vec<i64> {
+        let mut days: Vec<i64> =
+            outlived_windows(&all, rules, now).iter().map(|found| found.at.0 / DAY_MS).collect();
+        days.sort_unstable();
+        days
+    };
+    let rules = Retention { normal_days: 28, ..Retention::default() };
+    assert_eq!(starts(&rules, day(100)), [0, 1], "those of shop; bank has nothing newer");
+    assert_eq!(starts(&rules, day(20)), [0; 0], "a clock that is ahead ages nothing");
+    assert_eq!(starts(&Retention { normal_windows: 1, ..rules }, day(100)), [0, 1, 35]);
+}
+
+/// A store with an incident, a diagnosis and rows, all of long ago.
+fn of_long_ago(directory: &Path) -> OpenStore {
+    let store = OpenStore::open(directory, StoreOptions::default(), Trust::Files).unwrap();
+    let incident = PastIncident::try_from(&sample::incident("inc-1", 100, &["cart", "db"])).unwrap();
+    store.record_incident(&incident).unwrap();
+    store.put_diagnosis(&diagnosis(0)).unwrap();
+    store.add_normal_rows("shop", &rows("cart", 0)).unwrap();
+    store.add_normal_rows("shop", &rows("db", 100)).unwrap();
+    store
+}
+
+fn diagnosis(day: i64) -> DiagnosisRecord {
+    DiagnosisRecord::new(v1::Diagnosis {
+        diagnosis_id: "d-1".into(),
+        system: "shop".into(),
+        state: v1::DiagnosisState::Done.into(),
+        created_at: Some(UnixMillis(day * DAY_MS).to_wire()),
+        ..Default::default()
+    })
+    .unwrap()
+}
+
+fn rows(service: &str, day: i64) -> BTreeMap<String, ServiceRows> {
+    let series = BTreeMap::from([((MetricKind::Cpu, "cpu".to_owned()), vec![0.5])]);
+    let rows = ServiceRows::new(vec![UnixMillis(day * DAY_MS)], series).unwrap();
+    BTreeMap::from([(service.to_owned(), rows)])
+}
+
+const RULES: Retention = Retention {
+    unconfirmed_days: 10,
+    confirmed_days: 10_000,
+    incidents_per_system: 100,
+    diagnoses: 100,
+    normal_windows: 100,
+    normal_days: 28,
+};
+
+#[test]
+fn what_changes_between_being_found_and_being_removed_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = of_long_ago(directory.path());
+    let (now, mut swept) = (UnixMillis(200 * DAY_MS), Swept::default());
+    let gone = store.outlived(&RULES, now, &mut swept).unwrap();
+    assert_eq!(gone.len(), 3, "{gone:?}");
+    let id = RecordId::new("id", "inc-1").unwrap();
+    store.confirm(&id, Confirmation::try_from(&sample::confirmation(&["db"])).unwrap()).unwrap();
+    store.put_diagnosis(&diagnosis(199)).unwrap();
+    store.add_normal_rows("shop", &rows("cart", 99)).unwrap();
+    store.remove_all(&gone, &mut swept).unwrap();
+    assert_eq!(swept, Swept::default());
+    assert!(store.incident(&id).unwrap().is_some(), "it was confirmed");
+    assert!(store.diagnosis(&RecordId::new("id", "d-1").unwrap()).unwrap().is_some(), "it is another now");
+    assert_eq!(store.normal_rows("shop", &[]).unwrap().len(), 2, "a row came");
+    assert_eq!(store.housekeep(&RULES, now).unwrap().removed, 0);
+}
+
+#[test]
+fn a_damaged_record_keeps_no_other_from_its_end_and_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = of_long_ago(directory.path());
+    for damaged in
+        [Entity::Rows(RowsKey::new("shop", "db")), Entity::Incident(RecordId::new("id", "inc-1").unwrap())]
+    {
+        for row in store.tree.scan_prefix(damaged.prefix()) {
+            let (key, value) = row.unwrap();
+            store.tree.insert(key, &value[..value.len() - 1]).unwrap();
+        }
+    }
+    store.add_normal_rows("shop", &rows("front", 100)).unwrap();
+    let done = store.housekeep(&RULES, UnixMillis(200 * DAY_MS)).unwrap();
+    // The diagnosis and the rows of cart; the incident and the rows of db cannot be read.
+    assert_eq!((done.removed, done.damaged), (2, 2));
+    assert_eq!(store.normal_rows("shop", &["front".to_owned()]).unwrap().len(), 1);
+}

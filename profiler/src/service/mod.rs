@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `normals` | AddNormalGraph, GetNormalGraph |
 //! | `normal_rows` | AddNormalRows, GetNormalRows, GetBaselines |
-//! | `weighing`, `lessons` | WeighMetrics |
+//! | `weighing`, `lessons`, `newest` | WeighMetrics, and what it and others know of past incidents |
 //! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
 //! | `diagnoses` | GetDiagnosis, ListDiagnoses |
 //! | `claims`, `board` | PutDiagnosis, and `DiagnosisClaimService`: which walker runs what |
@@ -16,6 +16,7 @@ mod claims;
 mod diagnoses;
 mod incidents;
 mod lessons;
+mod newest;
 mod normal_rows;
 mod normals;
 #[cfg(test)]
@@ -140,7 +141,7 @@ impl v1::profiler_service_server::ProfilerService for ProfilerRpc {
         let lessons = Arc::clone(&self.lessons);
         self.run(move |store, _| {
             let answer = incidents::record(store, message, now)?;
-            lessons.clear();
+            lessons.forget(&answer.incident_id);
             Ok(answer)
         })
         .await

@@ -10,17 +10,17 @@ use automap_proto::{
 };
 use automap_service_kit::error::ServiceError;
 
+use super::newest::newest_incidents;
 use crate::{
     abnormal::AbnormalTimes,
     baseline::{Baseline, QUANTILES, resembling},
     config::ProfilerConfig,
     normal_rows::ServiceRows,
-    store::{
-        ProfileStore,
-        listing::{ListQuery, MAX_PAGE_SIZE},
-    },
+    store::ProfileStore,
 };
 
+/// Incidents of a system whose times are known not to be normal: the newest.
+const KNOWN_INCIDENTS: usize = 500;
 /// Rows of an answer unless the request says so.
 const DEFAULT_ROWS: usize = 60;
 /// Most rows of a service in an answer.
@@ -155,12 +155,10 @@ fn known_incidents(
     config: &ProfilerConfig,
     system: &str,
 ) -> Result<AbnormalTimes, ServiceError> {
-    let query =
-        ListQuery { system: Some(system.to_owned()), page_size: MAX_PAGE_SIZE, ..ListQuery::default() };
     let mut abnormal = AbnormalTimes::new(config.aftermath_seconds);
-    for incident in store.list_incidents(&query)?.records {
+    newest_incidents(store, system, false, KNOWN_INCIDENTS, |incident| {
         abnormal.add_incident(&incident.context);
-    }
+    })?;
     Ok(abnormal)
 }
 
@@ -177,9 +175,9 @@ mod tests {
         past_incident::PastIncident,
         sample,
         store::sled_store::{SledStore, StoreOptions},
-    const NOW: UnixMillis = UnixMillis(10_000_000);
-
     };
+
+    const NOW: UnixMillis = UnixMillis(10_000_000);
 
     fn seconds(time: i64) -> UnixMillis {
         UnixMillis(time * 1000)

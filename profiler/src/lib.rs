@@ -4,11 +4,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`algebra`] | addition and subtraction of behaviour graphs |
-//! | [`service_profile`] | p_i of every service, cosine of two profiles |
+//! | [`service_profile`] | p_i of every service |
 //! | [`class_table`] | from the dominating metric to the class of a service |
 //! | [`anomaly_profile`] | an anomaly graph whose services are labelled |
 //! | [`similarity`] | the vector of 180 numbers, Sim of two of them and of graphs over the same services |
-//! | [`precision`] | PR@K and recall@K |
+//! | [`precision`] | PR@K |
 //! | [`weights`] | metric weights from the votes of confirmed incidents |
 //! | [`evidence_features`] | what spoke against a service, by metric type and direction |
 //! | [`conditional_logit`], [`evidence_learning`] | weights of evidence from confirmed incidents |

@@ -1,4 +1,4 @@
-//! Service profiles (paper, service profiling) and the comparison of two of them.
+//! Service profiles (paper, service profiling).
 
 use automap_proto::{behavior_graph::BehaviorGraph, metric::METRIC_COUNT, profile::ServiceProfile};
 
@@ -36,15 +36,6 @@ fn mean_of_out_edges(graph: &BehaviorGraph, service: usize) -> [f64; METRIC_COUN
     }
     // The contract promises at most 1, which rounding may pass by a hair.
     total.map(|sum| (sum / others).min(1.0))
-}
-
-/// The cosine of two profile vectors: 1 for the same direction, 0 for no metric in common or a vector of zeros.
-pub fn profile_cosine(left: &[f64; METRIC_COUNT], right: &[f64; METRIC_COUNT]) -> f64 {
-    let dot = |a: &[f64; METRIC_COUNT], b: &[f64; METRIC_COUNT]| -> f64 {
-        a.iter().zip(b).map(|(x, y)| x * y).sum()
-    };
-    let lengths = (dot(left, left) * dot(right, right)).sqrt();
-    if lengths > 0.0 { (dot(left, right) / lengths).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -97,16 +88,5 @@ mod tests {
     fn a_lone_service_has_a_profile_of_zeros() {
         let lone = graph(&["a"], &[]);
         assert_eq!(service_profiles(lone.services(), &lone, &ClassTable::default())[0].weights, [0.0; 7]);
-    }
-
-    #[test]
-    fn cosine_is_one_for_identical_and_zero_for_disjoint_profiles() {
-        let latency = [0.5, 0.0, 0.0, 0.0, 0.25, 0.0, 0.0];
-        let cpu = [0.0, 0.0, 0.0, 0.75, 0.0, 0.0, 0.0];
-        assert_eq!(profile_cosine(&latency, &latency), 1.0);
-        assert_eq!(profile_cosine(&latency, &cpu), 0.0);
-        assert_eq!(profile_cosine(&latency, &[0.0; 7]), 0.0);
-        let twice = latency.map(|weight| weight * 2.0);
-        assert!((profile_cosine(&latency, &twice) - 1.0).abs() < 1e-12);
     }
 }

@@ -42,6 +42,9 @@ const PRODUCT_BLOCK: usize = 128;
 /// Short computations are repeated for so long, and their median counts.
 const REPEAT_FOR: Duration = Duration::from_millis(400);
 const MOST_REPETITIONS: usize = 101;
+/// Computations that take less than that time on cores are repeated so often at least: on a machine that does other things
+/// the clock runs out after the first, which finds neither memory nor caches warm.
+const FEWEST_REPETITIONS: usize = 9;
 /// Builds of each kind where two kinds are compared, at least.
 const FEWEST_TURNS: usize = 15;
 
@@ -185,11 +188,13 @@ pub fn bench(
     Ok((Report { budget: budget.to_string(), ..report }, built))
 }
 
-/// The median of a first cost and of as many more as fit into the time.
+/// The median of a first cost and of as many more as fit into the time, or as a median needs.
 fn median_cost(first: Cost, mut compute: impl FnMut()) -> Cost {
     let mut costs = vec![first];
     let begin = Instant::now();
-    while first.wall + begin.elapsed() < REPEAT_FOR && costs.len() < MOST_REPETITIONS {
+    let has_time = || first.wall + begin.elapsed() < REPEAT_FOR;
+    let fewest = if first.cpu < REPEAT_FOR { FEWEST_REPETITIONS } else { 1 };
+    while costs.len() < fewest || (has_time() && costs.len() < MOST_REPETITIONS) {
         costs.push(measure(&mut compute).1);
     }
     costs.sort_by_key(|cost| cost.cpu);

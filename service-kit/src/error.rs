@@ -116,6 +116,12 @@ impl ServiceError {
         self
     }
 
+    /// The same with another sentence.
+    #[must_use]
+    pub fn with_message(&self, message: &str) -> Self {
+        Self { message: message.into(), ..self.clone() }
+    }
+
     /// What went wrong.
     pub const fn code(&self) -> ErrorCode {
         self.code

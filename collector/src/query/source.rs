@@ -114,10 +114,10 @@ impl QuerySource {
             return Err(CollectError::new(
                 CollectErrorKind::TooLittleData,
                 format!(
-                    "{} shows samples up to {} (unix seconds) only, and the window starts at {}; wait, or move it back",
+                    "{} shows samples up to {} only, and the window starts at {}; wait, or move it back",
                     self.api.shown(),
-                    newest.seconds(),
-                    start.seconds()
+                    moment(newest),
+                    moment(start)
                 ),
             )
             .into());
@@ -227,6 +227,7 @@ impl QuerySource {
                 format!("{}: nothing matched {asked}; {why}", query.name)
             })
             .collect();
+        let names: Vec<&str> = empty.iter().map(|query| query.name.as_str()).collect();
         let found = |fetched: &Fetched| !fetched.rows.is_empty();
         if answers.iter().flatten().any(found) {
             notes.extend(sentences);
@@ -235,13 +236,13 @@ impl QuerySource {
         Err(CollectError::new(
             CollectErrorKind::TooLittleData,
             format!(
-                "{} holds nothing of preset {} from {} to {} (unix seconds): {}; choose another preset or time, or set \
-                 expressions",
+                "{} holds nothing of preset {} from {} to {}: nothing matched its expressions of {}; run `automap check` \
+                 with the same flags to see why, or choose another preset or time",
                 self.api.shown(),
                 self.preset.name,
-                terms.grid.start().seconds(),
-                terms.grid.last().seconds(),
-                sentences.join("; ")
+                moment(terms.grid.start()),
+                moment(terms.grid.last()),
+                names.join(", ")
             ),
         )
         .into())
@@ -309,6 +310,11 @@ fn without_late(
         answered.map_err(|fault| notes.insert(format!("the source is slow, left out is {fault}"))).ok()
     });
     Ok(answered.collect())
+}
+
+/// A time as a person reads it.
+fn moment(time: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| "?".to_owned(), |time| time.to_string())
 }
 
 impl MetricSource for QuerySource {

@@ -69,7 +69,21 @@ fn unknown_keys_are_all_named_with_their_place_and_what_was_meant() {
 fn settings_that_do_not_fit_or_contradict_each_other_are_told_with_file_and_line() {
     let home = tempfile::tempdir().unwrap();
     for (role, file, said) in [
-        ("walker", "[walker.server]\nmax-calls = \"many\"\n", "automap.toml:2: walker.server.max-calls"),
+        (
+            "walker",
+            "[walker.server]\nmax-calls = \"many\"\n",
+            "automap.toml:2: walker.server.max-calls: is the text \"many\"; it must be a whole number from 0 on",
+        ),
+        (
+            "walker",
+            "[walker]\nqueued-diagnoses = -1\n",
+            "automap.toml:2: walker.queued-diagnoses: is -1; it must be a whole number from 0 on",
+        ),
+        (
+            "walker",
+            "[walker.server]\nlisten = \"localhost:4310\"\n",
+            "automap.toml:2: walker.server.listen: is no address with a port; write one such as 127.0.0.1:4310",
+        ),
         ("walker", "[walker.server]\n\nmax-calls = 0\n", "automap.toml:3: walker.server.max-calls: is 0"),
         ("walker", "[walker]\ncollector = \"c:1\"\n", "automap.toml:2: walker.collector: c:1 is no address"),
         (

@@ -159,6 +159,12 @@ fn a_preset_that_matches_nothing_is_told_by_metric_and_expression() {
     let ended = command::run(home.path(), &arguments).unwrap();
     assert_eq!(ended.code, 3, "{}", ended.stderr);
     assert!(ended.stderr.contains("holds nothing of preset linkerd"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("run `automap check`") && !ended.stderr.contains(&from),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.chars().count() < 600, "{}", ended.stderr);
 }
 
 #[test]

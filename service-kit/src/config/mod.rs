@@ -5,6 +5,7 @@
 mod error;
 mod file;
 mod layer;
+mod misfit;
 mod origin;
 mod settings;
 
@@ -108,7 +109,7 @@ impl Loaded<()> {
 
     /// Says which key does not fit its type, and where it was set.
     fn misfit(&self, error: &figment::Error) -> String {
-        self.placed(&error.path.join("."), &error.kind.to_string())
+        self.placed(&error.path.join("."), &misfit::problem(&error.kind))
     }
 }
 

@@ -1,0 +1,47 @@
+//! What does not fit a setting's type, in words that need no knowledge of types.
+
+use figment::error::{Actual, Kind};
+
+/// What is wrong with a value.
+pub(super) fn problem(kind: &Kind) -> String {
+    match kind {
+        Kind::InvalidType(found, wanted) | Kind::InvalidValue(found, wanted) => {
+            format!("is {}; it must be {}", told(found), meant(wanted))
+        }
+        Kind::ISizeOutOfRange(number) => format!("is {number}; it must be a smaller number"),
+        Kind::USizeOutOfRange(number) => format!("is {number}; it must be a smaller number"),
+        Kind::Message(text) if text == "invalid socket address syntax" => {
+            "is no address with a port; write one such as 127.0.0.1:4310 or [::1]:4310, a name such as localhost is not \
+             looked up"
+                .into()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn told(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(value) => value.to_string(),
+        Actual::Signed(value) => value.to_string(),
+        Actual::Float(value) => value.to_string(),
+        Actual::Str(text) => format!("the text {text:?}"),
+        Actual::Seq => "a list".into(),
+        Actual::Map => "a table".into(),
+        other => other.to_string(),
+    }
+}
+
+fn meant(wanted: &str) -> String {
+    match wanted {
+        "usize" | "u128" | "u64" | "u32" | "u16" | "u8" => "a whole number from 0 on".into(),
+        "isize" | "i128" | "i64" | "i32" | "i16" | "i8" => "a whole number".into(),
+        "f64" | "f32" => "a number".into(),
+        "bool" | "a boolean" => "true or false".into(),
+        "a string" | "string" | "path string" => "text in quotes".into(),
+        "a sequence" => "a list".into(),
+        "a map" => "a table".into(),
+        other if other.starts_with("struct ") => "a table".into(),
+        other => other.into(),
+    }
+}

@@ -14,7 +14,7 @@ use super::{
     failure::PageError,
     layout::{Live, Visitor, page},
 };
-use crate::report::context::time;
+use crate::report::{context::time, verdict::how_often_right};
 
 /// Diagnoses on one page of the list.
 const PAGE_SIZE: u32 = 50;
@@ -106,7 +106,7 @@ fn outcome(diagnosis: &v1::Diagnosis) -> Markup {
             @if abstained { ": no root cause stands out; first is " (first.service) }
             @else {
                 ": " strong { (first.service) }
-                @if let Some(confidence) = confidence { ", right in about " (format!("{:.0}", 100.0 * confidence)) " of 100" }
+                @if let Some(confidence) = confidence { ", " (how_often_right(confidence)) }
             }
         }
     }

@@ -5,7 +5,7 @@ use automap_proto::{
     time::UnixMillis,
 };
 
-use super::answer::Answer;
+use super::answer::{Answer, Reference};
 use crate::explain;
 
 /// The verdict for a person, most important line first. Empty without any service.
@@ -44,26 +44,21 @@ pub fn lines(answer: &Answer) -> Vec<String> {
 fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
     let mut lines = Vec::new();
     if assessment.abstention.is_none() {
-        lines.push(format!("right in about {:.0} of 100 such incidents", 100.0 * assessment.confidence));
+        lines.push(format!("{} such incidents", how_often_right(assessment.confidence)));
     }
     let candidates: Vec<&str> =
         assessment.root_cause_metrics.iter().map(|candidate| candidate.metric.name()).collect();
     if !candidates.is_empty() {
         lines.push(format!("metric at fault: {}", candidates.join(", or else ")));
     }
-    let alert = answer
-        .wire
-        .window
-        .as_ref()
-        .and_then(|window| UnixMillis::from_wire("window.start", window.start).ok());
-    let beside = alert.map_or_else(String::new, |alert| {
-        let seconds = (alert.0 - assessment.onset.0) as f64 / 1000.0;
+    let beside = answer.reference.map_or_else(String::new, |Reference { time, name }| {
+        let seconds = (time.0 - assessment.onset.0) as f64 / 1000.0;
         if seconds > 0.0 {
-            format!(", {seconds} s before the alert")
+            format!(", {seconds} s before {name}")
         } else if seconds < 0.0 {
-            format!(", {} s after the alert", -seconds)
+            format!(", {} s after {name}", -seconds)
         } else {
-            ", with the alert".to_owned()
+            format!(", with {name}")
         }
     });
     lines.push(format!("the incident began at {}{beside}", moment(assessment.onset)));
@@ -75,6 +70,19 @@ fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
         );
     }
     lines
+}
+
+/// Beyond this a confidence says no more: its calibration has too few answers that are surer to tell how often they are
+/// right.
+const SUREST: f64 = 0.95;
+
+/// `right in about 83 of 100`, or that it is more often than the calibration can tell.
+pub fn how_often_right(confidence: f64) -> String {
+    if confidence > SUREST {
+        format!("right in more than {:.0} of 100", 100.0 * SUREST)
+    } else {
+        format!("right in about {:.0} of 100", 100.0 * confidence)
+    }
 }
 
 /// The time of day, for what is near a moment that is told in full.
@@ -98,6 +106,10 @@ mod tests {
     };
 
     use super::*;
+
+    fn alert_at(time: i64) -> v1::Alert {
+        v1::Alert { starts_at: Some(UnixMillis(time).to_wire()), ..v1::Alert::default() }
+    }
 
     fn answer(abstention: Option<(Abstention, String)>) -> Answer {
         let cart = RankedService {
@@ -132,9 +144,9 @@ mod tests {
         Answer::try_from(v1::Diagnosis {
             front_end: "web".into(),
             method: v1::Method::Evidence.into(),
-            window: Some(v1::WindowSummary {
-                start: Some(UnixMillis(90_000).to_wire()),
-                ..v1::WindowSummary::default()
+            alerts: Some(v1::AlertList {
+                alerts: [95_000, 90_000].map(alert_at).to_vec(),
+                ..v1::AlertList::default()
             }),
             ranking: vec![(&cart).into()],
             assessment: Some((&assessment).into()),
@@ -156,6 +168,26 @@ mod tests {
             ]
         );
         assert!(lines[4].contains("nearly all services"), "{lines:?}");
+    }
+
+    #[test]
+    fn the_beginning_is_told_beside_what_is_known_and_nothing_else() {
+        let began = |reference| lines(&Answer { reference, ..answer(None) })[3].clone();
+        let at = |time, name| Some(Reference { time: UnixMillis(time), name });
+        assert_eq!(began(None), "  the incident began at 1970-01-01T00:01:00Z");
+        assert!(began(at(68_600, "it was seen")).ends_with(", 8.6 s before it was seen"));
+        assert!(began(at(50_000, "--at")).ends_with(", 10 s after --at"));
+        assert!(began(at(60_000, "the alert")).ends_with(", with the alert"));
+        let mut of_no_alert = answer(None).wire;
+        of_no_alert.alerts = None;
+        assert_eq!(Answer::try_from(of_no_alert).unwrap().reference, None);
+    }
+
+    #[test]
+    fn a_confidence_is_told_as_far_as_its_calibration_goes() {
+        assert_eq!(how_often_right(0.95), "right in about 95 of 100");
+        assert_eq!(how_often_right(0.951), "right in more than 95 of 100");
+        assert_eq!(how_often_right(0.9952), "right in more than 95 of 100");
     }
 
     #[test]

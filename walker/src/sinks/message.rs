@@ -11,7 +11,7 @@ use automap_proto::{
 };
 use serde::Serialize;
 
-use crate::explain;
+use crate::{explain, report::verdict::how_often_right};
 
 /// Causes that are told.
 const CAUSES: usize = 5;
@@ -205,9 +205,10 @@ fn verdict(
         return format!("No root cause of the alert on {front_end} stands out: {reason}");
     };
     let metric = metric.map_or_else(String::new, |metric| format!(" ({metric})"));
-    let right = diagnosis.assessment.as_ref().map_or_else(String::new, |found| {
-        format!("; right in about {:.0} of 100 such incidents", 100.0 * found.confidence)
-    });
+    let right = diagnosis
+        .assessment
+        .as_ref()
+        .map_or_else(String::new, |found| format!("; {} such incidents", how_often_right(found.confidence)));
     format!("Most likely root cause of the alert on {front_end}: {}{metric}{right}", first.service)
 }
 

@@ -13,29 +13,36 @@ use crate::{
 /// Examples of `collect`.
 pub const COLLECT_EXAMPLES: &str = "\
 Examples:
-  automap collect --source http://prometheus:9090 --preset istio --from 2026-03-01T09:00:00Z --to 2026-03-01T10:30:00Z --out incident
-  automap collect --source prod --config automap.toml --from 1772355600 --to 1772361000 --out incident \\
-      --front-end web --anomaly-start 2026-03-01T10:20:00Z
-  automap collect --source http://victoria:8428 --preset kubernetes --variable namespace=shop --from … --to … \\
-      --out arrays --format npy
+  automap collect --source http://prometheus:9090 --preset istio \\
+      --from 2026-03-01T09:00:00Z --to 2026-03-01T10:30:00Z --out incident
+  automap collect --source prod --config automap.toml --from 1772355600 \\
+      --to 1772361000 --out incident --front-end web \\
+      --anomaly-start 2026-03-01T10:20:00Z
+  automap collect --source http://victoria:8428 --preset kubernetes \\
+      --variable namespace=shop --from … --to … --out arrays --format npy
 
-The directory is one that `automap diagnose` reads: metrics.csv, incident.json, and where the source knows who calls whom
-call_graph.csv and edges.csv (timestamp,caller,callee,latency,throughput,availability). With --format npy it holds an array
-per series, services x time, and services.txt, timestamps.npy.
+The directory is one that `automap diagnose` reads: metrics.csv, incident.json,
+and where the source knows who calls whom call_graph.csv and edges.csv
+(timestamp,caller,callee,latency,throughput,availability). With --format npy it
+holds an array per series, services x time, and services.txt, timestamps.npy.
 
-Exit codes: 0 collected, 1 failed, 2 wrong usage, 3 the source holds nothing of the preset";
+Exit codes: 0 collected, 1 failed, 2 wrong usage, 3 the source holds nothing of
+the preset";
 
 /// Examples of `check`.
 pub const CHECK_EXAMPLES: &str = "\
 Examples:
   automap check --source http://prometheus:9090 --preset kubernetes
-  automap check --source https://mimir.example/prometheus --preset istio --source-token-file token --header X-Scope-OrgID=shop
+  automap check --source https://mimir.example/prometheus --preset istio \\
+      --source-token-file token --header X-Scope-OrgID=shop
   automap check --source prod --config automap.toml --output json
 
-Tells whether the server answers and knows who asks, how often samples are taken, whether it has history, which series of
-the preset exist for how many services, and what to change for the rest.
+Tells whether the server answers and knows who asks, how often samples are
+taken, whether it has history, which series of the preset exist for how many
+services, and what to change for the rest.
 
-Exit codes: 0 a diagnosis can be tried, 1 failed, 2 wrong usage, 3 the source holds nothing of the preset";
+Exit codes: 0 a diagnosis can be tried, 1 failed, 2 wrong usage, 3 the source
+holds nothing of the preset";
 
 /// A server that is queried. Flags override what a configuration file says of it.
 #[derive(Debug, Clone, Default, Args)]

@@ -39,6 +39,11 @@ pub fn warning(text: &str) {
     note(&format!("warning: {text}"));
 }
 
+/// Tells the person what is needed and does not belong to the result, even if only errors are wanted.
+pub fn aside(text: &str) {
+    write_to_stderr(text);
+}
+
 /// Tells the person why there is no answer.
 pub fn error(text: &str) {
     write_to_stderr(&format!("error: {text}"));

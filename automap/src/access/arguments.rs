@@ -14,11 +14,14 @@ pub enum AccessCommand {
     #[command(after_help = "\
 Examples:
   automap access new-token --name ada --role confirm
-  automap access new-token --name robot --role diagnose --system shop --expires 2027-01-31T00:00:00Z --out robot.token >> tokens.toml
+  automap access new-token --name robot --role diagnose --system shop \\
+      --expires 2027-01-31T00:00:00Z --out robot.token >> tokens.toml
 
-The token is printed once and kept nowhere; the entry holds its hash alone. With --out it goes into a file that only its owner
-can read, and standard output holds nothing but the entry. Services take up a changed file by themselves: to renew a token, add
-the new entry, give out the token, then take the old entry out.")]
+Standard output holds nothing but the entry, which has the hash of the token
+alone. The token itself is told once, on standard error, and kept nowhere; with
+--out it goes into a file that only its owner can read. Services take up a
+changed file by themselves: to renew a token, add the new entry, give out the
+token, then take the old entry out.")]
     NewToken(NewTokenArgs),
     /// Read a file of tokens as a service does, and list who may do what.
     #[command(after_help = "\
@@ -26,7 +29,8 @@ Examples:
   automap access check tokens.toml
   automap access check tokens.toml --output json
 
-Exit codes: 0 the file can be used, 1 it cannot be read, 2 an entry cannot be used")]
+Exit codes: 0 the file can be used, 1 it cannot be read, 2 an entry cannot be
+used")]
     Check(CheckTokensArgs),
 }
 
@@ -55,7 +59,7 @@ pub struct NewTokenArgs {
     /// Until when it counts, such as 2027-01-31T00:00:00Z; without it until its entry is taken out.
     #[arg(long, value_name = "TIME")]
     pub expires: Option<String>,
-    /// Write the token into this new file, for its owner alone, in place of printing it.
+    /// Write the token into this new file, for its owner alone, in place of telling it on standard error.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

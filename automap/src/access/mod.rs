@@ -47,7 +47,13 @@ fn new_token(args: NewTokenArgs) -> Result<(), Failure> {
     let entry = TokenEntry { name: args.name, hash, role: args.role, systems, expires: args.expires };
     let text = toml::to_string(&Entries { tokens: [entry] }).map_err(anyhow::Error::new)?;
     // As the service will read it: what is wrong with a flag is wrong with the entry.
-    TokenFile::parse(&text).map_err(|problem| Failure::Usage(problem.replacen("tokens[0].", "--", 1)))?;
+    let file =
+        TokenFile::parse(&text).map_err(|problem| Failure::Usage(problem.replacen("tokens[0].", "--", 1)))?;
+    if let Some(past) =
+        file.tokens().iter().filter_map(|token| token.expires).find(|time| *time <= Timestamp::now())
+    {
+        return Err(Failure::Usage(format!("--expires {past}: is over; name a time to come")));
+    }
     match &args.out {
         Some(file) => {
             write_privately(file, &token)?;
@@ -55,12 +61,13 @@ fn new_token(args: NewTokenArgs) -> Result<(), Failure> {
                 "the token is in {}; give it to its owner and keep no copy",
                 file.display()
             ));
-            stdout::print(&text)
         }
-        None => stdout::print(&format!(
-            "the token, which is shown this once:\n\n{token}\n\nits entry for the file of tokens:\n\n{text}"
+        // Not into the file that takes the entry.
+        None => stdout::aside(&format!(
+            "the token, which is shown this once:\n\n{token}\n\nits entry for the file of tokens:\n"
         )),
     }
+    stdout::print(&text)
 }
 
 /// Writes a new file that only its owner can read.

@@ -48,7 +48,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   automap config schema
-  automap config schema --output json > automap.schema.json   # for editors that complete and check TOML")]
+  # for editors that complete and check TOML
+  automap config schema --output json > automap.schema.json")]
     Schema(SchemaArgs),
 }
 

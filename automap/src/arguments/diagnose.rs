@@ -16,17 +16,24 @@ Examples:
   automap diagnose incident
   automap diagnose incident --output json --graph graph.svg
   automap diagnose incident --graph answer.html --trace walk.jsonl
-  automap diagnose --source http://prometheus:9090 --preset istio --front-end web
-  automap diagnose --source http://prometheus:9090 --preset istio --front-end web --at 2026-03-01T10:30:00Z
-  automap diagnose metrics.csv --front-end web --anomaly-start 2026-03-01T10:20:00Z
+  automap diagnose --source http://prometheus:9090 --preset istio \\
+      --front-end web
+  automap diagnose --source http://prometheus:9090 --preset istio \\
+      --front-end web --at 2026-03-01T10:30:00Z
+  automap diagnose metrics.csv --front-end web \\
+      --anomaly-start 2026-03-01T10:20:00Z
   automap diagnose incident --method automap --set automap.alpha=0.01
   automap diagnose incident --server http://walker.automap:4310
-  automap diagnose incident --server https://walker.automap:4310 --ca ca.pem --cert me.pem --key me.key
+  automap diagnose incident --server https://walker.automap:4310 --ca ca.pem \\
+      --cert me.pem --key me.key
 
-A directory holds metrics.csv (`timestamp`, then one column per series named <service>_<metric>, split at the last
-underscore; metrics are latency, throughput, cpu, io, memory, availability and variants such as latency-p99 or io-read),
-and may hold incident.json (system, front_end, anomaly_start, anomaly_end, step_seconds, exclude_intervals),
-call_graph.csv (caller,callee) and edges.csv (timestamp,caller,callee,latency,throughput,availability). RCAEval directories are read as they are.
+A directory holds metrics.csv (`timestamp`, then one column per series named
+<service>_<metric>, split at the last underscore; metrics are latency,
+throughput, cpu, io, memory, availability and variants such as latency-p99 or
+io-read), and may hold incident.json (system, front_end, anomaly_start,
+anomaly_end, step_seconds, exclude_intervals), call_graph.csv (caller,callee)
+and edges.csv (timestamp,caller,callee,latency,throughput,availability). RCAEval
+directories are read as they are.
 
 Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 too little data to answer";
 

@@ -56,14 +56,17 @@ pub struct Cli {
     pub verbosity: VerbosityArgs,
 }
 
+/// Heading of flags that every command has, apart from its own.
+const MESSAGES: &str = "Messages";
+
 /// How much is told on standard error; results go to standard output.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct VerbosityArgs {
     /// Tell nothing but errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = MESSAGES)]
     pub quiet: bool,
     /// Tell what is being done; twice for details. The variable AUTOMAP_LOG sets a finer filter.
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = MESSAGES)]
     pub verbose: u8,
 }
 
@@ -74,11 +77,15 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   automap demo
-  automap demo --incident simulated                # a made-up shop in place of what was recorded
-  automap demo --export incident                   # write the incident as files, to try `automap diagnose incident`
-  automap demo --incident all --export incidents   # all that were recorded, with their answers, for `automap evaluate`
+  # a made-up shop in place of what was recorded
+  automap demo --incident simulated
+  # write the incident as files, to try `automap diagnose incident`
+  automap demo --export incident
+  # all that were recorded, with their answers, for `automap evaluate`
+  automap demo --incident all --export incidents
 
-The recorded incidents are rounds of `automap experiment run` on this project's own test application.")]
+The recorded incidents are rounds of `automap experiment run` on this project's
+own test application.")]
     Demo(DemoArgs),
     /// Diagnose an incident, recorded or live, and rank the services that may have caused it.
     #[command(after_help = diagnose::EXAMPLES)]
@@ -93,18 +100,26 @@ The recorded incidents are rounds of `automap experiment run` on this project's 
     #[command(after_help = "\
 Examples:
   automap evaluate incidents
-  automap evaluate incidents --method evidence --method n-sigma --method random --output json
+  automap evaluate incidents --method evidence --method n-sigma \\
+      --method random --output json
   automap evaluate incidents --ablations --report report.html
-  automap evaluate incidents --delay 0.5 --normal-window 1.5      # an alert that is late, little normal behaviour
-  automap evaluate incidents --delay 0,0.25,0.5,-0.5              # whether it matters when the alert fires
-  automap evaluate incidents --method evidence --learn rounds     # what confirmed incidents teach
-  automap evaluate incidents --scores scores.json                 # keep, to compare with later:
+  # an alert that is late, little normal behaviour
+  automap evaluate incidents --delay 0.5 --normal-window 1.5
+  # whether it matters when the alert fires
+  automap evaluate incidents --delay 0,0.25,0.5,-0.5
+  # what confirmed incidents teach
+  automap evaluate incidents --method evidence --learn rounds
+  # keep, to compare with later:
+  automap evaluate incidents --scores scores.json
   automap evaluate incidents --compare scores.json
 
-A folder of incident directories is one dataset; each holds what `automap diagnose` reads, and label.json:
-{\"root_cause_services\": [\"cart\"], \"root_cause_metric\": \"cpu\", \"fault_type\": \"cpu_contention\"}, the last two optional.
+A folder of incident directories is one dataset; each holds what `automap
+diagnose` reads, and label.json: {\"root_cause_services\": [\"cart\"],
+\"root_cause_metric\": \"cpu\", \"fault_type\": \"cpu_contention\"}, the last two
+optional.
 
-Exit codes: 0 measured, 1 failed, 2 wrong usage, 4 worse than the scores of --compare")]
+Exit codes: 0 measured, 1 failed, 2 wrong usage, 4 worse than the scores of
+--compare")]
     Evaluate(EvaluateArgs),
     /// Harm a demonstration application on purpose and see who finds the root cause.
     #[command(subcommand)]
@@ -113,7 +128,8 @@ Exit codes: 0 measured, 1 failed, 2 wrong usage, 4 worse than the scores of --co
     #[command(after_help = "\
 Examples:
   automap graph incident --output svg > graph.svg
-  automap graph incident --window normal --metrics latency,cpu --alpha 0.01 --output json")]
+  automap graph incident --window normal --metrics latency,cpu --alpha 0.01 \\
+      --output json")]
     Graph(GraphArgs),
     /// Remember the normal behaviour that recordings or a server show, without a diagnosis.
     #[command(after_help = "\
@@ -121,11 +137,14 @@ Examples:
   automap learn recordings                       # every recording below
   automap learn day.csv --system shop
   automap learn recordings --server http://walker.automap:4310
-  automap learn --source http://prometheus:9090 --preset istio --system shop --from 2026-03-01T00:00:00Z
+  automap learn --source http://prometheus:9090 --preset istio --system shop \\
+      --from 2026-03-01T00:00:00Z
 
-Rows of an incident that a recording knows, of the intervals that it excludes, of incidents that are remembered, and of
-their aftermath are left out. Of each service a bounded sample of rows is kept in which newer rows are likelier; the same
-row counts once. A diagnosis adds them to its own normal rows where these are few and evidence.history-rows says so.
+Rows of an incident that a recording knows, of the intervals that it excludes,
+of incidents that are remembered, and of their aftermath are left out. Of each
+service a bounded sample of rows is kept in which newer rows are likelier; the
+same row counts once. A diagnosis adds them to its own normal rows where these
+are few and evidence.history-rows says so.
 
 Exit codes: 0 learned, 1 failed, 2 wrong usage")]
     Learn(Box<LearnArgs>),
@@ -137,7 +156,8 @@ Exit codes: 0 learned, 1 failed, 2 wrong usage")]
 Examples:
   automap serve all
   automap serve walker --config automap.toml
-  automap serve walker --set walker.server.listen=0.0.0.0:4310 --set walker.server.access.anonymous=diagnose
+  automap serve walker --set walker.server.listen=0.0.0.0:4310 \\
+      --set walker.server.access.anonymous=diagnose
   AUTOMAP_WALKER__SERVER__LISTEN=0.0.0.0:4310 automap serve walker")]
     Serve(ServeArgs),
     /// Look at past incidents, and say what caused them.
@@ -163,7 +183,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   automap man | man -l -
-  automap man --directory ~/.local/share/man/man1   # with the pages of the subcommands")]
+  # with the pages of the subcommands
+  automap man --directory ~/.local/share/man/man1")]
     Man(ManArgs),
 }
 
@@ -210,5 +231,28 @@ mod tests {
     #[test]
     fn flags_and_help_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// What stands behind the flags in the help of a command and of those below it.
+    fn endings(command: &clap::Command, found: &mut Vec<(String, String)>) {
+        let text = command.get_after_help().map(ToString::to_string);
+        found.extend(text.map(|text| (command.get_name().to_owned(), text)));
+        for below in command.get_subcommands() {
+            endings(below, found);
+        }
+    }
+
+    #[test]
+    fn examples_can_be_copied_from_a_terminal_of_eighty_columns() {
+        let mut found = Vec::new();
+        endings(&Cli::command(), &mut found);
+        assert!(found.len() > 20, "{}", found.len());
+        for (command, text) in found {
+            let lines: Vec<&str> = text.lines().collect();
+            for (line, next) in lines.iter().zip(lines[1..].iter().chain([&""])) {
+                assert!(line.chars().count() <= 80, "{command}: {line}");
+                assert_eq!(line.ends_with(" \\"), next.starts_with("      --"), "{command}: {line}");
+            }
+        }
     }
 }

@@ -26,7 +26,8 @@ Examples:
   automap experiment report run --html report.html
   automap experiment report run --output json
 
-The same incidents can be diagnosed anew, with other methods or parameters: automap evaluate run")]
+The same incidents can be diagnosed anew, with other methods or parameters:
+automap evaluate run")]
     Report(ReportArgs),
 }
 
@@ -43,13 +44,16 @@ impl ExperimentCommand {
 
 const RUN_EXAMPLES: &str = "\
 Examples:
-  automap experiment run --out run                         # the default plan, on processes of this machine
+  automap experiment run --out run   # the default plan, on this machine
   automap experiment run --plan plan.toml --out run
-  automap experiment run --plan plan.toml --out run --driver kubernetes --source http://127.0.0.1:9090
+  automap experiment run --plan plan.toml --out run --driver kubernetes \\
+      --source http://127.0.0.1:9090
 
-The directory holds an incident per round, with label.json, as `automap evaluate` reads it; the answers of every method; and the
-memories of those that learn. An experiment that was interrupted goes on by the same command. Its faults are removed
-however it ends; what a kill leaves behind is removed when it goes on. deploy/EXPERIMENT.md tells all of it.
+The directory holds an incident per round, with label.json, as `automap
+evaluate` reads it; the answers of every method; and the memories of those that
+learn. An experiment that was interrupted goes on by the same command. Its
+faults are removed however it ends; what a kill leaves behind is removed when it
+goes on. deploy/EXPERIMENT.md tells all of it.
 
 Exit codes: 0 done, 1 failed or interrupted, 2 wrong usage";
 

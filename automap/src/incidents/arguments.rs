@@ -8,7 +8,7 @@ use crate::{arguments::AnswerFormat, named_value::NamedValue, profiler_client::S
 /// Subcommands of `incidents`.
 #[derive(Debug, Subcommand)]
 pub enum IncidentsCommand {
-    /// List past incidents, newest first.
+    /// List past incidents, the one that was recorded last first.
     #[command(after_help = "\
 Examples:
   automap incidents list
@@ -18,30 +18,32 @@ Examples:
     /// Show one incident: what was answered, and every confirmation with who gave it and when.
     #[command(after_help = "\
 Examples:
-  automap incidents show 3f9a12cc5d0e4b17
-  automap incidents show 3f9a12cc5d0e4b17 --output json")]
+  automap incidents show inc-3f9a12cc5d0e4b17
+  automap incidents show inc-3f9a12cc5d0e4b17 --output json")]
     Show(ShowArgs),
     /// Name the root cause of an incident. A later confirmation replaces an earlier one; the history is kept.
     #[command(after_help = "\
 Examples:
-  automap incidents confirm 3f9a12cc5d0e4b17 cart
-  automap incidents confirm 3f9a12cc5d0e4b17 cart db --metric cpu --note 'a loop in version 2.1' --by ada")]
+  automap incidents confirm inc-3f9a12cc5d0e4b17 cart
+  automap incidents confirm inc-3f9a12cc5d0e4b17 cart db --metric cpu \\
+      --note 'a loop in version 2.1' --by ada")]
     Confirm(ConfirmArgs),
     /// Say that the diagnosis was wrong, without naming a root cause. Takes back an earlier confirmation as well.
     #[command(after_help = "\
 Examples:
-  automap incidents reject 3f9a12cc5d0e4b17 --note 'the load test of Monday'")]
+  automap incidents reject inc-3f9a12cc5d0e4b17 --note 'the load test of Monday'")]
     Reject(RejectArgs),
     /// Find the past incidents that resemble one most.
     #[command(after_help = "\
 Examples:
-  automap incidents similar 3f9a12cc5d0e4b17
-  automap incidents similar 3f9a12cc5d0e4b17 --confirmed --limit 3 --output json")]
+  automap incidents similar inc-3f9a12cc5d0e4b17
+  automap incidents similar inc-3f9a12cc5d0e4b17 --confirmed --limit 3 \\
+      --output json")]
     Similar(SimilarArgs),
     /// Remove incidents with their confirmations, for good.
     #[command(after_help = "\
 Examples:
-  automap incidents delete 3f9a12cc5d0e4b17")]
+  automap incidents delete inc-3f9a12cc5d0e4b17")]
     Delete(DeleteArgs),
 }
 

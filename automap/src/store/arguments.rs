@@ -15,8 +15,8 @@ Examples:
   automap store verify --store /var/lib/automap/store
   automap store verify --output json
 
-A store keeps everything twice: in the engine's files, and in checkpoint and journal. While one copy is whole, opening
-the store repairs the other.
+A store keeps everything twice: in the engine's files, and in checkpoint and
+journal. While one copy is whole, opening the store repairs the other.
 
 Exit codes: 0 sound, 1 failed, 2 wrong usage, 5 damaged")]
     Verify(VerifyArgs),
@@ -27,7 +27,8 @@ Examples:
   automap store export automap.export --store /var/lib/automap/store
   automap store export automap.export --server http://profiler.automap:4313
 
-The file has a version, a checksum per record and one over all. It appears under its name when it is whole and synced.
+The file has a version, a checksum per record and one over all. It appears under
+its name when it is whole and synced.
 
 Exit codes: 0 written, 1 failed, 2 wrong usage")]
     Export(ExportArgs),
@@ -36,7 +37,8 @@ Exit codes: 0 written, 1 failed, 2 wrong usage")]
 Examples:
   automap store import automap.export --store /var/lib/automap/new-store
   automap store import automap.export --existing keep
-  automap store import automap.export --server http://profiler.automap:4313 --existing replace
+  automap store import automap.export --server http://profiler.automap:4313 \\
+      --existing replace
 
 Exit codes: 0 taken, 1 failed or refused, 2 wrong usage")]
     Import(ImportArgs),
@@ -44,9 +46,11 @@ Exit codes: 0 taken, 1 failed or refused, 2 wrong usage")]
     #[command(after_help = "\
 Examples:
   automap store backup /backup/automap
-  automap store backup /backup/automap --keep 30 --server http://profiler.automap:4313
+  automap store backup /backup/automap --keep 30 \\
+      --server http://profiler.automap:4313
 
-The server does the same by itself: see profiler.schedule in `automap config schema`.
+The server does the same by itself: see profiler.schedule in `automap config
+schema`.
 
 Exit codes: 0 written, 1 failed, 2 wrong usage")]
     Backup(BackupArgs),
@@ -55,7 +59,8 @@ Exit codes: 0 written, 1 failed, 2 wrong usage")]
 Examples:
   automap store compact --store /var/lib/automap/store
 
-No server may have the store open. The volume needs room for a second copy meanwhile.
+No server may have the store open. The volume needs room for a second copy
+meanwhile.
 
 Exit codes: 0 compacted, 1 failed, 2 wrong usage")]
     Compact(CompactArgs),
@@ -71,13 +76,16 @@ Exit codes: 0 answered, 1 failed, 2 wrong usage")]
     #[command(after_help = "\
 Examples:
   automap store salvage saved.export --store /var/lib/automap/store
-  automap store salvage saved.export --store /var/lib/automap/store --from-export /backup/automap/last.export
+  automap store salvage saved.export --store /var/lib/automap/store \\
+      --from-export /backup/automap/last.export
   automap store import saved.export --store /var/lib/automap/new-store
 
-Records come from checkpoint and journal, from the engine's files, and where neither has one, from earlier exports: those
-named and those that the server left in the directory `exports` of the store.
+Records come from checkpoint and journal, from the engine's files, and where
+neither has one, from earlier exports: those named and those that the server
+left in the directory `exports` of the store.
 
-Exit codes: 0 everything was saved, 1 failed, 2 wrong usage, 5 something is missing or may be older than it was")]
+Exit codes: 0 everything was saved, 1 failed, 2 wrong usage, 5 something is
+missing or may be older than it was")]
     Salvage(SalvageArgs),
 }
 

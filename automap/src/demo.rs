@@ -6,7 +6,7 @@ use automap_proto::{method::Method, v1};
 
 use crate::{
     arguments::{AnswerFormat, DemoArgs, IncidentArgs},
-    diagnose::{draw, print},
+    diagnose::{GraphFile, print},
     embedded::Embedded,
     failure::Failure,
     incident_request::IncidentRequest,
@@ -33,6 +33,12 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     if let Some(directory) = &args.export {
         return export(&args.incident, directory);
     }
+    if args.incident == ALL {
+        return Err(Failure::Usage(format!(
+            "--incident {ALL}: one can be replayed at a time; with --export DIR all are written as files"
+        )));
+    }
+    let graph = GraphFile::prepare(&args.graph)?;
     let scratch = tempfile::tempdir()?;
     let recording = scratch.path().join("incident");
     let about = write(&args.incident, &recording)?;
@@ -53,8 +59,8 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
     };
     services.stop().await?;
     let answer = answer?;
-    print(&answer, args.output, TOP)?;
-    draw(&answer, &args.graph)?;
+    print(&answer, args.output, TOP, None)?;
+    graph.draw(&answer)?;
     if args.output == AnswerFormat::Table {
         stdout::note(&format!(
             "The anomaly behaviour graph with the walked paths is in {}.\n\

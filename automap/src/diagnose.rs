@@ -1,16 +1,13 @@
 //! `automap diagnose`: an incident in, recorded or queried; ranked and explained root causes out.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use anyhow::Context as _;
 use automap_proto::v1;
 
 use crate::{
-    answer::Answer,
-    arguments::{AnswerFormat, DiagnoseArgs, MemoryArgs},
+    answer::{Answer, Reference},
+    arguments::{AnswerFormat, DiagnoseArgs},
     drawing::{
         dot,
         picture::{Picture, Size},
@@ -19,12 +16,13 @@ use crate::{
     embedded::Embedded,
     failure::Failure,
     incident_request::IncidentRequest,
+    memory::Memory,
     named_source::NamedSource,
     output::{diagnosis_json::DiagnosisJson, diagnosis_page, diagnosis_text, paragraph::Screen},
     output_file::OutputFile,
     progress::Spinner,
     queried_incident::QueriedIncident,
-    stdout, store_place, walk_file,
+    services_config, stdout, walk_file,
     walker_client::WalkerClient,
 };
 
@@ -33,9 +31,7 @@ use crate::{
 /// # Errors
 /// The recording or a flag is wrong, there is too little data, or a service failed.
 pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
-    if let Some(file) = &args.graph {
-        Drawing::named(file)?;
-    }
+    let graph = args.graph.as_deref().map(GraphFile::prepare).transpose()?;
     let trace = args.trace.as_deref().map(|path| OutputFile::prepare("--trace", path)).transpose()?;
     let incident = match &args.path {
         Some(path) => Incident::Recorded(Box::new(IncidentRequest::new(path, &args.incident)?)),
@@ -46,32 +42,41 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         method: args.method.to_wire().into(),
         seed: args.seed,
         parameters: args.settings.iter().cloned().chain(bootstrap).collect(),
-        want_graph: args.graph.is_some(),
+        want_graph: graph.is_some(),
         record: !args.memory.no_record,
         want_walk: trace.is_some(),
     };
-    let answer = match &args.remote.server {
-        Some(url) => ask(&WalkerClient::remote(url, &args.remote)?, incident, settings).await,
+    let reference = incident.reference();
+    let (answer, remembered) = match &args.remote.server {
+        Some(url) => {
+            let answer = ask(&WalkerClient::remote(url, &args.remote)?, incident, settings).await?;
+            (answer, Some("--server http://PROFILER:4313".to_owned()))
+        }
         None => {
-            let memory = Memory::open(&args.memory)?;
-            let services = Embedded::start_asking(memory.path(), incident.source()).await?;
+            let mut config = services_config::of_command(args.source.config.as_deref(), incident.source())?;
+            let memory = Memory::open_or_scratch(&args.memory, &mut config.profiler).await?;
+            let services = Embedded::start_on(memory.store.clone(), config).await?;
+            let settings =
+                v1::DiagnosisSettings { record: settings.record && !memory.is_scratch(), ..settings };
             let walker = WalkerClient::new(&services.addresses().walker)?;
             let answer = ask(&walker, incident, settings).await;
             // The answer stands without the memory; who is on call must not go without it.
             if let Err(error) = services.stop().await {
                 stdout::warning(&format!("{error:#}"));
             }
-            answer
+            let place = args.memory.store.as_ref().map(|store| format!("--store {}", store.display()));
+            (answer?, (!memory.is_scratch()).then(|| place.unwrap_or_default()))
         }
-    }?;
-    print(&answer, args.output, args.top)?;
+    };
+    let answer = Answer { reference: Some(reference), ..answer };
+    print(&answer, args.output, args.top, remembered.as_deref())?;
     if let Some(file) = trace {
         if answer.walk.is_empty() {
             stdout::warning(&format!("{} walks nowhere: the trace is empty", answer.method));
         }
         file.finish(&walk_file::render(&answer.walk)?)?;
     }
-    args.graph.map_or(Ok(()), |file| draw(&answer, &file))
+    graph.map_or(Ok(()), |file| file.draw(&answer))
 }
 
 /// What is diagnosed.
@@ -81,6 +86,14 @@ enum Incident {
 }
 
 impl Incident {
+    /// What people know of its time.
+    fn reference(&self) -> Reference {
+        match self {
+            Self::Recorded(request) => Reference::alert(request.context().anomaly_start()),
+            Self::Queried(incident) => incident.reference,
+        }
+    }
+
     /// The server that an embedded collector asks.
     fn source(&self) -> Option<&NamedSource> {
         match self {
@@ -108,61 +121,53 @@ async fn ask(
     }
 }
 
-/// Where the embedded profiler keeps its memory during one command.
-pub(crate) enum Memory {
-    Kept(PathBuf),
-    Scratch(tempfile::TempDir),
-}
-
-impl Memory {
-    /// The store that was named, else the user's; a scratch one when nothing is to be kept.
-    pub(crate) fn open(args: &MemoryArgs) -> anyhow::Result<Self> {
-        if let Some(store) = &args.store {
-            return Ok(Self::Kept(store.clone()));
-        }
-        if args.no_record {
-            return Ok(Self::Scratch(tempfile::tempdir()?));
-        }
-        let store = store_place::of_user()?;
-        fs::create_dir_all(&store)
-            .with_context(|| format!("cannot create {}; name a store with --store DIR", store.display()))?;
-        Ok(Self::Kept(store))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Scratch(directory) => directory.path(),
-        }
-    }
-}
-
-/// Prints an answer.
+/// Prints an answer; `remembered` is how a command names the memory that holds its incident, where one does.
 ///
 /// # Errors
 /// Standard output is closed or full.
-pub fn print(answer: &Answer, format: AnswerFormat, top: usize) -> Result<(), Failure> {
+pub fn print(
+    answer: &Answer,
+    format: AnswerFormat,
+    top: usize,
+    remembered: Option<&str>,
+) -> Result<(), Failure> {
     match format {
         AnswerFormat::Json => stdout::print_json(&DiagnosisJson::from(answer)),
-        AnswerFormat::Table => stdout::print(&diagnosis_text::render(answer, top, Screen::of_stdout())),
+        AnswerFormat::Table => {
+            stdout::print(&diagnosis_text::render(answer, top, Screen::of_stdout(), remembered))
+        }
     }
 }
 
-/// Draws the behaviour graph of an answer into `file`, as its ending says.
-///
-/// # Errors
-/// The ending is none that is known, the answer has no graph, or the file cannot be written.
-pub fn draw(answer: &Answer, file: &Path) -> Result<(), Failure> {
-    let drawing = Drawing::named(file)?;
-    let graph = answer.graph.as_ref().context("the walker answered without a behaviour graph")?;
-    let picture = Picture::of_diagnosis(graph, &answer.ranking, &answer.wire.front_end, Size::USUAL);
-    let text = match drawing {
-        Drawing::Svg => svg::document(&picture),
-        Drawing::Dot => dot::render(&picture),
-        Drawing::Page => diagnosis_page::render(answer, &picture),
-    };
-    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(())
+/// A file for the behaviour graph of an answer, drawn as its ending says.
+#[derive(Debug)]
+pub struct GraphFile {
+    drawing: Drawing,
+    file: OutputFile,
+}
+
+impl GraphFile {
+    /// Makes sure that it can be drawn and written.
+    ///
+    /// # Errors
+    /// The ending is none that is known, or the file cannot be written.
+    pub fn prepare(file: &Path) -> Result<Self, Failure> {
+        Ok(Self { drawing: Drawing::named(file)?, file: OutputFile::prepare("--graph", file)? })
+    }
+
+    /// Draws the graph of `answer`.
+    ///
+    /// # Errors
+    /// The answer has no graph, or the file cannot be written.
+    pub fn draw(self, answer: &Answer) -> Result<(), Failure> {
+        let graph = answer.graph.as_ref().context("the walker answered without a behaviour graph")?;
+        let picture = Picture::of_diagnosis(graph, &answer.ranking, &answer.wire.front_end, Size::USUAL);
+        self.file.finish(&match self.drawing {
+            Drawing::Svg => svg::document(&picture),
+            Drawing::Dot => dot::render(&picture),
+            Drawing::Page => diagnosis_page::render(answer, &picture),
+        })
+    }
 }
 
 /// How a graph is drawn.

@@ -1,16 +1,14 @@
 //! All four services in this process, on loopback listeners of their own: the same code path as in a cluster.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use automap_profiler::store::ProfileStore;
 use automap_service_kit::server::{self, ServerConfig};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    named_source::NamedSource,
-    services_config::{ServicesConfig, scheme},
-};
+use crate::services_config::{ServicesConfig, scheme};
 
 /// The running services; [`Embedded::stop`] ends them.
 #[derive(Debug)]
@@ -41,25 +39,8 @@ impl Embedded {
     /// # Errors
     /// The store cannot be opened, or a port cannot be bound.
     pub async fn start(store: &Path) -> anyhow::Result<Self> {
-        Self::start_asking(store, None).await
-    }
-
-    /// The same with a collector that may ask `source`.
-    ///
-    /// # Errors
-    /// A port cannot be bound, or the source cannot be used as it is configured.
-    pub async fn start_asking(store: &Path, source: Option<&NamedSource>) -> anyhow::Result<Self> {
-        let free = || "127.0.0.1:0".parse();
-        let mut config = ServicesConfig::default();
-        config.collector.server.listen = free()?;
-        config.graph_builder.server.listen = free()?;
-        config.profiler.server.listen = free()?;
-        config.walker.server.listen = free()?;
+        let mut config = ServicesConfig::default().for_one_command();
         config.profiler.path = store.into();
-        // Its only caller is this command, which decides itself how much it asks at once.
-        config.walker.waiting_callers = Some(usize::MAX);
-        let sources = source.map(|source| (source.name.clone(), source.config.clone()));
-        config.collector.sources = sources.into_iter().collect();
         Self::start_configured(config).await
     }
 
@@ -68,8 +49,16 @@ impl Embedded {
     /// # Errors
     /// The store cannot be opened, or a port cannot be bound.
     pub async fn start_configured(config: ServicesConfig) -> anyhow::Result<Self> {
+        let store = automap_profiler::open_store(&config.profiler).await?;
+        Self::start_on(store, config).await
+    }
+
+    /// The same with a store that is open already, at `profiler.path`.
+    ///
+    /// # Errors
+    /// A port cannot be bound.
+    pub async fn start_on(store: Arc<dyn ProfileStore>, config: ServicesConfig) -> anyhow::Result<Self> {
         let ServicesConfig { collector, graph_builder, profiler, mut walker } = config;
-        let store = automap_profiler::open_store(&profiler).await?;
         let collector_listener = server::bind(&collector.server).await?;
         let graph_builder_listener = server::bind(&graph_builder.server).await?;
         let profiler_listener = server::bind(&profiler.server).await?;

@@ -1,16 +1,25 @@
 //! What is known of a recorded incident: from its files, overridden by flags.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use automap_client::Upload;
 use automap_collector::{
     call_graph,
     error::CollectError,
+    query::config::parse_duration,
     recording::{self, RecordingFiles},
 };
 use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
+use automap_walker::report::verdict::moment;
 
 use crate::{arguments::IncidentArgs, failure::Failure, stdout};
+
+/// What a file packed by gzip begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// A recording with all that a diagnosis needs to know.
 #[derive(Debug, Clone)]
@@ -28,6 +37,7 @@ impl IncidentRequest {
     /// # Errors
     /// A file is missing or malformed, or neither files nor flags name the front end and the start of the anomaly.
     pub fn new(path: &Path, args: &IncidentArgs) -> Result<Self, Failure> {
+        refuse_unreadable(path)?;
         let mut files = recording::describe(path)?;
         apply_flags(&mut files, args)?;
         for warning in &files.warnings {
@@ -38,6 +48,13 @@ impl IncidentRequest {
         let front_end = known.front_end.ok_or_else(|| unknown("the front end", "--front-end SERVICE"))?;
         let start =
             known.anomaly_start.ok_or_else(|| unknown("the start of the anomaly", "--anomaly-start TIME"))?;
+        if let Some(end) = known.anomaly_end.filter(|end| *end < start) {
+            return Err(Failure::Usage(format!(
+                "the incident would end at {} before it starts at {}; set --anomaly-start or --anomaly-end",
+                moment(end),
+                moment(start)
+            )));
+        }
         let system = known.system.unwrap_or_else(|| "default".into());
         let context = IncidentContext::new(
             system,
@@ -87,6 +104,25 @@ impl IncidentRequest {
     }
 }
 
+/// Refuses what is no file of metrics as it stands, in words that say how to make one of it.
+fn refuse_unreadable(path: &Path) -> Result<(), Failure> {
+    // What is not there is told by who reads it.
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    let refused = |problem: &str| Err(Failure::Usage(format!("{}: {problem}", path.display())));
+    if found.is_dir() {
+        return Ok(());
+    }
+    if !found.is_file() {
+        return refused(
+            "is a pipe or a device, and metrics are read more than once; save them in a file and name that",
+        );
+    }
+    let mut first = [0; 2];
+    let is_packed =
+        fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == GZIP;
+    if is_packed { refused("is compressed; unpack it first, as by gunzip --keep") } else { Ok(()) }
+}
+
 fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Failure> {
     let context = &mut files.context;
     if let Some(front_end) = &args.front_end {
@@ -101,17 +137,24 @@ fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Fa
     if let Some(end) = &args.anomaly_end {
         context.anomaly_end = Some(parse_time("--anomaly-end", end)?);
     }
-    if let Some(step) = args.step {
-        let milliseconds = (step * 1000.0).round();
-        if !(1.0..=1e15).contains(&milliseconds) {
-            return Err(Failure::Usage(format!("--step {step}: must be at least 0.001 seconds")));
-        }
-        context.step_ms = Some(milliseconds as u64);
+    if let Some(step) = &args.step {
+        context.step_ms = Some(parse_step(step)?);
     }
     if let Some(file) = &args.call_graph {
         context.call_graph = Some(call_graph::read_csv(file)?);
     }
     Ok(())
+}
+
+/// Milliseconds of a step such as 15s.
+fn parse_step(text: &str) -> Result<u64, Failure> {
+    let step = parse_duration("--step", text)
+        .map_err(|invalid| Failure::Usage(format!("--step: {}", invalid.problem())))?;
+    let milliseconds = (step.as_secs_f64() * 1000.0).round();
+    if !(1.0..=1e15).contains(&milliseconds) {
+        return Err(Failure::Usage(format!("--step {text}: must be at least 1ms")));
+    }
+    Ok(milliseconds as u64)
 }
 
 /// Unix seconds, or a time with its offset such as 2026-03-01T10:20:00Z.
@@ -140,6 +183,17 @@ impl From<CollectError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_is_a_duration_or_seconds() {
+        for (text, milliseconds) in [("15s", 15_000), ("15", 15_000), ("0.5", 500), ("1m30s", 90_000)] {
+            assert_eq!(parse_step(text).unwrap(), milliseconds);
+        }
+        for wrong in ["0", "-1", "15 seconds", "", "nan"] {
+            let error = parse_step(wrong).unwrap_err();
+            assert!(matches!(&error, Failure::Usage(text) if text.starts_with("--step")), "{error}");
+        }
+    }
 
     #[test]
     fn times_are_unix_seconds_or_carry_their_offset() {

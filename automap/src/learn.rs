@@ -11,15 +11,15 @@ use automap_proto::{
 use serde::Serialize;
 
 use crate::{
-    arguments::{AnswerFormat, LearnArgs, MemoryArgs},
-    diagnose::Memory,
+    arguments::{AnswerFormat, LearnArgs},
     embedded::Embedded,
     failure::Failure,
     incident_request::parse_time,
+    memory::Memory,
     named_source::NamedSource,
     progress::counting_bar,
     queried_incident::{before, known_elsewhere, now},
-    stdout,
+    services_config, stdout,
     walker_client::WalkerClient,
 };
 
@@ -61,8 +61,9 @@ pub async fn run(args: LearnArgs) -> Result<(), Failure> {
     let learned = match &args.remote.server {
         Some(url) => learn(&WalkerClient::remote(url, &args.remote)?, &lesson, &args).await,
         None => {
-            let memory = Memory::open(&MemoryArgs { store: args.store.clone(), no_record: false })?;
-            let services = Embedded::start_asking(memory.path(), source.as_ref()).await?;
+            let mut config = services_config::of_command(args.source.config.as_deref(), source.as_ref())?;
+            let memory = Memory::open(args.store.as_deref(), &mut config.profiler).await?;
+            let services = Embedded::start_on(memory.store, config).await?;
             let walker = WalkerClient::new(&services.addresses().walker)?;
             let learned = learn(&walker, &lesson, &args).await;
             // What was learned is only kept when the store was closed.

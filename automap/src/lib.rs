@@ -11,7 +11,7 @@
 //! | [`bench`] | generated loads and what they cost |
 //! | [`source_arguments`], [`named_source`], [`queried_incident`] | servers that are queried, and incidents whose metrics are |
 //! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
-//! | [`embedded`] | the four services in this process |
+//! | [`embedded`], `memory` | the four services in this process, and where they keep what they remember |
 //! | [`walker_client`] | a walker to ask, here or elsewhere |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
 //! | [`walk_file`] | the steps of a diagnosis's walks as a file |
@@ -38,6 +38,7 @@ pub mod graph;
 pub mod incident_request;
 pub mod incidents;
 pub mod learn;
+mod memory;
 pub mod named_source;
 mod named_value;
 pub mod npy_writer;

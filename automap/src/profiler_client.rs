@@ -14,7 +14,9 @@ use clap::Args;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{arguments::ConnectionArgs, failure::Failure, store_place, walker_client::remote_channel};
+use crate::{
+    arguments::ConnectionArgs, failure::Failure, memory, store_place, walker_client::remote_channel,
+};
 
 /// How long a local call may take, seconds: nobody waits for it but the person who typed the command.
 const LOCAL_CALL_SECONDS: u64 = 7 * 24 * 3600;
@@ -122,7 +124,7 @@ pub fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
 
 fn unusable(error: &server::ServeError, place: &str) -> Failure {
     let problem = match error {
-        server::ServeError::Configuration(invalid) => invalid.problem().to_owned(),
+        server::ServeError::Configuration(_) => memory::problem(error),
         other => format!("{place}: {other}"),
     };
     let hint = if problem.contains("in use") { "; or ask it with --server URL" } else { "" };

@@ -9,10 +9,11 @@ use automap_proto::{
     time::{TimeWindow, UnixMillis, duration_to_wire},
     v1::{self, metric_source::Source},
 };
+use automap_walker::report::verdict::moment;
 
 use crate::{
-    arguments::DiagnoseArgs, failure::Failure, incident_request::parse_time, named_source::NamedSource,
-    source_arguments::SourceArgs,
+    answer::Reference, arguments::DiagnoseArgs, failure::Failure, incident_request::parse_time,
+    named_source::NamedSource, source_arguments::SourceArgs,
 };
 
 /// A request for a walker, and the server that an embedded collector has to know for it.
@@ -22,6 +23,8 @@ pub struct QueriedIncident {
     pub request: v1::DiagnoseRequest,
     /// The server; none when a walker elsewhere is asked, whose collector knows its own.
     pub source: Option<NamedSource>,
+    /// What is known of its time: no alert where flags name none.
+    pub reference: Reference,
 }
 
 impl QueriedIncident {
@@ -56,20 +59,20 @@ impl QueriedIncident {
             .and_then(|window| TimeWindow::new("window", start, end).map(|_| window))
             .map_err(|_| {
                 Failure::Usage(format!(
-                    "the incident would end at {} before it starts at {} (unix seconds); set --at or --anomaly-start",
-                    end.seconds(),
-                    start.seconds()
+                    "the incident would end at {} before it starts at {}; set --at or --anomaly-start",
+                    moment(end),
+                    moment(start)
                 ))
             })?;
         let call_graph = incident.call_graph.as_deref().map(call_graph::read_csv).transpose()?;
         let system = incident.system.as_deref().unwrap_or("default");
         let context = IncidentContext::new(system, front_end, start, None, Vec::new(), call_graph)?
             .with_late_alert(incident.late_alert);
-        let step = incident.step.map(|seconds| seconds.to_string());
+        let step = incident.step.as_deref();
         let (query, source) = match &args.remote.server {
-            Some(_) => (known_elsewhere(&args.source, step.as_deref())?, None),
+            Some(_) => (known_elsewhere(&args.source, step)?, None),
             None => {
-                let source = NamedSource::new(&args.source, step.as_deref())?;
+                let source = NamedSource::new(&args.source, step)?;
                 (v1::QuerySource { name: source.name.clone(), ..v1::QuerySource::default() }, Some(source))
             }
         };
@@ -80,7 +83,12 @@ impl QueriedIncident {
             window: Some(window.to_wire()),
             alerts: None,
         };
-        Ok(Self { request, source })
+        let reference = match (&incident.anomaly_start, at) {
+            (Some(_), _) => Reference::alert(start),
+            (None, Some(at)) => Reference { time: at, name: "--at" },
+            (None, None) => Reference { time: end, name: "it was seen" },
+        };
+        Ok(Self { request, source, reference })
     }
 }
 

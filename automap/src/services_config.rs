@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arguments::{ConfigArgs, Role},
     failure::Failure,
+    named_source::NamedSource,
 };
 
 /// The configuration file: a table per role. A service reads its own and ignores the others, so that one file can
@@ -55,6 +56,20 @@ pub fn refuse(loaded: &Loaded<ServicesConfig>, invalid: &Invalid) -> Failure {
 /// What is wrong with a setting, and where it was set.
 pub fn refusal(loaded: &Loaded<ServicesConfig>, invalid: &Invalid) -> String {
     loaded.refuse(invalid).to_string()
+}
+
+/// The configuration of the services that run for one command, whose collector may ask `source`: what `file` and the
+/// environment say of how things are computed and kept.
+///
+/// # Errors
+/// As of [`load`].
+pub fn of_command(file: Option<&Path>, source: Option<&NamedSource>) -> Result<ServicesConfig, Failure> {
+    let loaded = read(file, &[])?;
+    let mut config = loaded.config.clone().for_one_command();
+    config.check(Role::All).map_err(|invalid| refuse(&loaded, &invalid))?;
+    let sources = source.map(|source| (source.name.clone(), source.config.clone()));
+    config.collector.sources = sources.into_iter().collect();
+    Ok(config)
 }
 
 fn read(file: Option<&Path>, flags: &[(String, String)]) -> Result<Loaded<ServicesConfig>, Failure> {
@@ -112,6 +127,48 @@ impl ServicesConfig {
                 format!("{name} is no source of the collector (collector.sources); {way_out}"),
             ))
         })
+    }
+
+    /// What services within one command take of it: how things are computed and kept, and how much a call may cost. They
+    /// listen on free ports of loopback, speak in clear with each other, let the command do everything, and begin nothing
+    /// by themselves.
+    #[must_use]
+    pub fn for_one_command(self) -> Self {
+        let Self { collector, graph_builder, profiler, walker } = self;
+        let alone = |server: ServerConfig| ServerConfig {
+            drain_seconds: server.drain_seconds,
+            max_call_seconds: server.max_call_seconds,
+            max_frame_mib: server.max_frame_mib,
+            ..ServerConfig::on_port(0)
+        };
+        let unset = Self::default();
+        Self {
+            collector: CollectorConfig {
+                server: alone(collector.server),
+                recordings_root: None,
+                sources: unset.collector.sources,
+                ..collector
+            },
+            graph_builder: GraphBuilderConfig {
+                server: alone(graph_builder.server),
+                peers: unset.graph_builder.peers,
+                client: unset.graph_builder.client,
+                ..graph_builder
+            },
+            profiler: ProfilerConfig {
+                server: alone(profiler.server),
+                schedule: unset.profiler.schedule,
+                ..profiler
+            },
+            walker: WalkerConfig {
+                server: alone(walker.server),
+                concurrent_diagnoses: walker.concurrent_diagnoses,
+                // Its only caller is this command, which decides itself how much it asks at once.
+                waiting_callers: Some(usize::MAX),
+                parameters: walker.parameters,
+                ..unset.walker
+            },
+        }
     }
 
     fn check_ports(&self) -> Result<(), Invalid> {
@@ -212,6 +269,25 @@ mod tests {
             automap_walker::config::LearnJob { source: Some("test".into()), ..Default::default() },
         );
         assert_eq!(config.check(Role::All).unwrap_err().field(), "walker.learn.nightly.source");
+    }
+
+    #[test]
+    fn one_command_takes_what_is_computed_and_leaves_what_belongs_to_servers() {
+        let mut config = ServicesConfig::default();
+        config.walker.server.listen = "0.0.0.0:4310".parse().unwrap();
+        config.walker.server.tls.certificate = Some("c.pem".into());
+        config.walker.http.listen = Some("0.0.0.0:4314".parse().unwrap());
+        config.graph_builder.peers = "http://elsewhere:4312".into();
+        config.graph_builder.max_tests = 7;
+        config.profiler.neighbours = 9;
+        config.walker.parameters.evidence.history_rows = 11;
+        assert!(config.check(Role::All).is_err());
+        let taken = config.for_one_command();
+        taken.check(Role::All).unwrap();
+        assert!(taken.walker.server.listen.ip().is_loopback() && taken.walker.server.listen.port() == 0);
+        assert_eq!((taken.walker.http.listen, taken.graph_builder.peers.as_str()), (None, ""));
+        assert_eq!((taken.graph_builder.max_tests, taken.profiler.neighbours), (7, 9));
+        assert_eq!(taken.walker.parameters.evidence.history_rows, 11);
     }
 
     #[test]

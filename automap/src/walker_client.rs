@@ -7,6 +7,7 @@ use automap_client::{Client, Error, Upload};
 use automap_proto::{invalid::Invalid, v1};
 use automap_service_kit::{
     client::{Channel, ClientConfig, Dialer},
+    error::{ErrorCode, ServiceError},
     tls::ClientTlsConfig,
 };
 
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct WalkerClient {
     client: Client,
+    /// How its client names it, where it runs in this process: an address that nobody chose and nobody needs to know.
+    own: Option<String>,
 }
 
 impl WalkerClient {
@@ -28,7 +31,7 @@ impl WalkerClient {
     /// # Errors
     /// `url` is no address of a service.
     pub fn new(url: &str) -> Result<Self, Failure> {
-        Ok(Self { client: Client::builder(url).connect()? })
+        Ok(Self { client: Client::builder(url).connect()?, own: Some(format!("walker at {url}: ")) })
     }
 
     /// A walker elsewhere, reached as flags say.
@@ -36,7 +39,10 @@ impl WalkerClient {
     /// # Errors
     /// `url` is no address of a service, or a certificate or the token cannot be used.
     pub fn remote(url: &str, args: &RemoteArgs) -> Result<Self, Failure> {
-        Ok(Self { client: Client::builder(url).config(args.connection.client_config()).connect()? })
+        Ok(Self {
+            client: Client::builder(url).config(args.connection.client_config()).connect()?,
+            own: None,
+        })
     }
 
     /// Uploads the files of an incident and waits for its diagnosis. A walker that is full is asked again when it
@@ -49,7 +55,7 @@ impl WalkerClient {
         upload: Upload,
         on_progress: &dyn Fn(&v1::DiagnosisProgress),
     ) -> Result<Answer, Failure> {
-        checked(self.client.diagnose_upload(&upload, on_progress).await?)
+        checked(self.told(self.client.diagnose_upload(&upload, on_progress).await)?)
     }
 
     /// Has an incident diagnosed whose metrics the walker's collector asks for, and waits for the answer. A walker that is
@@ -62,7 +68,7 @@ impl WalkerClient {
         request: v1::DiagnoseRequest,
         on_progress: &dyn Fn(&v1::DiagnosisProgress),
     ) -> Result<Answer, Failure> {
-        checked(self.client.diagnose_source(request, on_progress).await?)
+        checked(self.told(self.client.diagnose_source(request, on_progress).await)?)
     }
 
     /// Uploads the metrics file of a recording, to have its normal rows remembered.
@@ -74,7 +80,7 @@ impl WalkerClient {
         recording: v1::LearnedRecording,
         metrics_file: &Path,
     ) -> Result<v1::Learned, Failure> {
-        Ok(self.client.learn(recording, metrics_file).await?)
+        self.told(self.client.learn(recording, metrics_file).await)
     }
 
     /// Has the normal rows of metrics remembered that the walker's collector asks for.
@@ -82,8 +88,26 @@ impl WalkerClient {
     /// # Errors
     /// The walker cannot be reached, or it refused.
     pub async fn learn_source(&self, request: v1::LearnSourceRequest) -> Result<v1::Learned, Failure> {
-        Ok(self.client.learn_source(request).await?)
+        self.told(self.client.learn_source(request).await)
     }
+
+    fn told<T>(&self, answer: Result<T, Error>) -> Result<T, Failure> {
+        answer.map_err(|error| match (error, &self.own) {
+            (Error::Service(error), Some(own)) => match error.message().strip_prefix(own.as_str()) {
+                Some(message) => error.with_message(message).into(),
+                None => error.into(),
+            },
+            (Error::Service(error), None) if is_no_walker(&error) => Failure::Usage(
+                "--server: there is no walker at that address; name the address of one (port 4310 by default)".into(),
+            ),
+            (error, _) => error.into(),
+        })
+    }
+}
+
+/// Whether another role answered, which knows no call of a walker.
+fn is_no_walker(error: &ServiceError) -> bool {
+    error.code() == ErrorCode::Internal && error.message().contains("not implemented")
 }
 
 fn checked(answer: automap_client::Answer) -> Result<Answer, Failure> {

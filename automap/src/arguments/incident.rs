@@ -22,9 +22,9 @@ pub struct IncidentArgs {
     /// Name of the application, under which normal behaviour and past incidents are kept.
     #[arg(long)]
     pub system: Option<String>,
-    /// Sampling step, seconds; without it the median distance of the timestamps.
-    #[arg(long, value_name = "SECONDS")]
-    pub step: Option<f64>,
+    /// Sampling step, such as 15s; without it the median distance of the timestamps.
+    #[arg(long, value_name = "DURATION")]
+    pub step: Option<String>,
     /// File with the call graph (caller,callee).
     #[arg(long, value_name = "FILE")]
     pub call_graph: Option<PathBuf>,

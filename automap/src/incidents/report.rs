@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use automap_proto::{metric::MetricKind, time::UnixMillis, v1};
-use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
 use automap_walker::report::verdict::moment;
@@ -158,22 +158,40 @@ impl IncidentReport {
     }
 }
 
+/// Columns of `2026-03-01` with a space on each side.
+const DAY_WIDTH: u16 = 12;
+
+/// A day and a second of it, so that a narrow column breaks between them.
+fn told_apart(seconds: Option<f64>) -> String {
+    told(seconds.map(f64::floor)).replace('T', " ")
+}
+
 /// A list of incidents for a person.
 pub fn table(incidents: &[IncidentReport]) -> String {
     if incidents.is_empty() {
         return "no incidents\n".into();
     }
-    let mut table = new_table(["incident", "system", "front end", "began", "root cause"]);
+    format!("{}\n", list(incidents))
+}
+
+fn list<'a>(incidents: impl IntoIterator<Item = &'a IncidentReport>) -> Table {
+    let mut table = new_table(["incident", "recorded ↓", "began", "system", "front end", "root cause"]);
     for incident in incidents {
         table.add_row([
             incident.incident_id.clone(),
+            told_apart(incident.recorded_at),
+            told_apart(incident.anomaly_start),
             incident.system.clone(),
             incident.front_end.clone(),
-            told(incident.anomaly_start),
             incident.verdict(),
         ]);
     }
-    format!("{table}\n")
+    for times in [1, 2] {
+        if let Some(times) = table.column_mut(times) {
+            times.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(DAY_WIDTH)));
+        }
+    }
+    table
 }
 
 /// A past incident that resembles another.
@@ -213,6 +231,10 @@ fn new_table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
+    // An id is copied: it stays in one piece.
+    if let Some(ids) = table.column_mut(0) {
+        ids.set_constraint(ColumnConstraint::ContentWidth);
+    }
     table
 }
 
@@ -227,6 +249,21 @@ mod tests {
     fn incident(confirmations: Vec<v1::Confirmation>) -> IncidentReport {
         v1::Incident { incident_id: "inc".into(), recorded_at: at(60), confirmations, ..Default::default() }
             .into()
+    }
+
+    #[test]
+    fn a_list_shows_by_what_it_is_sorted_and_breaks_no_id() {
+        let mut table = list(&[IncidentReport {
+            incident_id: "inc-3f9a12cc5d0e4b17".into(),
+            system: "a-system-of-a-very-long-name".into(),
+            front_end: "a-front-end-of-a-very-long-name".into(),
+            anomaly_start: Some(0.5),
+            ..incident(vec![])
+        }]);
+        let text = table.set_width(80).to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("inc-3f9a12cc5d0e4b17") && text.contains("recorded ↓"), "{text}");
+        assert!(text.contains("1970-01-01") && text.contains("00:01:00Z"), "{text}");
     }
 
     #[test]

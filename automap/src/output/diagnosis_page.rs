@@ -25,6 +25,9 @@ pub fn render(answer: &Answer, picture: &Picture) -> String {
             body {
                 main {
                     (sections::verdict(answer))
+                    @if !answer.wire.incident_id.is_empty() {
+                        p { "Incident " code { (answer.wire.incident_id) } ", as `automap incidents` knows it." }
+                    }
                     (sections::causes(answer, |_| html! {}))
                     (sections::graph(picture, &svg::element(picture), &nothing))
                     (sections::table(answer.ranking.services(), sections::MAX_LISTED, &all))

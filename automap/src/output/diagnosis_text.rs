@@ -18,8 +18,9 @@ const TOP_CAUSES: usize = 3;
 /// Most series that are told of one service.
 const REASONS: usize = 3;
 
-/// The text of a diagnosis with the first `top` services, in lines that fit the screen, where there is one.
-pub fn render(answer: &Answer, top: usize, screen: Option<Screen>) -> String {
+/// The text of a diagnosis with the first `top` services, in lines that fit the screen, where there is one. The last line
+/// is the command that confirms the incident in the memory that the flag `remembered` names, where it is remembered.
+pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: Option<&str>) -> String {
     let mut page = Page::new(screen);
     let mut verdict = verdict::lines(answer).into_iter();
     if let Some(headline) = verdict.next() {
@@ -56,7 +57,19 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>) -> String {
     for warning in &answer.wire.warnings {
         page.line(0, &format!("warning: {warning}"));
     }
+    if let (Some(place), false) = (remembered, answer.wire.incident_id.is_empty()) {
+        page.line(0, &format!("incident {}; when its root cause is known:", answer.wire.incident_id));
+        page.command(&confirm_command(answer, place));
+    }
     page.into_text()
+}
+
+/// `automap incidents confirm inc-3f9a12cc5d0e4b17 cart`
+fn confirm_command(answer: &Answer, place: &str) -> String {
+    let abstains = answer.assessment.as_ref().is_some_and(|known| known.abstention.is_some());
+    let first = answer.ranking.services().first().filter(|_| !abstains);
+    let cause = first.map_or("SERVICE", |first| &first.service);
+    format!("automap incidents confirm {} {cause} {place}", answer.wire.incident_id).trim_end().to_owned()
 }
 
 /// Its place and onset, what speaks against it, and how the front end leads to it.
@@ -141,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_verdict_comes_first_and_each_top_cause_has_three_lines() {
-        let text = render(&answer(), 5, None);
+        let text = render(&answer(), 5, None, None);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[..5],
@@ -162,6 +175,20 @@ mod tests {
             ]
         );
         assert!(lines[16].starts_with("warning: the call graph"), "{text}");
+    }
+
+    #[test]
+    fn the_last_line_is_the_command_that_confirms_and_is_never_wrapped() {
+        let mut answer = answer();
+        let narrow = Some(Screen { columns: 40, bold: false });
+        let last = |answer: &Answer, place: Option<&str>| {
+            render(answer, 5, narrow, place).lines().last().unwrap().to_owned()
+        };
+        assert!(!last(&answer, Some("")).contains("confirm"), "it was not recorded");
+        answer.wire.incident_id = "inc-3f9a12cc5d0e4b17".into();
+        assert!(!last(&answer, None).contains("confirm"), "nobody remembers it");
+        assert_eq!(last(&answer, Some("")), "  automap incidents confirm inc-3f9a12cc5d0e4b17 cart");
+        assert!(last(&answer, Some("--store there")).ends_with(" cart --store there"));
     }
 
     #[test]
@@ -186,9 +213,11 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_terminal() {
         for columns in [40, 80] {
-            let text = render(&answer(), 5, Some(Screen { columns, bold: false }));
+            let text = render(&answer(), 5, Some(Screen { columns, bold: false }), None);
             assert!(text.lines().all(|line| line.chars().count() <= columns), "{text}");
         }
-        assert!(render(&answer(), 0, Some(Screen { columns: 80, bold: true })).contains("6 more services"));
+        assert!(
+            render(&answer(), 0, Some(Screen { columns: 80, bold: true }), None).contains("6 more services")
+        );
     }
 }

@@ -64,6 +64,11 @@ impl Page {
         }
     }
 
+    /// A line to be copied: in one piece, however long it is.
+    pub(super) fn command(&mut self, text: &str) {
+        self.push(&format!("  {text}"));
+    }
+
     /// `1. name` in bold and what is to be said of it.
     pub(super) fn entry(&mut self, number: u32, name: &str, rest: &str) {
         let head = format!("{number}. {name}");

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     arguments::AnswerFormat,
     failure::Failure,
+    output_file::regular_place,
     profiler_client::{Need, Profiler, directory},
     stdout,
 };
@@ -131,8 +132,8 @@ pub async fn stats(args: &StatsArgs) -> Result<(), Failure> {
 /// [`Failure::Damaged`] when something is missing or doubtful; the export is written all the same.
 pub fn salvage(args: &SalvageArgs) -> Result<(), Failure> {
     let path = directory(args.place.store.as_deref())?;
-    let report: Salvage =
-        salvage::salvage(&path, &args.file, &args.from_export).map_err(ServiceError::from)?;
+    let report: Salvage = salvage::salvage(&path, &regular_place(&args.file)?, &args.from_export)
+        .map_err(ServiceError::from)?;
     match args.output {
         AnswerFormat::Json => stdout::print_json(&report)?,
         AnswerFormat::Table => {

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use automap_profiler::{
     schedule,
     store::{
+        error::StoreError,
         export_file::{ExportWriter, read_export},
         transfer::StoredRecord,
     },
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     arguments::AnswerFormat,
     failure::Failure,
+    output_file::regular_place,
     profiler_client::{Need, Profiler, StoreArgs},
     stdout,
 };
@@ -59,8 +61,7 @@ impl Transferred {
 /// # Errors
 /// A record is damaged, the profiler cannot be reached, or the file cannot be written.
 pub async fn export(args: &ExportArgs) -> Result<(), Failure> {
-    refuse_directory(&args.file)?;
-    let records = export_to(&args.place, &args.file).await?;
+    let records = export_to(&args.place, &regular_place(&args.file)?).await?;
     Transferred::new(&args.file, records)?.print("wrote", args.output)
 }
 
@@ -68,7 +69,7 @@ async fn export_to(place: &StoreArgs, file: &Path) -> Result<u64, Failure> {
     let profiler = Profiler::open(place, Need::Existing).await?;
     profiler
         .ask(|mut client| async move {
-            let mut writer = ExportWriter::create(file).map_err(ServiceError::from)?;
+            let mut writer = ExportWriter::create(file).map_err(|error| unwritten(file, error))?;
             let answer = client.export_store(v1::ExportStoreRequest {}).await.map_err(ServiceError::from)?;
             let mut stream = answer.into_inner();
             // The last record counts the others; the writer makes one of its own, and both must agree.
@@ -77,16 +78,23 @@ async fn export_to(place: &StoreArgs, file: &Path) -> Result<u64, Failure> {
                 let v1::StoreRecord { key, value } =
                     message.record.context("the profiler's export has an empty record")?;
                 if let Some(record) = last.replace(StoredRecord { key, value }) {
-                    writer.add(&record).map_err(ServiceError::from)?;
+                    writer.add(&record).map_err(|error| unwritten(file, error))?;
                 }
             }
             if last != Some(writer.end()) {
                 let problem = "the export was cut short on its way; nothing was written";
                 return Err(ServiceError::new(ErrorCode::Unavailable, problem).into());
             }
-            Ok(writer.finish(file).map_err(ServiceError::from)?)
+            writer.finish(file).map_err(|error| unwritten(file, error))
         })
         .await
+}
+
+/// It is the export that could not be written, and not the store.
+fn unwritten(file: &Path, error: StoreError) -> Failure {
+    let StoreError::Failed(problem) = error else { return ServiceError::from(error).into() };
+    let problem = problem.trim_start_matches(&format!("cannot write {}: ", file.display())).to_owned();
+    Failure::Failed(anyhow::anyhow!("cannot write {}: {problem}", file.display()))
 }
 
 /// Takes an export.
@@ -143,11 +151,4 @@ pub async fn backup(args: &BackupArgs) -> Result<(), Failure> {
 fn now() -> UnixMillis {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-}
-
-fn refuse_directory(file: &Path) -> Result<(), Failure> {
-    if file.is_dir() {
-        return Err(Failure::Usage(format!("{}: is a directory; name a file", file.display())));
-    }
-    Ok(())
 }

@@ -55,7 +55,12 @@ impl Guarded {
 
     /// A token that the walker knows by now.
     fn issue(&self, name: &str, flags: &[&str]) -> PathBuf {
-        let file = self.tokens.issue(name, flags).unwrap();
+        self.issue_until(name, flags, None)
+    }
+
+    /// The same with a time of expiry that may be over.
+    fn issue_until(&self, name: &str, flags: &[&str], expires: Option<&str>) -> PathBuf {
+        let file = self.tokens.issue_until(name, flags, expires).unwrap();
         let began = Instant::now();
         let unknown = |ended: &Ended| ended.stderr.contains("not known here");
         while unknown(&self.diagnose(&["--token-file", file.to_str().unwrap(), "--top", "0"])) {
@@ -93,7 +98,7 @@ fn foreign_clients_diagnose_with_a_token_and_are_refused_without_a_good_one() {
     let (address, tls) = (&guarded.address, guarded.tls());
     let good = guarded.issue("robot", &["--role", "diagnose"]);
     let reader = guarded.issue("reader", &["--role", "read"]);
-    let late = guarded.issue("late", &["--role", "admin", "--expires", "2001-01-01T00:00:00Z"]);
+    let late = guarded.issue_until("late", &["--role", "admin"], Some("2001-01-01T00:00:00Z"));
     let other_home = tempfile::tempdir().unwrap();
     let stranger = Tokens::new(other_home.path()).unwrap().issue("stranger", &["--role", "admin"]).unwrap();
 

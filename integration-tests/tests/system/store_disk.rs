@@ -45,7 +45,7 @@ async fn write_until_refused(client: &mut ProfilerServiceClient<Channel>, histor
 }
 
 /// Writes a file until the disk has not a byte left.
-pub fn fill(file: &Path) {
+pub(super) fn fill(file: &Path) {
     let mut file = fs::File::create(file).unwrap();
     for size in [1 << 20, 4096, 1] {
         while file.write_all(&vec![1; size]).is_ok() {}

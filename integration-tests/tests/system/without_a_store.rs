@@ -90,6 +90,9 @@ fn a_disk_that_is_full_costs_the_memory_and_not_the_answer() {
     let service = Service::start_on_tmpfs(home.path(), &disk, 8, "profiler", &configuration).unwrap();
     let seen = format!("/proc/{}/root{}", service.id(), disk.display());
     super::store_disk::fill(&Path::new(&seen).join("ballast"));
-    assert_answered_without_memory(&diagnose(home.path(), &[("HOME", &seen)], &[]), "cannot create");
+    assert_answered_without_memory(
+        &diagnose(home.path(), &[("HOME", &seen)], &[]),
+        "No space left on device",
+    );
     assert_eq!(service.terminate().unwrap(), Some(0));
 }

@@ -12,6 +12,7 @@ mod admin_port;
 mod alerting;
 mod alerts_again;
 mod alerts_shared;
+mod alerts_storm;
 mod bad_input;
 mod bad_windows;
 mod bench;

@@ -44,7 +44,7 @@ impl OutputFile {
         }
         let destination = Destination::of(place).map_err(|error| {
             let problem = format!(
-                "{flag} {shown}: cannot write there ({error}); name a file in a directory that exists and may be written"
+                "{flag} {shown}: cannot write there ({error}); name a directory that exists and may be written"
             );
             Failure::Usage(problem)
         })?;

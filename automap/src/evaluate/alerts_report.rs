@@ -8,7 +8,7 @@ use super::{
     figure::Figure,
     gain_report::GainReport,
     headlines::{Averages, Headlines},
-    measured::Measured,
+    measured::{Measured, differences},
 };
 
 /// What such a file is.
@@ -48,6 +48,8 @@ pub struct AlertsReport {
     pub contenders: Vec<Contender>,
     /// Incidents, each of which was diagnosed once for each delay.
     pub incidents: usize,
+    /// Datasets; so many figures stand before those of means.
+    pub datasets: usize,
     /// In the order of the contenders.
     pub methods: Vec<MethodOverAlerts>,
     /// What the first contender gains on each other that learned nothing: each incident's mean over the alerts.
@@ -107,6 +109,7 @@ impl AlertsReport {
             automap_version: env!("CARGO_PKG_VERSION"),
             contenders: Vec::new(),
             incidents: 0,
+            datasets: 0,
             methods: Vec::new(),
             gains: Vec::new(),
             learning: Vec::new(),
@@ -127,11 +130,12 @@ impl AlertsReport {
         let between =
             |one: &Measured, contender: usize, other: (&Measured, usize)| {
                 averages.headlines(&Figure::HEADLINES.map(|figure| {
-                    difference(&one.values(contender, figure), &other.0.values(other.1, figure))
+                    differences(&one.values(contender, figure), &other.0.values(other.1, figure))
                 }))
             };
         report.contenders.clone_from(&first.contenders);
         report.incidents = first.sizes().iter().sum();
+        report.datasets = first.sets.len();
         for (index, contender) in first.contenders.iter().enumerate() {
             let at = |(one, delay): (&Measured, &f64)| MethodAt {
                 delay: *delay,
@@ -176,13 +180,6 @@ fn mean_of(values: &[Values]) -> Values {
     sum
 }
 
-fn difference(ahead: &Values, behind: &Values) -> Values {
-    let of_set = |(left, right): (&Vec<f64>, &Vec<f64>)| {
-        left.iter().zip(right).map(|(one, other)| one - other).collect()
-    };
-    ahead.iter().zip(behind).map(of_set).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +212,7 @@ mod tests {
         let on_time = under([1.0, 0.0], [1.0, 1.0], [0.0, 0.0]);
         let late = under([0.5, 0.0], [0.5, 0.0], [0.5, 0.5]);
         let found = AlertsReport::new(&[on_time, late], settings(&[0.0, 0.5]));
-        assert_eq!(found.incidents, 2);
+        assert_eq!((found.incidents, found.datasets), (2, 1));
         let mean = |on: &[Headlines]| on.last().unwrap().avg5.value;
         let evidence = &found.methods[0];
         assert_eq!(evidence.alerts.iter().map(|at| mean(&at.on)).collect::<Vec<_>>(), [0.5, 0.25]);

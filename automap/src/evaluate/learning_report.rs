@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    bootstrap::{Estimate, Resamples, mean},
+    bootstrap::mean,
     figure::Figure,
+    headlines::{Averages, Headlines},
     learning::{Learning, by_time},
     measured::Measured,
 };
@@ -37,12 +38,9 @@ pub struct LearningGain {
 /// A paired difference.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GainOn {
-    /// Name of a dataset, or `mean`.
-    pub dataset: String,
-    /// Of PR@1.
-    pub ac1: Estimate,
-    /// Of the mean of PR@1 to PR@5.
-    pub avg5: Estimate,
+    /// Of both figures.
+    #[serde(flatten)]
+    pub gain: Headlines,
     /// Incidents in which the first answer became right, less those in which it became wrong; absent for means.
     pub incidents: Option<f64>,
 }
@@ -101,16 +99,8 @@ impl Round {
 }
 
 impl LearningReport {
-    /// Compares every contender that learned with the same without learning. `kept` are the datasets that are not
-    /// excluded, `excluded` the names of the others. O(contenders · resamples · incidents).
-    pub fn new(
-        measured: &Measured,
-        learning: Learning,
-        resamples: &Resamples,
-        kept: &[usize],
-        excluded: &[String],
-    ) -> Self {
-        let all: Vec<usize> = (0..measured.sets.len()).collect();
+    /// Compares every contender that learned with the same without learning. O(contenders · resamples · incidents).
+    pub(super) fn new(measured: &Measured, learning: Learning, averages: &Averages<'_>) -> Self {
         let mut gains = Vec::new();
         let mut curves = Vec::new();
         for (index, contender) in measured.contenders.iter().enumerate() {
@@ -118,24 +108,10 @@ impl LearningReport {
             else {
                 continue;
             };
-            let [ac1, avg5] = Figure::HEADLINES.map(|figure| measured.gains(index, base, figure));
-            let gain = |dataset: String, over: &[usize]| GainOn {
-                dataset,
-                ac1: resamples.mean_over(over, &ac1),
-                avg5: resamples.mean_over(over, &avg5),
-                incidents: None,
-            };
-            let mut on: Vec<GainOn> = all
-                .iter()
-                .map(|&set| GainOn {
-                    incidents: Some(ac1[set].iter().sum()),
-                    ..gain(measured.sets[set].name.clone(), &[set])
-                })
-                .collect();
-            on.push(gain("mean".into(), &all));
-            if kept.len() < all.len() {
-                on.push(gain(format!("mean without {}", excluded.join(", ")), kept));
-            }
+            let differences = Figure::HEADLINES.map(|figure| measured.gains(index, base, figure));
+            let won = |set: usize| differences[0].get(set).map(|ac1| ac1.iter().sum());
+            let headlines = averages.headlines(&differences).into_iter().enumerate();
+            let on = headlines.map(|(set, gain)| GainOn { incidents: won(set), gain }).collect();
             let without = measured.contenders[base].name.clone();
             gains.push(LearningGain { method: contender.name.clone(), without, on });
             if learning == Learning::Rounds {
@@ -189,7 +165,7 @@ mod tests {
     use super::*;
     use crate::evaluate::test_measured::{measured, outcome};
 
-    fn report(learning: Learning, kept: &[usize], excluded: &[String]) -> LearningReport {
+    fn report(learning: Learning, excluded: &[String]) -> LearningReport {
         let right = |pattern: &[f64]| pattern.iter().map(|&value| outcome(value)).collect::<Vec<_>>();
         let mut found = measured(
             &["evidence", "evidence, learned"],
@@ -199,18 +175,17 @@ mod tests {
             ],
         );
         found.contenders[1].learns = true;
-        let resamples = Resamples::new(&found.sizes(), 100, 0);
-        LearningReport::new(&found, learning, &resamples, kept, excluded)
+        LearningReport::new(&found, learning, &Averages::new(&found, excluded, 100, 0))
     }
 
     #[test]
     fn a_contender_is_held_against_itself_without_learning() {
-        let found = report(Learning::LeaveOneOut, &[1], &["set0".into()]);
+        let found = report(Learning::LeaveOneOut, &["set0".into()]);
         assert_eq!((found.from.as_str(), found.gains.len()), ("leave-one-out", 1));
         let on: Vec<(&str, f64, Option<f64>)> = found.gains[0]
             .on
             .iter()
-            .map(|one| (one.dataset.as_str(), one.ac1.value, one.incidents))
+            .map(|one| (one.gain.dataset.as_str(), one.gain.ac1.value, one.incidents))
             .collect();
         assert_eq!(
             on,
@@ -226,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_curve_counts_all_incidents_up_to_each_round() {
-        let found = report(Learning::Rounds, &[0, 1], &[]);
+        let found = report(Learning::Rounds, &[]);
         assert_eq!(found.curves.len(), 3);
         let first = &found.curves[0].rounds;
         assert_eq!(first.iter().map(|round| round.incidents).collect::<Vec<_>>(), [2, 4]);

@@ -36,16 +36,19 @@ impl Measured {
 
     /// What `first` gains on `second`, incident by incident.
     pub fn gains(&self, first: usize, second: usize, figure: Figure) -> Vec<Vec<f64>> {
-        let (ahead, behind) = (self.values(first, figure), self.values(second, figure));
-        ahead
-            .iter()
-            .zip(&behind)
-            .map(|(left, right)| left.iter().zip(right).map(|(one, other)| one - other).collect())
-            .collect()
+        differences(&self.values(first, figure), &self.values(second, figure))
     }
 
     /// Outcomes of a contender over all datasets, in order.
     pub fn outcomes(&self, contender: usize) -> impl Iterator<Item = &Outcome> {
         self.runs.iter().flat_map(move |runs| &runs[contender].outcomes)
     }
+}
+
+/// What values `ahead` gain on those `behind`, incident by incident.
+pub(super) fn differences(ahead: &[Vec<f64>], behind: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let of_set = |(left, right): (&Vec<f64>, &Vec<f64>)| {
+        left.iter().zip(right).map(|(one, other)| one - other).collect()
+    };
+    ahead.iter().zip(behind).map(of_set).collect()
 }

@@ -104,9 +104,7 @@ impl Report {
             mean: means(&all),
             mean_without: if kept.len() < all.len() { means(kept) } else { Vec::new() },
             gains: gains(measured, &averages),
-            learning: settings
-                .learn
-                .map(|learning| LearningReport::new(measured, learning, resamples, kept, &settings.exclude)),
+            learning: settings.learn.map(|learning| LearningReport::new(measured, learning, &averages)),
             fault_types: by_fault(measured, unknowable.as_deref(), settings.bootstrap, settings.seed),
             confidence: ConfidenceReport::all(measured),
             root_cause_metric: MetricReport::all(measured),
@@ -115,7 +113,7 @@ impl Report {
             incidents: incidents(measured, unknowable.as_deref()),
             changes: None,
             scores: Scores::of(measured),
-            settings: settings.clone(),
+            settings,
         }
     }
 

@@ -17,7 +17,7 @@ pub fn render(report: &AlertsReport) -> String {
         .methods
         .first()
         .map_or_else(Vec::new, |method| method.all.iter().map(|one| one.dataset.as_str()).collect());
-    let datasets = names.iter().filter(|name| !name.starts_with("mean")).count();
+    let datasets = report.datasets;
     let mut text = format!(
         "{} incidents, each with an alert at {} times\n",
         report.incidents,
@@ -110,7 +110,7 @@ fn moved(report: &AlertsReport) -> Table {
             row.push(at.refused.to_string());
             row
         };
-        table.add_rows(method.alerts.iter().skip(1).map(row));
+        table.add_rows(method.alerts.iter().map(row));
     }
     table
 }

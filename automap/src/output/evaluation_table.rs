@@ -166,8 +166,8 @@ fn learned(learning: &LearningReport) -> Table {
     );
     for gain in &learning.gains {
         for on in &gain.on {
-            let mut row = vec![gain.method.clone(), gain.without.clone(), on.dataset.clone()];
-            for estimate in [on.ac1, on.avg5] {
+            let mut row = vec![gain.method.clone(), gain.without.clone(), on.gain.dataset.clone()];
+            for estimate in [on.gain.ac1, on.gain.avg5] {
                 row.extend([format!("{:+.3}", estimate.value), interval(&estimate)]);
             }
             row.push(on.incidents.map_or("-".into(), |count| format!("{count:+.1}")));

@@ -37,8 +37,8 @@ pub(super) fn section(report: &Report) -> anyhow::Result<Markup> {
                     @for gain in &learning.gains {
                         @for on in &gain.on {
                             tr {
-                                td { (gain.method) } td { (gain.without) } td { (on.dataset) }
-                                (difference(&on.ac1)) (difference(&on.avg5))
+                                td { (gain.method) } td { (gain.without) } td { (on.gain.dataset) }
+                                (difference(&on.gain.ac1)) (difference(&on.gain.avg5))
                                 td.number { (on.incidents.map_or_else(|| "–".into(), signed)) }
                             }
                         }

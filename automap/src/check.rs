@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use automap_collector::query::{
     config::parse_duration,
     preflight::{self, Preflight, SeriesFinding},
+    preset::shown,
     source::QueryServer,
 };
 use automap_service_kit::server::ServerConfig;
@@ -36,7 +37,7 @@ pub async fn run(args: CheckArgs) -> Result<(), Failure> {
     if found.usable() {
         return Ok(());
     }
-    Err(Failure::TooLittleData(format!("{} holds nothing of preset {}", found.source, found.preset)))
+    Err(Failure::TooLittleData(format!("{} holds nothing of {}", found.source, shown(&found.preset))))
 }
 
 fn render(found: &Preflight) -> String {

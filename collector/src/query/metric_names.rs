@@ -4,20 +4,36 @@ use std::collections::BTreeSet;
 
 /// Words before a list of labels in parentheses.
 const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
-/// Other words of the language, and numbers that are words.
-const WORDS: [&str; 8] = ["and", "or", "unless", "offset", "bool", "atan2", "inf", "nan"];
+/// Other words of the language and of MetricsQL, and numbers that are words.
+const WORDS: [&str; 13] = [
+    "and",
+    "or",
+    "unless",
+    "offset",
+    "bool",
+    "atan2",
+    "inf",
+    "nan",
+    "default",
+    "if",
+    "ifnot",
+    "limit",
+    "keep_metric_names",
+];
 
 /// Names of metrics that `expression` reads, also those that a selector names by `__name__`: what must exist for the expression
 /// to answer.
 pub(crate) fn metric_names(expression: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut rest = expression;
-    let begins = |letter: char| is_start(letter) || letter.is_ascii_digit() || "\"'`{[".contains(letter);
+    let begins = |letter: char| is_start(letter) || letter.is_ascii_digit() || "\"'`{[$".contains(letter);
     while let Some(start) = rest.find(begins) {
         let found = &rest[start..];
         rest = match found.chars().next() {
             Some(quote @ ('"' | '\'' | '`')) => after_string(found, quote),
             Some('{') => after_selector(found, &mut names),
+            // A variable, such as $window.
+            Some('$') => found[1..].trim_start_matches(is_part),
             // Durations, and the ends of a range.
             Some('[') => found.split_once(']').map_or("", |(_, after)| after),
             Some(digit) if digit.is_ascii_digit() => {
@@ -131,6 +147,11 @@ mod tests {
             names("histogram_quantile(0.99, sum by (le, service) (rate(x_bucket[$window])))"),
             ["x_bucket"]
         );
+        assert_eq!(
+            names("a_total offset $window default b if c ifnot d limit 5"),
+            ["a_total", "b", "c", "d"]
+        );
+        assert_eq!(names("rate(a_total[5m]) keep_metric_names"), ["a_total"]);
         assert!(names("vector(1)").is_empty());
         assert!(names("\"unclosed").is_empty());
     }

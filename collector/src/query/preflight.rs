@@ -10,6 +10,7 @@ use super::{
     api::Notes,
     fetch::{ask_instant, brief},
     metric_names::metric_names,
+    preset::{has_variables, shown},
     source::{QuerySource, RECENT_MS},
     terms::unless_late,
     variables,
@@ -175,9 +176,9 @@ fn advice(found: &Preflight) -> Vec<String> {
     }
     if !found.usable() {
         advice.push(format!(
-            "nothing of preset {} is there: choose another preset, and if the server has tenants, set \
+            "nothing of {} is there: choose another preset, and if the server has tenants, set \
              --header X-Scope-OrgID=TENANT (headers)",
-            found.preset
+            shown(&found.preset)
         ));
     }
     advice
@@ -198,6 +199,10 @@ fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
     }
     if series.services == 0 {
         return Some(match &series.missing_metrics {
+            Some(missing) if missing.is_empty() && !has_variables(preset) => format!(
+                "{name}: its metrics are there, and their labels fit nothing; set another expression with {}",
+                another_expression(name)
+            ),
             Some(missing) if missing.is_empty() => format!(
                 "{name}: its metrics are there, and their labels fit nothing; set variables of preset {preset} with --variable \
                  NAME=VALUE (variables.NAME), or another expression with {}",
@@ -252,6 +257,10 @@ mod tests {
             on(series("cpu", 0, Some(&["a_total"]), None)).unwrap().contains("the server has no a_total")
         );
         assert!(on(series("cpu", 0, none, None)).unwrap().contains("set variables of preset kubernetes"));
+        for without in ["none", "pymicro"] {
+            let advice = advice_on(&series("cpu", 0, none, None), without).unwrap();
+            assert!(!advice.contains("variable"), "{without} has none: {advice}");
+        }
         assert!(on(series("cpu", 0, None, None)).unwrap().contains("did not say in time which metrics"));
         assert!(
             on(series("cpu", 0, none, Some("parse error")))

@@ -149,7 +149,8 @@ impl Preset {
             description: "expressions that were given".into(),
             include: None,
             label: String::new(),
-            probe: String::new(),
+            // Every server has it; the metrics that the expressions read are better, where they can be told.
+            probe: "up".into(),
             variables: BTreeMap::new(),
             series: BTreeMap::new(),
             edges: None,
@@ -163,6 +164,11 @@ impl Preset {
             )),
             None => Ok(preset),
         }
+    }
+
+    /// How sentences name it.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.name)
     }
 
     /// The same whose samples are seen by the metrics that replaced expressions read: those of the preset may not be there.
@@ -195,10 +201,14 @@ fn read(name: &str) -> Result<File, Invalid> {
 fn apply(file: &mut File, name: &str, overrides: &Overrides) -> Result<(), Invalid> {
     let unknown = |field: &str, key: &str, known: &BTreeSet<&str>| {
         let hint = did_you_mean(key, known.iter().copied()).map_or_else(
-            || format!("; there are {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+            || match known.iter().copied().collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => String::new(),
+                there => format!("; there are {there}"),
+            },
             |near| format!("; did you mean {near}?"),
         );
-        Invalid::new(format!("{field}.{key}"), format!("preset {name} has none of this name{hint}"))
+        let had = if name == NO_PRESET { "have" } else { "has" };
+        Invalid::new(format!("{field}.{key}"), format!("{} {had} none of this name{hint}", shown(name)))
     };
     for (variable, text) in &overrides.variables {
         let known: BTreeSet<&str> = file.variables.keys().map(String::as_str).collect();
@@ -295,6 +305,17 @@ fn resolve(name: &str, file: File) -> Result<Preset, Invalid> {
         series: queries,
         edges,
     })
+}
+
+/// Whether the preset `name` has variables that can be set.
+pub(crate) fn has_variables(name: &str) -> bool {
+    let includes = |file: File| file.include.is_some_and(|base| has_variables(&base));
+    read(name).is_ok_and(|file| !file.variables.is_empty() || includes(file))
+}
+
+/// How sentences name the preset `name`.
+pub fn shown(name: &str) -> String {
+    if name == NO_PRESET { "the given expressions".into() } else { format!("preset {name}") }
 }
 
 /// The unit of a frame for a metric.

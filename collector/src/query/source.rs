@@ -203,6 +203,23 @@ impl QuerySource {
         if empty.is_empty() {
             return Ok(());
         }
+        let found = |fetched: &Fetched| !fetched.rows.is_empty();
+        if !answers.iter().flatten().any(found) {
+            let names: Vec<&str> = empty.iter().map(|query| query.name.as_str()).collect();
+            return Err(CollectError::new(
+                CollectErrorKind::TooLittleData,
+                format!(
+                    "{} holds nothing of {} from {} to {}: nothing matched its expressions of {}; run `automap check` \
+                     with the same flags to see why, or choose another preset or time",
+                    self.api.shown(),
+                    self.preset.shown(),
+                    moment(terms.grid.start()),
+                    moment(terms.grid.last()),
+                    names.join(", ")
+                ),
+            )
+            .into());
+        }
         let asked =
             self.known_metrics(empty.iter().map(|query| query.expression.as_str()), terms.grid.last());
         let known = match in_time(asked, until, "names of metrics").await {
@@ -210,42 +227,22 @@ impl QuerySource {
             Err(fault) if fault.kind == FaultKind::Timeout => None,
             answered => Some(answered?),
         };
-        let sentences: Vec<String> = empty
-            .iter()
-            .map(|query| {
-                let missing = |known: &BTreeSet<String>| -> Vec<String> {
-                    metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
-                };
-                let why = match known.as_ref().map(missing) {
-                    None => "the source did not say in time which metrics it has".to_owned(),
-                    Some(missing) if missing.is_empty() => {
-                        "its metrics are there, so its labels match nothing".to_owned()
-                    }
-                    Some(missing) => format!("the source has no {}", missing.join(", no ")),
-                };
-                let asked = brief(&variables::with_window(&query.expression, terms.window_ms));
-                format!("{}: nothing matched {asked}; {why}", query.name)
-            })
-            .collect();
-        let names: Vec<&str> = empty.iter().map(|query| query.name.as_str()).collect();
-        let found = |fetched: &Fetched| !fetched.rows.is_empty();
-        if answers.iter().flatten().any(found) {
-            notes.extend(sentences);
-            return Ok(());
-        }
-        Err(CollectError::new(
-            CollectErrorKind::TooLittleData,
-            format!(
-                "{} holds nothing of preset {} from {} to {}: nothing matched its expressions of {}; run `automap check` \
-                 with the same flags to see why, or choose another preset or time",
-                self.api.shown(),
-                self.preset.name,
-                moment(terms.grid.start()),
-                moment(terms.grid.last()),
-                names.join(", ")
-            ),
-        )
-        .into())
+        let sentences = empty.iter().map(|query| {
+            let missing = |known: &BTreeSet<String>| -> Vec<String> {
+                metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
+            };
+            let why = match known.as_ref().map(missing) {
+                None => "the source did not say in time which metrics it has".to_owned(),
+                Some(missing) if missing.is_empty() => {
+                    "its metrics are there, so its labels match nothing".to_owned()
+                }
+                Some(missing) => format!("the source has no {}", missing.join(", no ")),
+            };
+            let asked = brief(&variables::with_window(&query.expression, terms.window_ms));
+            format!("{}: nothing matched {asked}; {why}", query.name)
+        });
+        notes.extend(sentences);
+        Ok(())
     }
 
     /// Which of the metrics that the expressions read exist at `time`.

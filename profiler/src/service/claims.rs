@@ -85,11 +85,13 @@ impl Claims {
         let mut mine = record.into_wire();
         if let Some(known) = store.diagnosis(&RecordId::new("diagnosis_id", &mine.diagnosis_id)?)? {
             let known = known.into_wire();
-            let ended = known.state() != DiagnosisState::Running;
+            // A failure without an end is how one looks whose walker is gone, kept by a walker of an earlier version.
+            let lost = known.state() == DiagnosisState::Failed && known.ended_at.is_none();
+            let ended = known.state() != DiagnosisState::Running && !lost;
             // Earlier versions kept no digest, and what alerts begin is told by its id.
             let older = known.request_digest.is_empty() && known.alerts.is_some() && mine.alerts.is_some();
             let another = !older && known.request_digest != mine.request_digest;
-            let lost = self.board().is_lost(&known.diagnosis_id, Instant::now());
+            let lost = lost || self.board().is_lost(&known.diagnosis_id, Instant::now());
             if ended || another || !(lost || known.walker == mine.walker) {
                 return refused(known);
             }

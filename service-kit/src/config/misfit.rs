@@ -34,7 +34,10 @@ fn told(found: &Actual) -> String {
 
 fn meant(wanted: &str) -> String {
     match wanted {
-        "usize" | "u128" | "u64" | "u32" | "u16" | "u8" => "a whole number from 0 on".into(),
+        "usize" | "u128" | "u64" => "a whole number from 0 on".into(),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u8" => format!("a whole number from 0 to {}", u8::MAX),
         "isize" | "i128" | "i64" | "i32" | "i16" | "i8" => "a whole number".into(),
         "f64" | "f32" => "a number".into(),
         "bool" | "a boolean" => "true or false".into(),
@@ -43,5 +46,23 @@ fn meant(wanted: &str) -> String {
         "a map" => "a table".into(),
         other if other.starts_with("struct ") => "a table".into(),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_too_large_is_told_the_range() {
+        let said = |wanted: &str, found: u64| {
+            problem(&Kind::InvalidValue(Actual::Unsigned(found.into()), wanted.into()))
+        };
+        assert_eq!(
+            said("u32", 5_000_000_000),
+            "is 5000000000; it must be a whole number from 0 to 4294967295"
+        );
+        assert_eq!(said("u16", 70_000), "is 70000; it must be a whole number from 0 to 65535");
+        assert_eq!(said("u8", 256), "is 256; it must be a whole number from 0 to 255");
     }
 }

@@ -120,7 +120,8 @@ impl WalkerRpc {
             Err(error) => {
                 telemetry::mark_failed(&span, error);
                 let outline = entry.outline();
-                if state_after(error) == DiagnosisState::Failed {
+                // A caller is told by the answer.
+                if awaited == For::Later && state_after(error) == DiagnosisState::Failed {
                     let (system, code) = (&outline.system, error.code().reason());
                     tracing::warn!(parent: &span, diagnosis = id, system, code, reason = %error, "a diagnosis failed");
                 }

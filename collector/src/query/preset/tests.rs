@@ -77,6 +77,19 @@ fn expressions_need_no_preset_where_a_label_names_the_service() {
         (preset.series.len(), preset.series[0].label.as_str(), preset.probe.as_str()),
         (1, "app", "app_cpu")
     );
+    for unnamed in ["{\"app.cpu\"}", "{__name__=~\"app_.*\"}"] {
+        given.expressions.insert("cpu".into(), unnamed.into());
+        assert_eq!(
+            Preset::of_expressions(&given).unwrap().probe,
+            "up",
+            "no metric can be told from {unnamed}"
+        );
+    }
+    given.variables.insert("namespace".into(), "shop".into());
+    assert_eq!(
+        Preset::of_expressions(&given).unwrap_err().to_string(),
+        "field `variables.namespace`: the given expressions have none of this name"
+    );
     assert_eq!(Preset::of_expressions(&Overrides::default()).unwrap_err().field(), "expressions");
 }
 

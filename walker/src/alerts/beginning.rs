@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Alerts,
     desk::Due,
-    earlier::{next_attempt, unanswered},
+    earlier::{next_attempt, unanswered, was_cancelled_with},
     notification::digest,
 };
 use crate::{memory::now, service::WalkerRpc};
@@ -71,8 +71,11 @@ async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
                 return;
             }
             Ok(Some(known)) => {
-                // One that failed after its alerts had come here too was begun for them.
-                let next = unanswered(&known).filter(|ended| *ended < opened).and_then(|_| next_attempt(&id));
+                // One that was cancelled stays so for the alerts that it has. One that failed after its alerts had come here
+                // too was begun for them.
+                let over = unanswered(&known).is_some_and(|ended| ended < opened);
+                let stays = request.alerts.as_ref().is_some_and(|alerts| was_cancelled_with(&known, alerts));
+                let next = next_attempt(&id).filter(|_| over && !stays);
                 let Some(next) = next else {
                     let state = known.state().as_str_name();
                     tracing::info!(
@@ -84,7 +87,7 @@ async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
                     alerts.ended(&known);
                     return;
                 };
-                alerts.desk().renamed(&system, &next);
+                alerts.desk().renamed(&id, &next);
                 id = next;
             }
             Err(error) => break error,
@@ -95,9 +98,9 @@ async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
         ErrorCode::Unavailable | ErrorCode::Overloaded | ErrorCode::DeadlineExceeded | ErrorCode::Cancelled
     );
     let mut desk = alerts.desk();
-    if passes && !desk.gave_up(&system, now()) {
+    if passes && !desk.gave_up(&id, now()) {
         tracing::info!(diagnosis = id, %error, "a diagnosis that an alert asks for is tried again");
-        desk.put_back(&system, UnixMillis(now().0 + AGAIN_MS));
+        desk.put_back(&id, UnixMillis(now().0 + AGAIN_MS));
     } else {
         let code = error.code().reason();
         tracing::error!(diagnosis = id, system, code, reason = %error, "a diagnosis that an alert asks for could not begin");

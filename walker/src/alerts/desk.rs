@@ -4,7 +4,12 @@ mod seen;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use automap_proto::{incident::IncidentContext, invalid::Invalid, time::UnixMillis, v1};
+use automap_proto::{
+    incident::IncidentContext,
+    invalid::Invalid,
+    time::UnixMillis,
+    v1::{self, DiagnosisState},
+};
 
 use self::seen::Seen;
 use super::{
@@ -70,6 +75,10 @@ struct Case {
     id: String,
     target: Target,
     opened: UnixMillis,
+    /// Alerts that begin from then on belong to another one.
+    gathers_to: UnixMillis,
+    /// When it is forgotten.
+    until: UnixMillis,
     start: UnixMillis,
     due: UnixMillis,
     stage: Stage,
@@ -103,7 +112,7 @@ impl Desk {
         }
     }
 
-    /// The diagnosis, begun before, that an alert which fires belongs to.
+    /// The diagnosis, begun before, that an alert which fires belongs to, where it is not known how it ended.
     pub(crate) fn belongs_to(
         &self,
         now: UnixMillis,
@@ -111,9 +120,11 @@ impl Desk {
         target: &Target,
         alert: &Alert,
     ) -> Option<&str> {
-        let case = self.cases.get(&target.system).filter(|case| self.gathers(case, now));
-        let seen = self.seen.of(&key(group_key, target, alert));
-        let id = seen.or(case.map(|case| case.id.as_str()))?;
+        let case = self.cases.get(&target.system);
+        let id = match self.seen.unsettled(&key(group_key, target, alert)) {
+            Some(unsettled) => unsettled?,
+            None => case.filter(|case| case.gathers(now, alert) && case.stage == Stage::Runs)?.id.as_str(),
+        };
         let waits = case.is_some_and(|case| case.stage == Stage::Waits && case.id == id);
         Some(id).filter(|_| !waits)
     }
@@ -126,14 +137,49 @@ impl Desk {
         target: &Target,
         alert: &Alert,
     ) -> Option<String> {
-        let gathered = self.cases.get(&target.system).is_some_and(|case| self.gathers(case, now));
+        let gathered = self.cases.get(&target.system).is_some_and(|case| case.gathers(now, alert));
         let known = gathered || self.seen.of(&key(group_key, target, alert)).is_some();
         let may = !known && check(now, self.max_age_ms, target, alert.starts_at).is_ok();
         may.then(|| first_id(group_key, target, alert))
     }
 
-    /// An alert of the group `group_key` that fires and asks for `target`, where `past` tells of diagnoses that the desk does
-    /// not remember. O(log n) in what the desk holds.
+    /// Takes up a diagnosis of `target` that the desk does not remember. Those of `told`, alerts of the group `group_key`, that
+    /// it holds belong to it; further ones do where it was not cancelled.
+    pub(crate) fn recall(
+        &mut self,
+        now: UnixMillis,
+        group_key: &str,
+        target: &Target,
+        told: &[&Alert],
+        earlier: Earlier,
+    ) {
+        let Earlier { id, created, state, alerts, left_out } = earlier;
+        let stage = if state == DiagnosisState::Running { Stage::Runs } else { Stage::Ended };
+        let alerts: BTreeMap<_, _> = alerts.into_iter().map(|alert| (place(&alert), alert)).collect();
+        for alert in told.iter().filter(|alert| alerts.contains_key(&place(alert))) {
+            self.seen.insert(key(group_key, target, alert), &id, stage == Stage::Ended);
+        }
+        let newer = |case: &Case| case.stage == Stage::Waits || !case.is_over(now) && case.opened >= created;
+        if state == DiagnosisState::Cancelled || self.cases.get(&target.system).is_some_and(newer) {
+            return;
+        }
+        self.open(Case {
+            id,
+            target: target.clone(),
+            opened: created,
+            gathers_to: UnixMillis(created.0 + self.gather_ms),
+            until: UnixMillis(now.0 + self.gather_ms),
+            start: created,
+            due: created,
+            stage,
+            alerts,
+            left_out,
+            untold: false,
+        });
+    }
+
+    /// An alert of the group `group_key` that fires and asks for `target`, where `past` tells which attempt is the next of
+    /// diagnoses that failed. O(log n) in what the desk holds.
     ///
     /// # Errors
     /// The alert cannot begin a diagnosis: a name is bad, or it fired too long ago, or in the future.
@@ -151,53 +197,49 @@ impl Desk {
             return Ok(Ruling::Known(id.into()));
         }
         check(now, self.max_age_ms, &target, start)?;
-        let gathers = |case: &Case| case.stage == Stage::Waits || now.0 < case.opened.0 + self.gather_ms;
-        if let Some(case) = self.cases.get_mut(&target.system).filter(|case| gathers(case)) {
+        if let Some(case) = self.cases.get_mut(&target.system).filter(|case| case.gathers(now, &alert)) {
             case.attach(alert, self.settle_ms);
             let id = case.id.clone();
-            self.seen.insert(key, &id);
+            self.seen.insert(key, &id, case.stage == Stage::Ended);
             return Ok(Ruling::Attached(id));
         }
-        let first = first_id(group_key, &target, &alert);
-        let (id, opened, stage) = match past.get(&first) {
-            Some(Earlier::Is { id, created, done }) => {
-                (id.clone(), *created, if *done { Stage::Ended } else { Stage::Runs })
-            }
-            Some(Earlier::Next(id)) => (id.clone(), now, Stage::Waits),
-            None => (first, now, Stage::Waits),
-        };
-        if stage == Stage::Waits && self.waiting() >= self.max_waiting {
+        if self.waiting() >= self.max_waiting {
             return Ok(Ruling::Busy);
         }
-        self.seen.insert(key, &id);
-        let case = Case {
+        let first = first_id(group_key, &target, &alert);
+        let id = past.get(&first).cloned().unwrap_or(first);
+        self.seen.insert(key, &id, false);
+        let until = UnixMillis(now.0 + self.gather_ms);
+        self.open(Case {
             id: id.clone(),
-            opened,
+            target,
+            opened: now,
+            gathers_to: until,
+            until,
             start,
             due: UnixMillis(start.0 + self.settle_ms).max(now),
-            stage,
-            alerts: BTreeMap::from([((start, alert.identity.clone()), alert)]),
+            stage: Stage::Waits,
+            alerts: BTreeMap::from([(place(&alert), alert)]),
             left_out: 0,
             untold: false,
-            target,
-        };
-        if self.gathers(&case, now) {
-            self.cases.insert(case.target.system.clone(), case);
-        }
-        Ok(if stage == Stage::Waits { Ruling::Begins(id) } else { Ruling::Known(id) })
+        });
+        Ok(Ruling::Begins(id))
     }
 
-    /// Whether alerts that come at `now` still belong to a case.
-    const fn gathers(&self, case: &Case, now: UnixMillis) -> bool {
-        matches!(case.stage, Stage::Waits) || now.0 < case.opened.0 + self.gather_ms
+    /// Makes a case that of its system; what the one before it lacks is still told.
+    fn open(&mut self, case: Case) {
+        if let Some(before) = self.cases.insert(case.target.system.clone(), case)
+            && before.untold
+            && before.stage == Stage::Ended
+        {
+            self.last_words.push((before.id.clone(), before.to_list()));
+        }
     }
 
     /// An alert that is resolved: noted with the diagnosis that it belongs to, if there is one. Never begins anything.
     pub(crate) fn resolved(&mut self, system: &str, alert: &Alert) -> bool {
         let Some(case) = self.cases.get_mut(system) else { return false };
-        let Some(known) = case.alerts.get_mut(&(alert.starts_at, alert.identity.clone())) else {
-            return false;
-        };
+        let Some(known) = case.alerts.get_mut(&place(alert)) else { return false };
         if known.ends_at != alert.ends_at {
             known.ends_at = alert.ends_at;
             case.untold = case.stage != Stage::Waits;
@@ -235,30 +277,28 @@ impl Desk {
         due
     }
 
+    fn case(&mut self, id: &str) -> Option<&mut Case> {
+        self.cases.values_mut().find(|case| case.id == id)
+    }
+
     /// Puts a diagnosis back that could not begin, until `due`.
-    pub(crate) fn put_back(&mut self, system: &str, due: UnixMillis) {
-        if let Some(case) = self.cases.get_mut(system).filter(|case| case.stage == Stage::Runs) {
+    pub(crate) fn put_back(&mut self, id: &str, due: UnixMillis) {
+        if let Some(case) = self.case(id).filter(|case| case.stage == Stage::Runs) {
             case.stage = Stage::Waits;
             case.due = due;
         }
     }
 
-    /// Whether the diagnosis of `system` was opened so long ago that it should not be tried any more.
-    pub(crate) fn gave_up(&mut self, system: &str, now: UnixMillis) -> bool {
-        let Some(case) = self.cases.get(system) else { return true };
-        let over = now.0 >= case.opened.0 + self.gather_ms;
-        if over {
-            let id = case.id.clone();
-            self.unanswered(&id, true);
-        }
-        over
+    /// Whether a diagnosis was opened so long ago that it should not be tried any more.
+    pub(crate) fn gave_up(&self, id: &str, now: UnixMillis) -> bool {
+        !self.cases.values().any(|case| case.id == id && !case.is_over(now))
     }
 
-    /// The diagnosis of `system` that begins has another id than it was thought to have.
-    pub(crate) fn renamed(&mut self, system: &str, id: &str) {
-        if let Some(case) = self.cases.get_mut(system) {
-            self.seen.rename(&case.id, id);
-            case.id = id.into();
+    /// The diagnosis `id` that begins has another id than it was thought to have.
+    pub(crate) fn renamed(&mut self, id: &str, new: &str) {
+        if let Some(case) = self.case(id) {
+            case.id = new.into();
+            self.seen.rename(id, new);
         }
     }
 
@@ -274,14 +314,17 @@ impl Desk {
         }
         if again {
             self.seen.forget(id);
+        } else {
+            self.seen.settle(id);
         }
     }
 
     /// A diagnosis was answered: what comes now must be added to its record.
     pub(crate) fn answered(&mut self, id: &str) {
-        if let Some(case) = self.cases.values_mut().find(|case| case.id == id) {
+        if let Some(case) = self.case(id) {
             case.stage = Stage::Ended;
         }
+        self.seen.settle(id);
     }
 
     /// Diagnoses that have ended and lack alerts, with all alerts that they should have; each is answered once for each change.
@@ -301,12 +344,15 @@ impl Desk {
 
     /// Forgets what gathers no more.
     fn forget(&mut self, now: UnixMillis) {
-        let gather_ms = self.gather_ms;
         self.cases.retain(|_, case| {
-            let over = now.0 >= case.opened.0 + gather_ms;
-            case.stage == Stage::Waits || case.untold && case.stage == Stage::Ended || !over
+            case.stage == Stage::Waits || case.untold && case.stage == Stage::Ended || !case.is_over(now)
         });
     }
+}
+
+/// An alert among those of a case.
+fn place(alert: &Alert) -> (UnixMillis, String) {
+    (alert.starts_at, alert.identity.clone())
 }
 
 /// What makes an alert the same when it is told again.
@@ -330,12 +376,21 @@ fn check(now: UnixMillis, max_age_ms: i64, target: &Target, start: UnixMillis) -
 }
 
 impl Case {
+    /// Whether an alert that comes at `now` belongs to it.
+    fn gathers(&self, now: UnixMillis, alert: &Alert) -> bool {
+        self.stage == Stage::Waits || !self.is_over(now) && alert.starts_at < self.gathers_to
+    }
+
+    fn is_over(&self, now: UnixMillis) -> bool {
+        now >= self.until
+    }
+
     fn attach(&mut self, alert: Alert, settle_ms: i64) {
         if self.stage == Stage::Waits && alert.starts_at < self.start {
             self.start = alert.starts_at;
             self.due = self.due.min(UnixMillis(self.start.0 + settle_ms)).max(self.opened);
         }
-        let key = (alert.starts_at, alert.identity.clone());
+        let key = place(&alert);
         // The same alert comes with each group that it belongs to.
         if self.alerts.contains_key(&key) {
             return;

@@ -9,16 +9,17 @@ use automap_proto::{
     time::UnixMillis,
     v1::{self, DiagnosisState},
 };
-use automap_service_kit::error::{ErrorCode, ServiceError};
+use automap_service_kit::error::ErrorCode;
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Alerts,
-    notification::{Alert, Notification},
+    desk::Desk,
+    notification::{Alert, Notification, is_same},
     rules::Target,
 };
-use crate::sinks::Kept;
+use crate::{service::claims::is_lost, sinks::Kept};
 
 /// Most diagnoses that are begun for the same alerts, where one after the other fails.
 const MAX_ATTEMPTS: u32 = 20;
@@ -29,16 +30,28 @@ const AT_ONCE: usize = 8;
 /// Longest time that all of it may take: Alertmanager waits meanwhile.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What there is already of a diagnosis that alerts ask for, by the id of its first attempt.
-pub(crate) type Past = BTreeMap<String, Earlier>;
+/// The attempt that is the next of diagnoses which alerts ask for, by the id of the first.
+pub(crate) type Past = BTreeMap<String, String>;
 
-/// Attempts of the past at a diagnosis.
+/// A diagnosis of the past, as far as alerts need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Earlier {
-    /// One runs, or was done; or so many failed that there will be no more.
-    Is { id: String, created: UnixMillis, done: bool },
-    /// All failed or were cancelled; the next one is this.
-    Next(String),
+pub(crate) struct Earlier {
+    pub(crate) id: String,
+    pub(crate) created: UnixMillis,
+    /// It failed where there will be no more attempts.
+    pub(crate) state: DiagnosisState,
+    /// Those that are listed with it.
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) left_out: u64,
+}
+
+impl Earlier {
+    fn new(known: v1::Diagnosis) -> Option<Self> {
+        let created = UnixMillis::from_wire("created_at", known.created_at).ok()?;
+        let (state, list) = (known.state(), known.alerts.unwrap_or_default());
+        let alerts = list.alerts.into_iter().filter_map(Alert::from_wire).collect();
+        Some(Self { id: known.diagnosis_id, created, state, alerts, left_out: list.left_out })
+    }
 }
 
 /// The id of the attempt after that of `id`, unless there have been enough.
@@ -57,8 +70,15 @@ pub(super) fn unanswered(known: &v1::Diagnosis) -> Option<UnixMillis> {
     UnixMillis::from_wire("ended_at", known.ended_at.filter(|_| without)).ok()
 }
 
-/// Tells the desk of `alerts` how diagnoses have ended to which those of a notification belong, and answers what there is of
-/// those that they would begin. What cannot be found out in time is not known.
+/// Whether a diagnosis was cancelled that has all of `alerts`: they do not undo that.
+pub(super) fn was_cancelled_with(known: &v1::Diagnosis, alerts: &v1::AlertList) -> bool {
+    let listed = || known.alerts.iter().flat_map(|list| &list.alerts);
+    known.state() == DiagnosisState::Cancelled
+        && alerts.alerts.iter().all(|alert| listed().any(|one| is_same(one, alert)))
+}
+
+/// Tells the desk of `alerts` how diagnoses have ended to which those of a notification belong, and of those that they would
+/// begin and that there are; answers the next attempts. What cannot be found out in time is not known.
 pub(super) async fn look_back<K: Kept>(
     alerts: &Alerts,
     notification: &Notification,
@@ -66,72 +86,83 @@ pub(super) async fn look_back<K: Kept>(
     now: UnixMillis,
 ) -> Past {
     let deadline = Instant::now() + PATIENCE;
-    let look_up = |id: String| async move { find(kept, &id, deadline).await.ok().flatten() };
     let firing: Vec<(Target, &Alert)> = notification
         .alerts
         .iter()
         .filter(|alert| alert.ends_at.is_none())
         .filter_map(|alert| Some((alerts.rules.target(&alert.labels)?, alert)))
         .collect();
-    let group = &notification.group_key;
+    let (firing, group) = (&firing, notification.group_key.as_str());
     let begun: BTreeSet<String> = {
         let desk = alerts.desk();
         let of =
             |(target, alert): &(Target, &Alert)| Some(desk.belongs_to(now, group, target, alert)?.to_owned());
         firing.iter().filter_map(of).collect()
     };
-    let found: Vec<_> =
-        stream::iter(begun).take(LOOKUPS).map(look_up).buffer_unordered(AT_ONCE).collect().await;
-    for known in found.into_iter().flatten() {
-        alerts.ended(&known);
-    }
-    let firsts: BTreeSet<String> = {
-        let desk = alerts.desk();
-        firing.iter().filter_map(|(target, alert)| desk.would_begin(now, group, target, alert)).collect()
+    let ended = |id: String| async move {
+        if let Some(known) = find(kept, &id, deadline).await {
+            alerts.ended(&known);
+        }
     };
-    let attempts = |first: String| async move {
-        let earlier = attempts(kept, &first, deadline).await?;
-        Some((first, earlier))
+    stream::iter(begun).take(LOOKUPS).for_each_concurrent(AT_ONCE, ended).await;
+    let firsts = firsts(&alerts.desk(), now, group, firing);
+    let look_up = |(first, index): (String, usize)| async move {
+        let (target, alert) = &firing[index];
+        // What was found meanwhile may have it.
+        alerts.desk().would_begin(now, group, target, alert)?;
+        let (found, next) = attempts(kept, &first, deadline).await;
+        let of_system = firing.iter().filter(|(of, _)| of.system == target.system);
+        let told: Vec<&Alert> = of_system.map(|(_, alert)| *alert).collect();
+        for earlier in found {
+            alerts.desk().recall(now, group, target, &told, earlier);
+        }
+        Some((first, next))
     };
     let past: Vec<_> =
-        stream::iter(firsts).take(LOOKUPS).map(attempts).buffer_unordered(AT_ONCE).collect().await;
+        stream::iter(firsts).take(LOOKUPS).map(look_up).buffer_unordered(AT_ONCE).collect().await;
     past.into_iter().flatten().collect()
 }
 
-/// What there is of a diagnosis whose first attempt is `first`.
-async fn attempts<K: Kept>(kept: &K, first: &str, deadline: Instant) -> Option<Earlier> {
-    let mut id = first.to_owned();
-    loop {
-        let Ok(found) = find(kept, &id, deadline).await else {
-            // Whoever begins it finds out.
-            return (id != first).then_some(Earlier::Next(id));
-        };
-        let Some(known) = found else {
-            return (id != first).then_some(Earlier::Next(id));
-        };
-        let lost = known.state() == DiagnosisState::Failed && unanswered(&known).is_none();
-        if lost {
-            return Some(Earlier::Next(id));
+/// The ids of the diagnoses that alerts would begin, each with the place of one that asks for it: that of the earliest alert of
+/// each system first, as the others most likely belong to it.
+fn firsts(desk: &Desk, now: UnixMillis, group: &str, firing: &[(Target, &Alert)]) -> Vec<(String, usize)> {
+    let (mut ranks, mut known, mut firsts) = (BTreeMap::<&str, usize>::new(), BTreeSet::new(), Vec::new());
+    for (index, (target, alert)) in firing.iter().enumerate() {
+        let Some(first) = desk.would_begin(now, group, target, alert) else { continue };
+        if known.insert(first.clone()) {
+            let rank = ranks.entry(&target.system).or_default();
+            firsts.push((*rank, first, index));
+            *rank += 1;
         }
-        let next = next_attempt(&id).filter(|_| unanswered(&known).is_some());
-        let Some(next) = next else {
-            let created = UnixMillis::from_wire("created_at", known.created_at).ok()?;
-            return Some(Earlier::Is { id, created, done: known.state() != DiagnosisState::Running });
-        };
-        id = next;
     }
+    firsts.sort_by_key(|(rank, ..)| *rank);
+    firsts.into_iter().map(|(_, first, index)| (first, index)).collect()
 }
 
-/// A diagnosis, where there is one.
-async fn find<K: Kept>(kept: &K, id: &str, deadline: Instant) -> Result<Option<v1::Diagnosis>, ServiceError> {
-    match timeout_at(deadline, kept.kept(id)).await {
-        Ok(Ok(known)) => Ok(Some(known)),
-        Ok(Err(error)) if error.code() == ErrorCode::NotFound => Ok(None),
-        Ok(Err(error)) => {
-            tracing::warn!(diagnosis = id, %error, "what became of the diagnosis of an alert is not known");
-            Err(error)
+/// The diagnoses whose first attempt is `first` that alerts belong to, and the id of the newest attempt or of the next one.
+async fn attempts<K: Kept>(kept: &K, first: &str, deadline: Instant) -> (Vec<Earlier>, String) {
+    let (mut found, mut id) = (Vec::new(), first.to_owned());
+    while let Some(known) = find(kept, &id, deadline).await.filter(|known| !is_lost(known)) {
+        let next = next_attempt(&id).filter(|_| unanswered(&known).is_some());
+        if next.is_none() || known.state() == DiagnosisState::Cancelled {
+            found.extend(Earlier::new(known));
         }
-        Err(_) => Err(ServiceError::new(ErrorCode::DeadlineExceeded, "profiler: it does not answer")),
+        let Some(next) = next else { break };
+        id = next;
+    }
+    (found, id)
+}
+
+/// A diagnosis, where there is one and it is told in time.
+async fn find<K: Kept>(kept: &K, id: &str, deadline: Instant) -> Option<v1::Diagnosis> {
+    match timeout_at(deadline, kept.kept(id)).await.ok()? {
+        Ok(known) => Some(known),
+        Err(error) => {
+            if error.code() != ErrorCode::NotFound {
+                tracing::warn!(diagnosis = id, %error, "what became of the diagnosis of an alert is not known");
+            }
+            None
+        }
     }
 }
 

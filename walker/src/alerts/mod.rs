@@ -38,6 +38,7 @@ use serde::Serialize;
 
 use crate::{
     metrics::{AlertOutcome, WalkerMetrics},
+    service::claims::is_lost,
     sinks::Kept,
 };
 pub(crate) use beginning::begin_all;
@@ -45,6 +46,7 @@ use config::AlertsConfig;
 pub(crate) use desk::MAX_LISTED;
 use desk::{Desk, Ruling};
 use earlier::Past;
+pub(crate) use notification::is_same;
 use notification::{Alert, Notification};
 use rules::Rules;
 pub(crate) use webhook::routes;
@@ -135,9 +137,10 @@ impl Alerts {
         let (mut desk, id) = (self.desk(), &diagnosis.diagnosis_id);
         match diagnosis.state() {
             DiagnosisState::Done => desk.answered(id),
-            DiagnosisState::Failed => desk.unanswered(id, true),
+            // One whose walker is gone has not ended.
+            DiagnosisState::Failed if !is_lost(diagnosis) => desk.unanswered(id, true),
             DiagnosisState::Cancelled => desk.unanswered(id, false),
-            DiagnosisState::Running | DiagnosisState::Unspecified => {}
+            DiagnosisState::Failed | DiagnosisState::Running | DiagnosisState::Unspecified => {}
         }
     }
 

@@ -140,6 +140,15 @@ impl Alert {
         Ok(Self { identity: identity(&wire.labels), labels: wire.labels, starts_at, ends_at, generator_url })
     }
 
+    /// An alert that was kept.
+    pub(crate) fn from_wire(wire: v1::Alert) -> Option<Self> {
+        let labels: BTreeMap<String, String> = wire.labels.into_iter().collect();
+        let starts_at = UnixMillis::from_wire("starts_at", wire.starts_at).ok()?;
+        let ends_at = UnixMillis::from_wire("ends_at", wire.ends_at).ok();
+        let identity = identity(&labels);
+        Some(Self { identity, labels, starts_at, ends_at, generator_url: wire.generator_url })
+    }
+
     /// The wire form.
     pub(crate) fn to_wire(&self) -> v1::Alert {
         v1::Alert {
@@ -150,6 +159,11 @@ impl Alert {
             generator_url: self.generator_url.clone(),
         }
     }
+}
+
+/// Whether two alerts that are kept are one.
+pub(crate) fn is_same(one: &v1::Alert, other: &v1::Alert) -> bool {
+    one.labels == other.labels && one.starts_at == other.starts_at
 }
 
 fn time(field: &str, text: &str) -> Result<UnixMillis, Invalid> {
@@ -233,6 +247,9 @@ mod tests {
         assert_eq!(found.alerts[1].ends_at, Some(UnixMillis(1_772_360_520_000)));
         assert_eq!(found.alerts[0].identity, found.alerts[1].identity, "labels are what an alert is");
         assert_eq!(found.alerts[0].to_wire().name, "Slow");
+        for alert in found.alerts {
+            assert_eq!(Alert::from_wire(alert.to_wire()), Some(alert));
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use automap_service_kit::access::{Proof, Systems};
 use prometheus_client::registry::Registry;
 use serde_json::json;
@@ -21,28 +23,48 @@ fn alerts() -> Alerts {
     Alerts::new(&config, WalkerMetrics::new(&mut Registry::default())).unwrap()
 }
 
+/// When the alert of this name began.
+fn start(name: &str) -> String {
+    match name {
+        "late" => "2026-03-01T10:20:29Z".into(),
+        "anew" => "2026-03-01T13:20:00Z".into(),
+        _ => name.parse::<u32>().map_or_else(
+            |_| "2026-03-01T10:20:00Z".into(),
+            |index| format!("2026-03-01T10:20:{:02}.{:03}Z", index / 1000, index % 1000),
+        ),
+    }
+}
+
 fn body(alerts: &[(&str, &str, &str)]) -> Vec<u8> {
     let alert = |(status, namespace, name): &(&str, &str, &str)| {
         json!({
             "status": status, "labels": {"namespace": namespace, "service": "web", "alertname": name},
-            "startsAt": "2026-03-01T10:20:00Z", "endsAt": "2026-03-01T10:20:10Z",
+            "startsAt": start(name), "endsAt": "2026-03-01T13:20:10Z",
         })
     };
     let alerts: Vec<_> = alerts.iter().map(alert).collect();
     json!({"version": "4", "groupKey": "g", "truncatedAlerts": 7, "alerts": alerts}).to_string().into_bytes()
 }
 
-/// Diagnoses that are kept, each with how it ended.
+/// Diagnoses that are kept, each with how it ended, and how often one was asked for.
 #[derive(Debug, Clone, Default)]
-struct Store(Arc<Mutex<Vec<v1::Diagnosis>>>);
+struct Store(Arc<Mutex<Vec<v1::Diagnosis>>>, Arc<AtomicUsize>);
 
 impl Store {
     fn put(&self, id: &str, state: DiagnosisState) {
+        self.put_of(id, state, &["a"]);
+    }
+
+    /// The same with these alerts.
+    fn put_of(&self, id: &str, state: DiagnosisState, names: &[&str]) {
         let at = Some(NOW.to_wire());
+        let firing: Vec<_> = names.iter().map(|name| ("firing", "shop", *name)).collect();
+        let listed = Notification::parse(&body(&firing)).unwrap().alerts;
         let one = v1::Diagnosis {
             diagnosis_id: id.into(),
             state: state.into(),
             created_at: at,
+            alerts: Some(v1::AlertList { alerts: listed.iter().map(Alert::to_wire).collect(), left_out: 0 }),
             ..Default::default()
         };
         let ended_at = at.filter(|_| state != DiagnosisState::Running);
@@ -50,10 +72,18 @@ impl Store {
         all.retain(|known| known.diagnosis_id != id);
         all.push(v1::Diagnosis { ended_at, ..one });
     }
+
+    /// The walker of the only diagnosis is gone.
+    fn lose(&self) {
+        let mut all = self.0.lock().unwrap();
+        all[0].state = DiagnosisState::Failed.into();
+        all[0].ended_at = None;
+    }
 }
 
 impl Kept for Store {
     async fn kept(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let all = self.0.lock().unwrap();
         let found = all.iter().find(|known| known.diagnosis_id == id).cloned();
         found.ok_or_else(|| ServiceError::new(ErrorCode::NotFound, "there is none"))
@@ -102,7 +132,6 @@ async fn a_walker_that_was_started_anew_says_began_of_what_begins_only() {
     for (state, began, id) in [
         (DiagnosisState::Running, 0, first.clone()),
         (DiagnosisState::Done, 0, first.clone()),
-        (DiagnosisState::Cancelled, 1, format!("{first}-2")),
         (DiagnosisState::Failed, 1, format!("{first}-2")),
     ] {
         store.put(&first, state);
@@ -130,6 +159,76 @@ async fn nothing_belongs_to_a_diagnosis_that_was_cancelled_and_its_alerts_do_not
     assert_eq!((receipt.known, &of), (1, &first), "somebody wanted it so");
     let (receipt, of) = alerts.told(&store, "b", NOW.0 + 60_000).await;
     assert_eq!((receipt.began, of), (1, format!("{first}-2")));
+    // Nor at a walker that was started anew.
+    let anew = self::alerts();
+    let (receipt, of) = anew.told(&store, "a", NOW.0 + 60_000).await;
+    assert_eq!((receipt.known, receipt.began, of), (1, 0, first.clone()));
+    let (receipt, of) = anew.told(&store, "b", NOW.0 + 60_000).await;
+    assert_eq!((receipt.began, of), (1, format!("{first}-2")));
+    // Nor where it is found out when it is to begin.
+    let known = store.kept(&first).await.unwrap();
+    let of = |names: &[&str]| {
+        let firing: Vec<_> = names.iter().map(|name| ("firing", "shop", *name)).collect();
+        let alerts = Notification::parse(&body(&firing)).unwrap().alerts;
+        v1::AlertList { alerts: alerts.iter().map(Alert::to_wire).collect(), left_out: 0 }
+    };
+    assert!(earlier::was_cancelled_with(&known, &of(&["a"])));
+    assert!(!earlier::was_cancelled_with(&known, &of(&["a", "b"])));
+}
+
+#[tokio::test]
+async fn alerts_of_two_beginnings_are_not_diagnosed_again_when_another_walker_is_told_hours_later() {
+    let later = UnixMillis(NOW.0 + 3 * 3_600_000);
+    let both = body(&[("firing", "shop", "a"), ("firing", "shop", "late")]);
+    // Whichever was told first, and whether the record lists the other one.
+    for (first, listed) in [("a", vec!["a", "late"]), ("a", vec!["a"]), ("late", vec!["late"])] {
+        let store = Store::default();
+        let id = alerts().told(&store, first, NOW.0).await.1;
+        store.put_of(&id, DiagnosisState::Done, &listed);
+        let other = alerts();
+        let receipt = other.take(None, &both, later, &store).await.unwrap();
+        let attached = 2 - listed.len();
+        assert_eq!((receipt.began, receipt.known, receipt.attached), (0, listed.len(), attached), "{first}");
+        assert_eq!(receipt.diagnoses, BTreeSet::from([id]), "{first}");
+        assert_eq!(other.desk().untold().len(), attached, "what it lacks is noted with it");
+        // It is done: nothing more is asked.
+        let asked = store.1.load(Ordering::Relaxed);
+        assert_eq!(other.take(None, &both, later, &store).await.unwrap().known, 2);
+        assert_eq!(store.1.load(Ordering::Relaxed), asked);
+        // Another incident.
+        assert_eq!(other.told(&store, "anew", later.0).await.0.began, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_first_of_a_storm_is_found_by_a_walker_that_was_started_anew() {
+    let store = Store::default();
+    let names: Vec<String> = (0..500_u32).map(|index| (index * 50).to_string()).collect();
+    let storm: Vec<_> = names.iter().map(|name| ("firing", "shop", name.as_str())).collect();
+    let receipt = alerts().take(None, &body(&storm), NOW, &store).await.unwrap();
+    let listed: Vec<&str> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+    store.put_of(receipt.diagnoses.first().unwrap(), DiagnosisState::Done, &listed);
+    store.1.store(0, Ordering::Relaxed);
+    let anew = alerts().take(None, &body(&storm), UnixMillis(NOW.0 + 3_600_000), &store).await.unwrap();
+    assert_eq!((anew.began, anew.known, anew.attached), (0, MAX_LISTED, 400));
+    assert_eq!(anew.diagnoses, receipt.diagnoses);
+    assert!(store.1.load(Ordering::Relaxed) <= 8, "once it is found, no more is asked");
+}
+
+#[tokio::test]
+async fn a_diagnosis_whose_walker_is_gone_has_not_ended_for_its_alerts() {
+    let (alerts, store) = (alerts(), Store::default());
+    let first = alerts.told(&store, "a", NOW.0).await.1;
+    alerts.desk().due(UnixMillis(NOW.0 + 60_000));
+    store.put(&first, DiagnosisState::Running);
+    assert_eq!(alerts.told(&store, "b", NOW.0 + 60_000).await.0.attached, 1);
+    store.lose();
+    let (receipt, of) = alerts.told(&store, "a", NOW.0 + 60_000).await;
+    assert_eq!((receipt.known, &of), (1, &first));
+    assert!(alerts.desk().untold().is_empty(), "its record is left alone");
+    // Who does not run it takes it over, under the same id.
+    let (receipt, of) = self::alerts().told(&store, "a", NOW.0 + 60_000).await;
+    assert_eq!((receipt.began, of), (1, first));
 }
 
 #[tokio::test]

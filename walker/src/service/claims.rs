@@ -143,7 +143,7 @@ impl WalkerRpc {
 }
 
 /// Whether a diagnosis is shown as failed because its walker is gone: then it may be had with the next call.
-pub(super) fn is_lost(known: &v1::Diagnosis) -> bool {
+pub(crate) fn is_lost(known: &v1::Diagnosis) -> bool {
     known.state() == v1::DiagnosisState::Failed && known.ended_at.is_none()
 }
 

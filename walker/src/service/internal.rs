@@ -1,10 +1,13 @@
 //! What alerts and metrics ask of the walker.
 
-use automap_proto::v1;
+use automap_proto::v1::{self, DiagnosisState};
 use automap_service_kit::error::ServiceError;
 
-use super::{WalkerRpc, registry::OnEnd};
-use crate::{alerts::MAX_LISTED, sinks::Kept};
+use super::{WalkerRpc, claims::is_lost, registry::OnEnd};
+use crate::{
+    alerts::{MAX_LISTED, is_same},
+    sinks::Kept,
+};
 
 impl Kept for WalkerRpc {
     async fn kept(&self, id: &str) -> Result<v1::Diagnosis, ServiceError> {
@@ -45,6 +48,10 @@ impl WalkerRpc {
     /// The profiler cannot be reached, or refuses.
     pub(crate) async fn note_alerts(&self, id: &str, alerts: v1::AlertList) -> Result<(), ServiceError> {
         let Some(known) = self.stored(id).await? else { return Ok(()) };
+        // What is shown of one that has not ended must not become its record.
+        if known.state() == DiagnosisState::Running || is_lost(&known) {
+            return Ok(());
+        }
         let alerts = Some(merged(known.alerts.clone().unwrap_or_default(), alerts));
         self.keep(v1::Diagnosis { alerts, ..known }).await
     }
@@ -52,15 +59,13 @@ impl WalkerRpc {
 
 /// The alerts of both lists, each once and as `newer` tells it; beyond as many as are listed they are counted.
 fn merged(older: v1::AlertList, newer: v1::AlertList) -> v1::AlertList {
-    let same =
-        |one: &v1::Alert, other: &v1::Alert| one.labels == other.labels && one.starts_at == other.starts_at;
     let mut alerts = newer.alerts;
     let forgotten: Vec<v1::Alert> =
-        older.alerts.into_iter().filter(|one| !alerts.iter().any(|other| same(one, other))).collect();
+        older.alerts.into_iter().filter(|one| !alerts.iter().any(|other| is_same(one, other))).collect();
     alerts.splice(0..0, forgotten);
     let beyond = alerts.len().saturating_sub(MAX_LISTED);
     alerts.truncate(MAX_LISTED);
-    v1::AlertList { alerts, left_out: older.left_out.max(newer.left_out).saturating_add(beyond as u64) }
+    v1::AlertList { alerts, left_out: older.left_out.max(newer.left_out).max(beyond as u64) }
 }
 
 #[cfg(test)]
@@ -84,5 +89,7 @@ mod tests {
         let many: Vec<(&str, bool)> = many.iter().map(|name| (name.as_str(), false)).collect();
         let full = merged(list(&many, 0), list(&[("more", false)], 0));
         assert_eq!((full.alerts.len(), full.left_out), (MAX_LISTED, 1));
+        let again = merged(full, list(&[("more", false)], 0));
+        assert_eq!((again.alerts.len(), again.left_out), (MAX_LISTED, 1), "what is told again is no more");
     }
 }

@@ -8,14 +8,26 @@ const MAX_SEEN: usize = 1 << 14;
 /// The newest keys, the diagnosis that each belongs to, and the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    known: BTreeMap<String, String>,
+    known: BTreeMap<String, Known>,
     order: VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    id: String,
+    /// Whether it has ended for good.
+    settled: bool,
 }
 
 impl Seen {
     /// The diagnosis that an alert belongs to which was told before.
     pub(super) fn of(&self, key: &str) -> Option<&str> {
-        self.known.get(key).map(String::as_str)
+        self.known.get(key).map(|known| known.id.as_str())
+    }
+
+    /// Whether an alert was told before, and the diagnosis that it belongs to unless that has ended for good.
+    pub(super) fn unsettled(&self, key: &str) -> Option<Option<&str>> {
+        self.known.get(key).map(|known| Some(known.id.as_str()).filter(|_| !known.settled))
     }
 
     /// Alerts that are remembered.
@@ -25,9 +37,9 @@ impl Seen {
         self.known.len()
     }
 
-    /// Remembers the alert `key` as one of the diagnosis `id`; the oldest give way.
-    pub(super) fn insert(&mut self, key: String, id: &str) {
-        if self.known.insert(key.clone(), id.into()).is_some() {
+    /// Remembers the alert `key` as one of the diagnosis `id`, which has ended for good or not; the oldest give way.
+    pub(super) fn insert(&mut self, key: String, id: &str, settled: bool) {
+        if self.known.insert(key.clone(), Known { id: id.into(), settled }).is_some() {
             return;
         }
         self.order.push_back(key);
@@ -41,7 +53,7 @@ impl Seen {
     /// Forgets the alerts of a diagnosis. O(n).
     pub(super) fn forget(&mut self, id: &str) {
         let before = self.known.len();
-        self.known.retain(|_, of| of != id);
+        self.known.retain(|_, known| known.id != id);
         if self.known.len() < before {
             self.order.retain(|key| self.known.contains_key(key));
         }
@@ -49,6 +61,15 @@ impl Seen {
 
     /// The diagnosis `id` has another id. O(n).
     pub(super) fn rename(&mut self, id: &str, new: &str) {
-        self.known.values_mut().filter(|of| *of == id).for_each(|of| *of = new.into());
+        self.of_diagnosis(id).for_each(|known| known.id = new.into());
+    }
+
+    /// The diagnosis `id` has ended for good. O(n).
+    pub(super) fn settle(&mut self, id: &str) {
+        self.of_diagnosis(id).for_each(|known| known.settled = true);
+    }
+
+    fn of_diagnosis(&mut self, id: &str) -> impl Iterator<Item = &mut Known> {
+        self.known.values_mut().filter(move |known| known.id == id)
     }
 }

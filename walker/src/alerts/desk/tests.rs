@@ -151,16 +151,43 @@ fn alerts_that_cannot_be_diagnosed_are_refused_and_leave_no_trace() {
 #[test]
 fn what_could_not_begin_is_tried_again_until_it_is_too_old() {
     let mut desk = desk(|_| ());
-    fired(&mut desk, NOW, "shop", "slow", NOW);
+    let Ruling::Begins(id) = fired(&mut desk, NOW, "shop", "slow", NOW) else { panic!() };
     assert_eq!(desk.due(UnixMillis(NOW + 30_000)).len(), 1);
-    desk.put_back("shop", UnixMillis(NOW + 35_000));
+    desk.put_back(&id, UnixMillis(NOW + 35_000));
     assert_eq!(desk.due(UnixMillis(NOW + 34_000)).len(), 0);
     assert_eq!(desk.due(UnixMillis(NOW + 35_000)).len(), 1);
-    assert!(!desk.gave_up("shop", UnixMillis(NOW + 36_000)));
-    assert!(desk.gave_up("shop", UnixMillis(NOW + 600_000)));
+    assert!(!desk.gave_up(&id, UnixMillis(NOW + 36_000)));
+    assert!(desk.gave_up(&id, UnixMillis(NOW + 600_000)));
+    desk.unanswered(&id, true);
     assert!(desk.cases.is_empty());
     assert!(matches!(fired(&mut desk, NOW + 600_000, "shop", "slow", NOW), Ruling::Begins(_)));
     assert_eq!(desk.seen.len(), 1);
+}
+
+#[test]
+fn a_diagnosis_that_begins_under_another_id_takes_its_alerts_along_and_those_of_no_other() {
+    let mut desk = desk(|_| ());
+    let Ruling::Begins(first) = fired(&mut desk, NOW, "shop", "slow", NOW) else { panic!() };
+    let Ruling::Begins(other) = fired(&mut desk, NOW, "books", "slow", NOW) else { panic!() };
+    assert_eq!(desk.due(UnixMillis(NOW + 30_000)).len(), 2);
+    desk.renamed(&first, "next");
+    // Nothing has the first id by now.
+    desk.renamed(&first, "last");
+    assert_eq!(fired(&mut desk, NOW + 31_000, "shop", "slow", NOW), Ruling::Known("next".into()));
+    assert_eq!(fired(&mut desk, NOW + 31_000, "shop", "more", NOW), Ruling::Attached("next".into()));
+    assert_eq!(fired(&mut desk, NOW + 31_000, "books", "slow", NOW), Ruling::Known(other));
+}
+
+#[test]
+fn what_a_diagnosis_lacks_is_told_though_another_one_takes_its_place() {
+    let mut desk = desk(|_| ());
+    let Ruling::Begins(id) = fired(&mut desk, NOW, "shop", "slow", NOW) else { panic!() };
+    desk.due(UnixMillis(NOW + 30_000));
+    desk.answered(&id);
+    fired(&mut desk, NOW + 31_000, "shop", "more", NOW);
+    assert!(matches!(fired(&mut desk, NOW + 600_000, "shop", "anew", NOW + 600_000), Ruling::Begins(_)));
+    let untold = desk.untold();
+    assert_eq!((untold.len(), &untold[0].0, untold[0].1.alerts.len()), (1, &id, 2));
 }
 
 proptest! {

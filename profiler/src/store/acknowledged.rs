@@ -1,9 +1,9 @@
 //! The number through which all changes were acknowledged, in a small file of its own beside the journal.
 //!
 //! Where a journal is unreadable, a power failure may have kept half of what was never acknowledged, or something was
-//! lost since. The mark tells these apart. It is synced when a store is opened and all that it says is on the disk, and written
-//! after each sync from then on without being synced: a power failure may take it back to an earlier number, and it never promises what was not on the
-//! disk.
+//! lost since. The mark tells these apart. It is synced when a store is opened and all that it says is on the disk, and
+//! written after each sync from then on without being synced: a power failure may take it back to an earlier number, and it
+//! never promises what was not on the disk.
 
 use std::{
     fs::{self, File},

@@ -46,9 +46,9 @@ impl OpenStore {
         outcome
     }
 
-    /// Has journal or engine synced; every sync of an open store goes through this, one after the other. One that fails
-    /// is remembered, and none after it counts: the system tells of an error once and may then say of the same file that
-    /// it is on the disk, although pages of it were lost.
+    /// Has journal or engine synced; every sync of journal and engine goes through this, one after the other. One that
+    /// fails is remembered, and none after it counts: the system tells of an error once and may then say of the same file
+    /// that it is on the disk, although pages of it were lost.
     ///
     /// Writers may be kept out while this is called, and `sync` must not keep them out.
     pub(super) fn heeded<T>(&self, sync: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -120,8 +120,12 @@ impl OpenStore {
         Ok(bytes)
     }
 
-    /// Whether the journal has outgrown the last checkpoint.
-    pub(super) fn checkpoint_due(&self) -> Result<bool, StoreError> {
+    /// Whether the journal has outgrown the last checkpoint, and another may take the place of both. Not after damage: a
+    /// checkpoint has what the engine has, and the records that the engine lost are in those alone.
+    pub(super) fn may_checkpoint(&self) -> Result<bool, StoreError> {
+        if self.is_damaged() {
+            return Ok(false);
+        }
         let small = self.options.checkpoint_mib.saturating_mul(1 << 20);
         let (_, bytes) = checkpoint::newest(&self.path.join(JOURNAL))?;
         Ok(locked(&self.writer).journal.total() > bytes.max(small))

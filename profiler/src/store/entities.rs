@@ -26,7 +26,7 @@ impl OpenStore {
 
     /// The same for who keeps writers out.
     pub(super) fn kept_by(&self, _writer: &Writer, entity: &Entity) -> Result<Option<Kept>, StoreError> {
-        self.decoded(entity)
+        self.heed_damage(self.decoded(entity))
     }
 
     fn decoded(&self, entity: &Entity) -> Result<Option<Kept>, StoreError> {
@@ -43,7 +43,7 @@ impl OpenStore {
         match look() {
             Err(StoreError::Damaged { .. }) => {
                 let _turn = self.standstill();
-                look()
+                self.heed_damage(look())
             }
             found => found,
         }

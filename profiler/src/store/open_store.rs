@@ -6,7 +6,10 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use sled::Tree;
@@ -47,6 +50,8 @@ pub(super) struct OpenStore {
     pub(super) checkpointing: Mutex<()>,
     pub(super) incidents: RwLock<IncidentTable>,
     pub(super) normals: Mutex<KeptNormals>,
+    /// Whether a record was found damaged since it was opened.
+    damaged: AtomicBool,
     lock: File,
 }
 
@@ -130,25 +135,37 @@ impl OpenStore {
             checkpointing: Mutex::default(),
             incidents: RwLock::default(),
             normals: Mutex::default(),
+            damaged: AtomicBool::new(false),
             lock: recovered.lock,
         };
         store.load_incidents()?;
         if !anchored {
-            match store.checkpoint() {
-                // What was not promised before is on the disk only now.
-                Ok(_) => store.acknowledged.promise(changes)?,
-                // It can be read, and the next change begins by opening it again.
-                Err(StoreError::Full { .. }) => locked(&store.writer).broken = true,
-                Err(error) => return Err(error),
-            }
+            store.anchor(store.checkpoint(), changes, trust)?;
         }
         room::lay_ballast(path, options.reserve_mib);
         Ok(store)
     }
 
+    /// What follows from how the checkpoint ended without which nothing of the store is known to be on the disk.
+    fn anchor(&self, written: Result<u64, StoreError>, changes: u64, trust: Trust) -> Result<(), StoreError> {
+        match written {
+            // What was not promised before is on the disk only now.
+            Ok(_) => Ok(self.acknowledged.promise(changes)?),
+            // It can be read, and the next change begins by opening it again: with no more trust than now.
+            Err(full @ StoreError::Full { .. }) => {
+                locked(&self.writer).broken = true;
+                if trust == Trust::Nothing {
+                    locked(&self.progress).failed.get_or_insert(full);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes everything out and lets go of the engine. The lock is answered: it must outlive the engine's threads.
     pub(super) fn finish(self) -> Result<File, StoreError> {
-        if self.healthy() && self.checkpoint_due()? && self.has_room().is_ok() {
+        if self.healthy() && self.may_checkpoint()? && self.has_room().is_ok() {
             self.checkpoint()?;
         }
         let file = locked(&self.writer).journal.file();
@@ -183,6 +200,25 @@ impl OpenStore {
     /// Whether engine and journal agree with what was acknowledged.
     pub(super) fn healthy(&self) -> bool {
         !locked(&self.writer).broken && locked(&self.progress).failed.is_none()
+    }
+
+    /// Passes on what was found while writers were kept out. Damage is remembered: from then on the last checkpoint and the
+    /// journal after it may be the only whole copy, which no other checkpoint may replace.
+    pub(super) fn heed_damage<T>(&self, found: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ StoreError::Damaged { .. }) = &found
+            && !self.damaged.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(
+                store = %self.path.display(), %error,
+                "a record is damaged: no checkpoint is written before the store is opened again"
+            );
+        }
+        found
+    }
+
+    /// Whether a record was found damaged since the store was opened.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// The engine failed: it must be opened again.
@@ -246,5 +282,23 @@ impl OpenStore {
             checkpoint,
             checkpoint_bytes,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_sync_is_not_forgotten_when_the_disk_has_no_room_for_the_checkpoint_after_it() {
+        for trust in [Trust::Files, Trust::Nothing] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = OpenStore::open(directory.path(), StoreOptions::default(), Trust::Files).unwrap();
+            let full =
+                StoreError::Full { path: directory.path().to_owned(), problem: "no space left".into() };
+            store.anchor(Err(full), 0, trust).unwrap();
+            assert!(!store.healthy(), "the next change opens it again");
+            assert_eq!(store.trust(), trust);
+        }
     }
 }

@@ -286,14 +286,14 @@ impl OpenStore {
         Ok(())
     }
 
-    /// Removes what has outlived its time and writes a checkpoint when one is due.
+    /// Removes what has outlived its time and writes a checkpoint when one is due and no record was found damaged.
     pub(super) fn housekeep(
         &self,
         rules: &Retention,
         now: UnixMillis,
     ) -> Result<super::Housekeeping, StoreError> {
         let Swept { removed, damaged } = self.sweep(rules, now)?;
-        let checkpoint_bytes = match self.checkpoint_due()? {
+        let checkpoint_bytes = match self.may_checkpoint()? {
             true => Some(self.checkpoint()?),
             false => None,
         };

@@ -12,7 +12,7 @@ use crate::{
     normal_window::NormalWindow,
     past_incident::PastIncident,
     sample,
-    store::{key::RowsKey, open_store::Trust, sled_store::StoreOptions},
+    store::{key::RowsKey, open_store::Trust, sled_store::StoreOptions, store_lock},
 };
 
 #[test]
@@ -147,4 +147,36 @@ fn a_damaged_record_keeps_no_other_from_its_end_and_is_counted() {
     // The diagnosis and the rows of cart; the incident and the rows of db cannot be read.
     assert_eq!((done.removed, done.damaged), (2, 2));
     assert_eq!(store.normal_rows("shop", &["front".to_owned()]).unwrap().len(), 1);
+}
+
+#[test]
+fn no_checkpoint_takes_the_place_of_the_only_whole_copy_of_a_damaged_record() {
+    type Work = fn(&OpenStore);
+    let works: [(&str, Work); 2] = [
+        ("housekeeping", |store| {
+            let done = store.housekeep(&Retention::default(), UnixMillis(200 * DAY_MS)).unwrap();
+            assert_eq!((done.damaged, done.checkpoint_bytes), (1, None));
+        }),
+        ("a stop after somebody asked for it", |store| {
+            store.normal_rows("shop", &[]).unwrap_err();
+        }),
+    ];
+    for (name, work) in works {
+        let directory = tempfile::tempdir().unwrap();
+        of_long_ago(directory.path()).finish().unwrap();
+        store_lock::await_release(directory.path()).unwrap();
+        let options = StoreOptions { checkpoint_mib: 0, ..StoreOptions::default() };
+        let store = OpenStore::open(directory.path(), options, Trust::Files).unwrap();
+        let whole = store.normal_rows("shop", &[]).unwrap();
+        let lost = Entity::Rows(RowsKey::new("shop", "db"));
+        for row in store.tree.scan_prefix(lost.prefix()) {
+            store.tree.remove(row.unwrap().0).unwrap();
+        }
+        assert!(store.may_checkpoint().unwrap(), "{name}: the journal is large enough for one");
+        work(&store);
+        drop(store.finish().unwrap());
+        store_lock::await_release(directory.path()).unwrap();
+        let store = OpenStore::open(directory.path(), options, Trust::Files).unwrap();
+        assert_eq!(store.normal_rows("shop", &[]).unwrap(), whole, "{name}");
+    }
 }

@@ -52,6 +52,11 @@ pub(crate) fn check(tree: &Tree) -> Result<(), StoreError> {
         let promised =
             sealed::unseal(&key, &line).map_err(|damage| damaged(entity.to_string(), &damage.to_string()))?;
         let prefix = entity.prefix();
+        if let Some(Ok((key, _))) = rows.peek()
+            && key[..] < prefix[..]
+        {
+            return Err(unlisted(key));
+        }
         let mut parts = Parts::new();
         while let Some(row) =
             rows.next_if(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
@@ -68,13 +73,14 @@ pub(crate) fn check(tree: &Tree) -> Result<(), StoreError> {
     }
     match rows.next() {
         None => Ok(()),
-        Some(row) => {
-            let (key, _) = row?;
-            let name =
-                Entity::parse(&key).map_or_else(|| "key".to_owned(), |(entity, ..)| entity.to_string());
-            Err(damaged(name, "the directory does not know it"))
-        }
+        Some(row) => Err(unlisted(&row?.0)),
     }
+}
+
+/// The error of a row of which the directory says nothing.
+fn unlisted(key: &[u8]) -> StoreError {
+    let record = Entity::parse(key).map_or_else(|| "key".to_owned(), |(entity, ..)| entity.to_string());
+    StoreError::Damaged { record, problem: "the directory does not know it".into() }
 }
 
 /// All entities of a tree with their sealed parts.

@@ -27,7 +27,7 @@ pub enum StoreError {
     },
     /// A record is not what was written.
     #[error(
-        "the stored {record} is damaged: {problem}; stop the server, and `automap store salvage` reads it from the journal"
+        "the stored {record} is damaged: {problem}; restart the profiler, which rebuilds it from its journal where that is whole"
     )]
     Damaged {
         /// Which record.

@@ -82,24 +82,24 @@ fn lost_old_and_foreign_rows_of_records_are_noticed_on_opening() {
     type Spoiling<'test> = &'test dyn Fn(&sled::Tree);
     let old = Entity::Diagnosis(id("d-1")).section(BODY);
     let stray = Entity::Diagnosis(id("d-0")).section(BODY);
-    let changes: [(&str, Spoiling<'_>); 3] = [
-        ("lost", &|tree| {
+    let changes: [(&str, &str, Spoiling<'_>); 3] = [
+        ("lost", "diagnosis d-1:", &|tree| {
             let first = tree.scan_prefix(&old).keys().next().unwrap().unwrap();
             tree.remove(first).unwrap();
         }),
-        ("old", &|tree| {
+        ("old", "diagnosis d-1:", &|tree| {
             let prefix = Entity::Diagnosis(id("d-1")).section(BODY);
             for (key, value) in parts::cut(&prefix, b"what was there before").unwrap() {
                 tree.insert(key, value).unwrap();
             }
         }),
-        ("foreign", &|tree| {
+        ("foreign", "diagnosis d-0:", &|tree| {
             for (key, value) in parts::cut(&stray, b"what nobody wrote").unwrap() {
                 tree.insert(key, value).unwrap();
             }
         }),
     ];
-    for (what, change) in changes {
+    for (what, record, change) in changes {
         let directory = tempfile::tempdir().unwrap();
         let store = filled(&directory);
         let wanted = export(&store);
@@ -112,7 +112,7 @@ fn lost_old_and_foreign_rows_of_records_are_noticed_on_opening() {
         tamper_rows(directory.path(), change);
         std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
         let error = SledStore::open(directory.path(), StoreOptions::default()).unwrap_err().to_string();
-        assert!(error.contains("diagnosis d-") && error.contains("automap store salvage"), "{what}: {error}");
+        assert!(error.contains(record) && error.contains("automap store salvage"), "{what}: {error}");
     }
 }
 

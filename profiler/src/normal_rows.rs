@@ -12,7 +12,7 @@
 //! ICDE 2009). No priority changes with time, so that rows can be added in any order, in any portions and more than
 //! once, and the same rows are kept; and it is the same for all series, so that the samples of a row stay together.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use automap_proto::{frame::check_name, invalid::Invalid, metric::MetricKind, time::UnixMillis, v1};
 use sha2::{Digest as _, Sha256};
@@ -25,8 +25,8 @@ pub const ANY_HOUR_ROWS: usize = 256;
 pub const HOUR_ROWS: usize = 4;
 /// Most rows that are kept of a service.
 pub const MAX_ROWS: usize = ANY_HOUR_ROWS + HOUR_ROWS * WEEK_HOURS as usize;
-/// Most series of one service that are taken.
-const MAX_SERIES: usize = 1_000;
+/// Most series of one service that are taken and kept.
+pub const MAX_SERIES: usize = 1_000;
 
 /// Metric type and name of a series.
 pub type SeriesName = (MetricKind, String);
@@ -112,11 +112,9 @@ impl ServiceRows {
     }
 
     /// Adds rows and keeps those of highest priority, see the module; a row of the same time is replaced. Series without
-    /// any value left go. O(rows · (series + log rows)).
-    ///
-    /// # Errors
-    /// There would be too many series; nothing is added.
-    pub fn add(&mut self, system: &str, more: &Self, decay: Decay) -> Result<(), Invalid> {
+    /// any value left go, and of more than [`MAX_SERIES`] those whose last value is the oldest: names that a service no
+    /// longer uses give way to those that it uses. O(rows · (series + log rows)).
+    pub fn add(&mut self, system: &str, more: &Self, decay: Decay) {
         let mut rows: BTreeMap<UnixMillis, (bool, usize)> = BTreeMap::new();
         for (is_new, times) in [(false, &self.times), (true, &more.times)] {
             rows.extend(times.iter().enumerate().map(|(index, time)| (*time, (is_new, index))));
@@ -143,16 +141,7 @@ impl ServiceRows {
             .map(|name| (name.clone(), rows.values().map(|row| value(name, *row)).collect::<Vec<f64>>()))
             .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
             .collect();
-        // What is kept already can always be brought up to date.
-        if series.len() > MAX_SERIES.max(self.series.len()) {
-            let problem = format!(
-                "would be {} with those that are kept; at most {MAX_SERIES}. Leave some out, or give series names that last",
-                series.len()
-            );
-            return Err(Invalid::new("series", problem));
-        }
-        *self = Self { times: rows.into_keys().collect(), series };
-        Ok(())
+        *self = Self { times: rows.into_keys().collect(), series: most_recent(series) };
     }
 
     /// The rows whose time `keeps` accepts.
@@ -226,6 +215,14 @@ impl ServiceRows {
     }
 }
 
+/// The [`MAX_SERIES`] that have a value last; of those that end alike, the first by type and name.
+fn most_recent(series: BTreeMap<SeriesName, Vec<f64>>) -> BTreeMap<SeriesName, Vec<f64>> {
+    let mut by_end: Vec<(SeriesName, Vec<f64>)> = series.into_iter().collect();
+    by_end.sort_by_key(|(_, values)| Reverse(values.iter().rposition(|value| !value.is_nan())));
+    by_end.truncate(MAX_SERIES);
+    by_end.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -243,7 +240,7 @@ mod tests {
     fn kept(portions: &[ServiceRows], days: u32) -> ServiceRows {
         let mut all = ServiceRows::default();
         for portion in portions {
-            all.add("shop", portion, Decay::days(days)).unwrap();
+            all.add("shop", portion, Decay::days(days));
         }
         all
     }
@@ -296,11 +293,11 @@ mod tests {
         assert_eq!(all.series().next().unwrap().1, [1.0, 9.0, 9.0]);
         let memory = BTreeMap::from([((MetricKind::Memory, "memory".to_owned()), vec![4.0])]);
         let later = ServiceRows::new(vec![UnixMillis(9 * MINUTE)], memory).unwrap();
-        all.add("shop", &later, Decay::days(7)).unwrap();
+        all.add("shop", &later, Decay::days(7));
         assert_eq!(all.series().count(), 2);
         let only_later = all.only(|time| time.0 == 9 * MINUTE);
         let mut again = ServiceRows::default();
-        again.add("shop", &only_later, Decay::days(7)).unwrap();
+        again.add("shop", &only_later, Decay::days(7));
         assert_eq!(again.series().count(), 1, "a series without any value goes");
     }
 
@@ -328,25 +325,30 @@ mod tests {
     }
 
     #[test]
-    fn no_more_series_are_kept_than_can_be_and_what_is_kept_stays_readable() {
+    fn of_too_many_series_those_without_a_recent_value_go() {
         let named = |names: std::ops::Range<usize>, minute: i64| {
-            let series = names.map(|name| ((MetricKind::Cpu, format!("cpu-{name}")), vec![1.0]));
+            let series = names.map(|name| ((MetricKind::Cpu, format!("cpu-{name:04}")), vec![1.0]));
             ServiceRows::new(vec![UnixMillis(minute * MINUTE)], series.collect()).unwrap()
         };
+        let names = |rows: &ServiceRows| -> Vec<usize> {
+            rows.series().map(|((_, name), _)| name["cpu-".len()..].parse().unwrap()).collect()
+        };
         let mut all = ServiceRows::default();
-        all.add("shop", &named(0..600, 0), Decay::days(7)).unwrap();
-        let before = all.clone();
-        let error = all.add("shop", &named(600..1_200, 1), Decay::days(7)).unwrap_err();
-        assert_eq!(error.field(), "series");
-        assert!(error.to_string().contains("1200 with those that are kept"), "{error}");
-        assert_eq!(all, before, "nothing was added");
-        all.add("shop", &named(600..MAX_SERIES, 1), Decay::days(7)).unwrap();
+        all.add("shop", &named(300..900, 1), Decay::days(7));
+        all.add("shop", &named(0..300, 0), Decay::days(7));
+        assert_eq!(names(&all), (0..900).collect::<Vec<_>>());
+        // Pods with new names.
+        all.add("shop", &named(1_000..1_300, 2), Decay::days(7));
+        let kept: Vec<usize> = (0..100).chain(300..900).chain(1_000..1_300).collect();
+        assert_eq!(names(&all), kept, "of the oldest, the first by name stay");
+        all.add("shop", &named(2_000..3_000, 3), Decay::days(7));
+        assert_eq!(names(&all), (2_000..3_000).collect::<Vec<_>>());
         // As an older build could keep them.
         let mut many = named(0..1_200, 0);
         let (_, kept) = ServiceRows::from_kept(&many.to_wire("cart")).unwrap();
         assert_eq!(kept, many);
-        many.add("shop", &named(0..5, 1), Decay::days(7)).unwrap();
-        assert_eq!(many.times().len(), 2);
+        many.add("shop", &named(1_195..1_200, 1), Decay::days(7));
+        assert_eq!(names(&many), (0..995).chain(1_195..1_200).collect::<Vec<_>>());
     }
 
     proptest! {

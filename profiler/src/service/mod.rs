@@ -259,7 +259,7 @@ impl v1::diagnosis_claim_service_server::DiagnosisClaimService for ProfilerRpc {
     }
 }
 
-/// The wall clock, for times that a caller left out; nothing is computed from it.
+/// The wall clock: for times that a caller left out, and to refuse what claims to be of a time to come.
 pub(crate) fn now() -> UnixMillis {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))

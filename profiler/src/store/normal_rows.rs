@@ -28,8 +28,7 @@ impl OpenStore {
                     Some(Kept::Rows(known)) => known.rows.clone(),
                     _ => ServiceRows::default(),
                 };
-                rows.add(system, more, self.options.decay)
-                    .map_err(|error| error.within(&format!("services[{service}]")))?;
+                rows.add(system, more, self.options.decay);
                 let after = Kept::Rows(Box::new(KeptRows { key, rows }));
                 self.replace(&mut change, before.as_ref(), Some(&after))?;
             }

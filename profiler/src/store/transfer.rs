@@ -141,9 +141,7 @@ impl OpenStore {
                     // Two samples of the same normal times make a larger one.
                     (Some(Kept::Rows(known)), Kept::Rows(more)) if mode != ImportMode::Replace => {
                         let mut both = known.clone();
-                        both.rows
-                            .add(known.key.system(), &more.rows, self.options.decay)
-                            .map_err(|error| Invalid::new("records", format!("{entity}: {error}")))?;
+                        both.rows.add(known.key.system(), &more.rows, self.options.decay);
                         self.replace(&mut change, kept.as_ref(), Some(&Kept::Rows(both)))?;
                         continue;
                     }

@@ -53,9 +53,17 @@ pub struct BuiltGraph {
     pub levels: Vec<MetricLevel>,
     /// What the tests took of the budget; see [`Skeleton::spent`].
     pub spent: TestsByMetric,
+    /// What the tests that tell of edges took of it; see [`SkeletonPValues::spent`].
+    pub spent_on_edges: u64,
 }
 
 impl BuiltGraph {
+    /// What `asked` bootstrap resamples may take of a budget of `max_tests` after the graph and the tests of its edges.
+    pub fn resample_share(&self, max_tests: Option<u64>, asked: u32) -> ResampleShare {
+        let most = max_tests.map(|most| most.saturating_sub(self.spent_on_edges));
+        ResampleShare::new(most, &self.spent, asked)
+    }
+
     /// Tells each edge the share of resamples in which its pair is connected: none where no resample connects it. Where the
     /// budget left nothing for a resample, or the time was up before any was done, edges are told nothing; where there are
     /// fewer of them than were asked for, the graph says so.
@@ -64,7 +72,10 @@ impl BuiltGraph {
     /// A share is none.
     pub fn set_confidences(&mut self, tally: &Tally, share: &ResampleShare) -> Result<(), Invalid> {
         let (done, asked) = (tally.resamples(), share.asked);
-        let advice = "the confidence of edges is told from these; draw fewer, or raise the budget";
+        let advice = match done {
+            0 => "edges are told no confidence; draw fewer, or raise the budget",
+            _ => "the confidence of edges is told from these; draw fewer, or raise the budget",
+        };
         if done < share.drawn {
             self.warnings
                 .push(format!("the time was up when {done} of {asked} resamples were tested: {advice}"));
@@ -226,7 +237,7 @@ pub fn build_spread(
     };
     let mut correlations = FrontEndCorrelations::default();
     let (mut skeletons, mut levels, mut tests) = (Vec::new(), Vec::new(), 0);
-    let mut spent = TestsByMetric::default();
+    let (mut spent, mut spent_on_edges) = (TestsByMetric::default(), 0_u64);
     let mut told = EdgeReport::default();
     for learned in metrics {
         let LearnedMetric { metric, with_front_end, skeleton, p_values } = learned?;
@@ -239,14 +250,17 @@ pub fn build_spread(
             levels.extend(skeleton.levels().iter().map(|&level| MetricLevel { metric, level }));
             skeletons.push((metric, skeleton));
         }
-        told.add(metric, p_values.unwrap_or_default());
+        let p_values = p_values.unwrap_or_default();
+        spent_on_edges = spent_on_edges.saturating_add(p_values.spent);
+        told.add(metric, p_values);
     }
     let mut warnings: Vec<String> = load_warning(&work.load, settings).into_iter().collect();
     warnings.extend(levels.iter().filter_map(|level| cut_warning(*level, work.max_tests)));
     warnings.extend(told.warnings());
     let mut graph = behavior_graph(frame.services(), skeletons)?;
     told.write_into(&mut graph)?;
-    Ok(BuiltGraph { graph, tests, correlations: front_end.map(|_| correlations), warnings, levels, spent })
+    let correlations = front_end.map(|_| correlations);
+    Ok(BuiltGraph { graph, tests, correlations, warnings, levels, spent, spent_on_edges })
 }
 
 /// What the metric types of a build have in common.

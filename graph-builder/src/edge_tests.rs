@@ -67,6 +67,9 @@ pub struct SkeletonPValues {
     pub lacks_tests: bool,
     /// Edges that were not looked at because the time was up.
     pub lacks_time: usize,
+    /// Most tests given one neighbour that they can have taken of the budget, whether the time was up or not. Those given
+    /// nothing are as many as there are edges, and count for nothing: learning made and counted them.
+    pub spent: u64,
 }
 
 /// How much of the tests is wanted.
@@ -96,7 +99,8 @@ pub(crate) fn test_edges<T: PairTest>(
 ) -> Result<SkeletonPValues, Stopped> {
     let neighbours = skeleton.neighbours();
     let pairs: Vec<(u32, u32)> = skeleton.pairs().collect();
-    let lacks_tests = depth.max_condition > 0 && !affords_neighbours(skeleton, &pairs, depth.max_tests);
+    let needed = given_one_neighbour(skeleton, &pairs);
+    let lacks_tests = depth.max_condition > 0 && !affords(skeleton, needed, depth.max_tests);
     let conditions = depth.max_condition > 0 && !lacks_tests;
     let found: Vec<Looked> = pairs
         .par_iter()
@@ -115,7 +119,8 @@ pub(crate) fn test_edges<T: PairTest>(
         Looked::At(edge) => Some(edge),
         Looked::Untestable | Looked::Late => None,
     });
-    Ok(SkeletonPValues { edges: edges.collect(), lacks_tests, lacks_time })
+    let spent = if conditions { needed } else { 0 };
+    Ok(SkeletonPValues { edges: edges.collect(), lacks_tests, lacks_time, spent })
 }
 
 enum Looked {
@@ -140,10 +145,14 @@ fn look<T: PairTest>(
     Some(EdgePValues { pair, given_nothing, largest_p_value })
 }
 
-/// Whether the tests given one neighbour fit into what learning left of its budget.
-fn affords_neighbours(skeleton: &Skeleton, pairs: &[(u32, u32)], max_tests: Option<u64>) -> bool {
+/// Most tests of the pairs given one neighbour.
+fn given_one_neighbour(skeleton: &Skeleton, pairs: &[(u32, u32)]) -> u64 {
     let others = |service: u32| skeleton.neighbours()[service as usize].len().saturating_sub(1) as u64;
-    let needed: u64 = pairs.iter().map(|&(first, second)| others(first) + others(second)).sum();
+    pairs.iter().map(|&(first, second)| others(first) + others(second)).sum()
+}
+
+/// Whether so many tests fit into what learning left of its budget.
+fn affords(skeleton: &Skeleton, needed: u64, max_tests: Option<u64>) -> bool {
     let is_cut = skeleton.levels().iter().any(|level| level.cut_pairs > 0);
     !is_cut && max_tests.is_none_or(|most| needed <= most.saturating_sub(skeleton.spent()))
 }

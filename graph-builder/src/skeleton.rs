@@ -82,7 +82,7 @@ impl Skeleton {
         self.tests
     }
 
-    /// What the tests took of a budget: one each, and one for each table that was counted and allowed none.
+    /// What the tests took of a budget: one each, and from level 1 on one for each table that was counted and allowed none.
     pub const fn spent(&self) -> u64 {
         self.spent
     }

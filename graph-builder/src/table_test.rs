@@ -152,7 +152,8 @@ impl TableSearch {
         if level.size == 0 {
             let (depends, is_tested) = level.test.unconditional(first, second, &mut self.counts);
             let separating_set = (!depends).then(Vec::new);
-            return Ok(Verdict { separating_set, tests: u64::from(is_tested), spent: 1, is_cut: false });
+            let tests = u64::from(is_tested);
+            return Ok(Verdict { separating_set, tests, spent: tests, is_cut: false });
         }
         (self.tests, self.spent) = (0, 0);
         self.cursor = SetCursor::start(part);

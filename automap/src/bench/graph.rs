@@ -75,7 +75,7 @@ pub async fn run(args: &BenchGraphArgs) -> Result<(), Failure> {
             TestBudget::Tests(tests) => Some(tests),
             _ => None,
         };
-        let share = ResampleShare::new(max_tests, &built.spent, args.bootstrap_edges);
+        let share = built.resample_share(max_tests, args.bootstrap_edges);
         let (tally, cost) = resample(&frame, &settings, args, &share)?;
         built.set_confidences(&tally, &share)?;
         let figures = ResampleFigures::new(share.drawn, cost);

@@ -36,7 +36,6 @@ use super::{
 };
 use crate::{
     build::{BuildError, BuildOrder, BuiltGraph, LevelDone, Limits, MetricLevel, build_spread, build_within},
-    resample_share::ResampleShare,
     stop::{Halt, Stopped},
     throughput::{ThroughputFit, throughput_fit},
 };
@@ -144,7 +143,7 @@ impl Answer {
                 None => team.run(|| build_within(&order, &mut report)),
             }?;
             if selection.resamples > 0 {
-                let share = ResampleShare::new(max_tests, &built.spent, selection.resamples);
+                let share = built.resample_share(max_tests, selection.resamples);
                 let job = ResampleJob {
                     frame: Arc::clone(frame),
                     rows,

@@ -190,8 +190,11 @@ impl LevelJob {
         if answer.checksum != checksum(request, answer) {
             return Err("its answer or the question was damaged on the way");
         }
-        if answer.tests > answer.spent || answer.spent > most_tests {
-            return Err("it claims more tests than its pairs have sets, or less work than tests");
+        if answer.spent > most_tests {
+            return Err("it claims more tests than its pairs have sets");
+        }
+        if answer.tests > answer.spent {
+            return Err("it claims less work than tests");
         }
         let pairs = &self.pairs[shard];
         let mut verdicts = vec![Verdict::default(); pairs.len()];

@@ -60,8 +60,13 @@ pub(super) enum Refused {
 impl Refused {
     /// For what a peer said of an input.
     fn input(error: ServiceError) -> Self {
-        // It arrives as it was made, so what is wrong with it stays wrong.
-        if error.code() == ErrorCode::InvalidInput { Self::Unfit(error) } else { Self::NotNow(error) }
+        // The fields of which a peer says that they are beyond its limits. What else it finds invalid was damaged on its way.
+        let is_beyond_limits =
+            matches!(error.field(), Some("description.frame" | "description.frame.services"));
+        match error.code() {
+            ErrorCode::InvalidInput if is_beyond_limits => Self::Unfit(error),
+            _ => Self::NotNow(error),
+        }
     }
 }
 
@@ -168,5 +173,34 @@ impl SharedInput {
             }
         });
         ReceiverStream::new(receiver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automap_proto::metric::MetricKind;
+    use ndarray::Array2;
+
+    use super::*;
+    use crate::{
+        service::upload::Upload,
+        test_frames::{frame_of, key},
+    };
+
+    #[test]
+    fn only_limits_keep_a_peer_from_an_input_for_good() {
+        let series = ["cart", "db", "front"].map(|service| key(service, MetricKind::Cpu, "cpu"));
+        let header = frame_stream::header(&frame_of(series.to_vec(), Array2::zeros((3, 60))));
+        let refused = |max_bytes, max_services, header: &v1::MetricFrameHeader| {
+            let refusal = Upload::new(GREETING, max_bytes, max_services).begin(Some(header)).unwrap_err();
+            Refused::input(refusal.into())
+        };
+        assert!(matches!(refused(1 << 20, 2, &header), Refused::Unfit(_)), "too many services");
+        assert!(matches!(refused(100, 3, &header), Refused::Unfit(_)), "too many samples");
+        let mut damaged = header.clone();
+        damaged.series[0].service = 9;
+        assert!(matches!(refused(1 << 20, 3, &damaged), Refused::NotNow(_)));
+        let full = ServiceError::new(ErrorCode::Overloaded, "has no room");
+        assert!(matches!(Refused::input(full), Refused::NotNow(_)));
     }
 }

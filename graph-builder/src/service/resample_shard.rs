@@ -91,6 +91,9 @@ fn most_tests(request: &v1::TestResamplesRequest) -> Result<Option<TestsByMetric
     if asked.is_empty() {
         return Ok(request.most_tests.map(|most| [most; METRIC_COUNT]));
     }
+    if request.most_tests.is_some() {
+        return Err(Invalid::new("most_tests", "is given beside most_tests_by_metric; give only the latter"));
+    }
     let metrics = request.settings.as_ref().map(|settings| settings.metrics.as_slice()).unwrap_or_default();
     if asked.len() != metrics.len() {
         return Err(Invalid::new(

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use automap_profiler::store::ProfileStore;
-use automap_service_kit::server::{self, ServerConfig};
+use automap_service_kit::server::{self, ServeError, ServerConfig};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ impl Embedded {
     /// # Errors
     /// The store cannot be opened, or a port cannot be bound.
     pub async fn start_configured(config: ServicesConfig) -> anyhow::Result<Self> {
-        let store = automap_profiler::open_store(&config.profiler).await?;
+        let store = automap_profiler::open_store(&config.profiler).await.map_err(ServeError::from)?;
         Self::start_on(store, config).await
     }
 

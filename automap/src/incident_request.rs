@@ -10,7 +10,7 @@ use automap_client::Upload;
 use automap_collector::{
     call_graph,
     error::CollectError,
-    query::config::parse_duration,
+    query::config::Step,
     recording::{self, RecordingFiles},
 };
 use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
@@ -138,7 +138,7 @@ fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Fa
         context.anomaly_end = Some(parse_time("--anomaly-end", end)?);
     }
     if let Some(step) = &args.step {
-        context.step_ms = Some(parse_step(step)?);
+        context.step_ms = parse_step(step)?;
     }
     if let Some(file) = &args.call_graph {
         context.call_graph = Some(call_graph::read_csv(file)?);
@@ -146,15 +146,13 @@ fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Fa
     Ok(())
 }
 
-/// Milliseconds of a step such as 15s.
-fn parse_step(text: &str) -> Result<u64, Failure> {
-    let step = parse_duration("--step", text)
-        .map_err(|invalid| Failure::Usage(format!("--step: {}", invalid.problem())))?;
-    let milliseconds = (step.as_secs_f64() * 1000.0).round();
-    if !(1.0..=1e15).contains(&milliseconds) {
-        return Err(Failure::Usage(format!("--step {text}: must be at least 1ms")));
+/// Milliseconds of a step such as 15s; `None` for `auto`, which is found in the metrics.
+pub(crate) fn parse_step(text: &str) -> Result<Option<u64>, Failure> {
+    match text.parse::<Step>() {
+        Ok(Step::Fixed(milliseconds)) => Ok(Some(milliseconds)),
+        Ok(Step::Auto) => Ok(None),
+        Err(invalid) => Err(Failure::Usage(format!("--step: {}", invalid.problem()))),
     }
-    Ok(milliseconds as u64)
 }
 
 /// Unix seconds, or a time with its offset such as 2026-03-01T10:20:00Z.
@@ -187,9 +185,10 @@ mod tests {
     #[test]
     fn a_step_is_a_duration_or_seconds() {
         for (text, milliseconds) in [("15s", 15_000), ("15", 15_000), ("0.5", 500), ("1m30s", 90_000)] {
-            assert_eq!(parse_step(text).unwrap(), milliseconds);
+            assert_eq!(parse_step(text).unwrap(), Some(milliseconds));
         }
-        for wrong in ["0", "-1", "15 seconds", "", "nan"] {
+        assert_eq!(parse_step("auto").unwrap(), None);
+        for wrong in ["0", "-1", "15 seconds", "", "nan", "400d", "5x"] {
             let error = parse_step(wrong).unwrap_err();
             assert!(matches!(&error, Failure::Usage(text) if text.starts_with("--step")), "{error}");
         }

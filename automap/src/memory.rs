@@ -7,8 +7,10 @@ use std::{
 };
 
 use anyhow::anyhow;
-use automap_profiler::{ProfilerConfig, store::ProfileStore};
-use automap_service_kit::server::ServeError;
+use automap_profiler::{
+    ProfilerConfig,
+    store::{ProfileStore, error::StoreError},
+};
 use tempfile::TempDir;
 
 use crate::{arguments::MemoryArgs, stdout, store_place};
@@ -55,12 +57,7 @@ impl Memory {
             Ok(memory) => Ok(memory),
             Err(error) => {
                 let scratch = Self::scratch(config).await?;
-                let error = format!("{error:#}");
-                let (problem, _) = error.split_once("; ").unwrap_or((&error, ""));
-                stdout::warning(&format!(
-                    "{problem}: this diagnosis knows no past and is not remembered; --store DIR names another memory, \
-                     --no-record does without one"
-                ));
+                stdout::warning(&without_memory(&error));
                 Ok(scratch)
             }
         }
@@ -95,9 +92,39 @@ impl Memory {
     }
 }
 
+/// What is told of a diagnosis without a memory: what ails it, with the way out, and what can be done besides.
+fn without_memory(error: &anyhow::Error) -> String {
+    format!(
+        "{error:#}. This diagnosis knows no past and is not remembered: --store DIR names another memory, --no-record does \
+         without one"
+    )
+}
+
 /// What ails a store, in words of a command's flags.
-pub(crate) fn problem(error: &ServeError) -> String {
-    let ServeError::Configuration(invalid) = error else { return error.to_string() };
-    let setting = "stop that process or set profiler.path to another directory";
-    invalid.problem().replace(setting, "wait until that has ended, or name another store with --store DIR")
+pub(crate) fn problem(error: &StoreError) -> String {
+    match error {
+        StoreError::InUse(path) => format!(
+            "the store {} is in use by another process; wait until that has ended, or name another store with --store DIR",
+            path.display()
+        ),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagnosis_without_a_memory_tells_the_way_out() {
+        let damaged =
+            StoreError::Damaged { record: "incident inc-1".into(), problem: "wrong checksum".into() };
+        let told = without_memory(&anyhow!(problem(&damaged)));
+        for part in ["incident inc-1 is damaged", "automap store salvage", "is not remembered", "--no-record"]
+        {
+            assert!(told.contains(part), "no {part:?} in {told}");
+        }
+        let told = problem(&StoreError::InUse("here".into()));
+        assert!(told.contains("here is in use") && !told.contains("profiler.path"), "{told}");
+    }
 }

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use automap_profiler::{ProfilerConfig, store::care};
+use automap_profiler::{
+    ProfilerConfig,
+    store::{care, error::StoreError},
+};
 use automap_proto::v1::profiler_service_client::ProfilerServiceClient;
 use automap_service_kit::{
     client::{self, Channel},
@@ -15,7 +18,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    arguments::ConnectionArgs, failure::Failure, memory, store_place, walker_client::remote_channel,
+    arguments::ConnectionArgs,
+    failure::Failure,
+    memory, store_place,
+    walker_client::{is_of_another_role, remote_channel},
 };
 
 /// How long a local call may take, seconds: nobody waits for it but the person who typed the command.
@@ -83,7 +89,7 @@ impl Profiler {
         (config.schedule.housekeeping_minutes, config.schedule.export_hours) = (0, 0);
         let place = format!("store {}", config.path.display());
         // Before the first call, which would not wait for a store that takes its time.
-        let store = automap_profiler::open_store(&config).await.map_err(|error| unusable(&error, &place))?;
+        let store = automap_profiler::open_store(&config).await.map_err(|error| unopened(&error))?;
         let listener = server::bind(&config.server).await.map_err(anyhow::Error::new)?;
         let address = format!("http://{}", listener.local_addr()?);
         let client = ProfilerServiceClient::new(client::channel("server", &address)?);
@@ -109,7 +115,7 @@ impl Profiler {
         served
             .await
             .context("the profiler of this process ended")?
-            .map_err(|error| unusable(&error, &place))?;
+            .map_err(|error| anyhow::anyhow!("{place}: {error}"))?;
         answer
     }
 }
@@ -122,20 +128,16 @@ pub fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
     Ok(named.map_or_else(store_place::of_user, |path| Ok(path.to_owned()))?)
 }
 
-fn unusable(error: &server::ServeError, place: &str) -> Failure {
-    let problem = match error {
-        server::ServeError::Configuration(_) => memory::problem(error),
-        other => format!("{place}: {other}"),
-    };
-    let hint = if problem.contains("in use") { "; or ask it with --server URL" } else { "" };
-    Failure::Failed(anyhow::anyhow!("{problem}{hint}"))
+fn unopened(error: &StoreError) -> Failure {
+    let hint = if matches!(error, StoreError::InUse(_)) { "; or ask it with --server URL" } else { "" };
+    Failure::Failed(anyhow::anyhow!("{}{hint}", memory::problem(error)))
 }
 
 /// Names the profiler where it is the profiler that failed, and tells who was asked in its place.
 fn elsewhere(failure: Failure, place: &str) -> Failure {
     let Failure::Failed(error) = failure else { return failure };
     match error.downcast::<ServiceError>() {
-        Ok(error) if error.code() == ErrorCode::Internal && error.message().contains("not implemented") => {
+        Ok(error) if is_of_another_role(&error) => {
             let problem = format!("{place}: is no profiler; name the address of one (port 4313 by default)");
             Failure::Usage(problem)
         }

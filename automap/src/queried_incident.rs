@@ -1,9 +1,6 @@
 //! An incident whose metrics are asked of a server: which one, and which window.
 
-use automap_collector::{
-    call_graph,
-    query::config::{Step, parse_duration},
-};
+use automap_collector::{call_graph, query::config::parse_duration};
 use automap_proto::{
     incident::IncidentContext,
     time::{TimeWindow, UnixMillis, duration_to_wire},
@@ -12,8 +9,12 @@ use automap_proto::{
 use automap_walker::report::verdict::moment;
 
 use crate::{
-    answer::Reference, arguments::DiagnoseArgs, failure::Failure, incident_request::parse_time,
-    named_source::NamedSource, source_arguments::SourceArgs,
+    answer::Reference,
+    arguments::DiagnoseArgs,
+    failure::Failure,
+    incident_request::{parse_step, parse_time},
+    named_source::NamedSource,
+    source_arguments::SourceArgs,
 };
 
 /// A request for a walker, and the server that an embedded collector has to know for it.
@@ -49,7 +50,8 @@ impl QueriedIncident {
             text.as_deref().map(|text| parse_time(flag, text)).transpose()
         };
         let at = time("--at", &args.window.at)?;
-        let end = time("--anomaly-end", &incident.anomaly_end)?.or(at).unwrap_or_else(now);
+        let told_end = time("--anomaly-end", &incident.anomaly_end)?;
+        let end = told_end.or(at).unwrap_or_else(now);
         let start = match time("--anomaly-start", &incident.anomaly_start)? {
             Some(start) => start,
             None => before(end, "--incident-length", &args.window.incident_length)?,
@@ -83,10 +85,11 @@ impl QueriedIncident {
             window: Some(window.to_wire()),
             alerts: None,
         };
-        let reference = match (&incident.anomaly_start, at) {
-            (Some(_), _) => Reference::alert(start),
-            (None, Some(at)) => Reference { time: at, name: "--at" },
-            (None, None) => Reference { time: end, name: "it was seen" },
+        let reference = match (&incident.anomaly_start, at, told_end) {
+            (Some(_), _, _) => Reference::alert(start),
+            (None, Some(at), _) => Reference { time: at, name: "--at" },
+            (None, None, Some(end)) => Reference { time: end, name: "its end" },
+            (None, None, None) => Reference { time: end, name: "it was seen" },
         };
         Ok(Self { request, source, reference })
     }
@@ -123,10 +126,7 @@ pub(crate) fn known_elsewhere(source: &SourceArgs, step: Option<&str>) -> Result
             "{flag} cannot be used with --server: the collector's configuration describes its sources"
         )));
     }
-    let step = match step.map(str::parse::<Step>).transpose()? {
-        Some(Step::Fixed(milliseconds)) => Some(duration_to_wire(milliseconds)),
-        _ => None,
-    };
+    let step = step.map(parse_step).transpose()?.flatten().map(duration_to_wire);
     Ok(v1::QuerySource { name, preset: source.preset.clone().unwrap_or_default(), step })
 }
 

@@ -42,7 +42,7 @@ async fn run(role: Role, config: ServicesConfig, stop: CancellationToken) -> any
             automap_graph_builder::serve(listener, config.graph_builder, stop).await?;
         }
         Role::Profiler => {
-            let store = automap_profiler::open_store(&config.profiler).await?;
+            let store = automap_profiler::open_store(&config.profiler).await.map_err(ServeError::from)?;
             let listener = listen("profiler", &config.profiler.server).await?;
             automap_profiler::serve(listener, store, config.profiler, stop).await?;
         }

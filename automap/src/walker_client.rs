@@ -10,6 +10,7 @@ use automap_service_kit::{
     error::{ErrorCode, ServiceError},
     tls::ClientTlsConfig,
 };
+use tonic::Code;
 
 use crate::{
     answer::Answer,
@@ -21,8 +22,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct WalkerClient {
     client: Client,
-    /// How its client names it, where it runs in this process: an address that nobody chose and nobody needs to know.
-    own: Option<String>,
+    /// Whether it runs in this process, at an address that nobody chose and nobody needs to know.
+    is_own: bool,
 }
 
 impl WalkerClient {
@@ -31,7 +32,7 @@ impl WalkerClient {
     /// # Errors
     /// `url` is no address of a service.
     pub fn new(url: &str) -> Result<Self, Failure> {
-        Ok(Self { client: Client::builder(url).connect()?, own: Some(format!("walker at {url}: ")) })
+        Ok(Self { client: Client::builder(url).connect()?, is_own: true })
     }
 
     /// A walker elsewhere, reached as flags say.
@@ -41,7 +42,7 @@ impl WalkerClient {
     pub fn remote(url: &str, args: &RemoteArgs) -> Result<Self, Failure> {
         Ok(Self {
             client: Client::builder(url).config(args.connection.client_config()).connect()?,
-            own: None,
+            is_own: false,
         })
     }
 
@@ -92,22 +93,27 @@ impl WalkerClient {
     }
 
     fn told<T>(&self, answer: Result<T, Error>) -> Result<T, Failure> {
-        answer.map_err(|error| match (error, &self.own) {
-            (Error::Service(error), Some(own)) => match error.message().strip_prefix(own.as_str()) {
-                Some(message) => error.with_message(message).into(),
-                None => error.into(),
-            },
-            (Error::Service(error), None) if is_no_walker(&error) => Failure::Usage(
-                "--server: there is no walker at that address; name the address of one (port 4310 by default)".into(),
-            ),
-            (error, _) => error.into(),
+        let url = self.client.url();
+        answer.map_err(|error| {
+            let Error::Service(error) = error else { return error.into() };
+            // What this server itself said; what it heard from another names that one too.
+            let said = error.message().strip_prefix(&format!("walker at {url}: ")).unwrap_or(error.message());
+            if self.is_own {
+                return error.with_message(said).into();
+            }
+            if is_of_another_role(&error.with_message(said)) {
+                return Failure::Usage(format!(
+                    "--server {url}: there is no walker at this address; name the address of one (port 4310 by default)"
+                ));
+            }
+            error.into()
         })
     }
 }
 
-/// Whether another role answered, which knows no call of a walker.
-fn is_no_walker(error: &ServiceError) -> bool {
-    error.code() == ErrorCode::Internal && error.message().contains("not implemented")
+/// Whether a server answered that knows no such call: it is another role.
+pub(crate) fn is_of_another_role(error: &ServiceError) -> bool {
+    error.code() == ErrorCode::Internal && error.message() == Code::Unimplemented.description()
 }
 
 fn checked(answer: automap_client::Answer) -> Result<Answer, Failure> {

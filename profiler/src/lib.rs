@@ -75,6 +75,7 @@ use normal_rows::Decay;
 use service::ProfilerRpc;
 use store::{
     ProfileStore,
+    error::StoreError,
     sled_store::{SledStore, StoreOptions},
 };
 
@@ -86,7 +87,7 @@ pub const SERVICE_NAME: &str = "automap.v1.ProfilerService";
 ///
 /// # Errors
 /// The store is in use or damaged.
-pub async fn open_store(config: &ProfilerConfig) -> Result<Arc<dyn ProfileStore>, ServeError> {
+pub async fn open_store(config: &ProfilerConfig) -> Result<Arc<dyn ProfileStore>, StoreError> {
     let path = config.path.clone();
     let options = StoreOptions {
         cache_mib: config.cache_mib,
@@ -96,7 +97,9 @@ pub async fn open_store(config: &ProfilerConfig) -> Result<Arc<dyn ProfileStore>
     };
     // A store that takes long, or hangs with its disk, is told by the log.
     tracing::info!(store = %path.display(), "opening the store");
-    work::run(move |_| Ok(Arc::new(SledStore::open(&path, options)?) as _)).await.map_err(unusable_store)
+    let opened = work::run(move |_| Ok(SledStore::open(&path, options))).await;
+    let store = opened.unwrap_or_else(|error| Err(StoreError::Failed(error.message().into())))?;
+    Ok(Arc::new(store))
 }
 
 /// Serves `ProfilerService` from `store` on `listener` until `shutdown`, then lets running calls finish, writes the store
@@ -133,6 +136,12 @@ pub async fn serve(
     served.map_err(|error| error.within("profiler"))?;
     finished.map_err(|error| unusable_store(ServiceError::internal(error.to_string())))?;
     closed.map_err(unusable_store)
+}
+
+impl From<StoreError> for ServeError {
+    fn from(error: StoreError) -> Self {
+        unusable_store(error.into())
+    }
 }
 
 /// Whatever ails the store, the setting that chose it is where to look.

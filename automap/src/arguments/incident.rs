@@ -22,7 +22,7 @@ pub struct IncidentArgs {
     /// Name of the application, under which normal behaviour and past incidents are kept.
     #[arg(long)]
     pub system: Option<String>,
-    /// Sampling step, such as 15s; without it the median distance of the timestamps.
+    /// Sampling step, such as 15s; with auto, or where nothing says it, the median distance of the timestamps.
     #[arg(long, value_name = "DURATION")]
     pub step: Option<String>,
     /// File with the call graph (caller,callee).

@@ -69,7 +69,7 @@ async fn export_to(place: &StoreArgs, file: &Path) -> Result<u64, Failure> {
     let profiler = Profiler::open(place, Need::Existing).await?;
     profiler
         .ask(|mut client| async move {
-            let mut writer = ExportWriter::create(file).map_err(|error| unwritten(file, error))?;
+            let mut writer = ExportWriter::create(file).map_err(unwritten)?;
             let answer = client.export_store(v1::ExportStoreRequest {}).await.map_err(ServiceError::from)?;
             let mut stream = answer.into_inner();
             // The last record counts the others; the writer makes one of its own, and both must agree.
@@ -78,23 +78,21 @@ async fn export_to(place: &StoreArgs, file: &Path) -> Result<u64, Failure> {
                 let v1::StoreRecord { key, value } =
                     message.record.context("the profiler's export has an empty record")?;
                 if let Some(record) = last.replace(StoredRecord { key, value }) {
-                    writer.add(&record).map_err(|error| unwritten(file, error))?;
+                    writer.add(&record).map_err(unwritten)?;
                 }
             }
             if last != Some(writer.end()) {
                 let problem = "the export was cut short on its way; nothing was written";
                 return Err(ServiceError::new(ErrorCode::Unavailable, problem).into());
             }
-            writer.finish(file).map_err(|error| unwritten(file, error))
+            writer.finish().map_err(unwritten)
         })
         .await
 }
 
-/// It is the export that could not be written, and not the store.
-fn unwritten(file: &Path, error: StoreError) -> Failure {
-    let StoreError::Failed(problem) = error else { return ServiceError::from(error).into() };
-    let problem = problem.trim_start_matches(&format!("cannot write {}: ", file.display())).to_owned();
-    Failure::Failed(anyhow::anyhow!("cannot write {}: {problem}", file.display()))
+/// No failure of the profiler that was asked: the file is this command's own.
+fn unwritten(error: StoreError) -> Failure {
+    Failure::Failed(error.into())
 }
 
 /// Takes an export.

@@ -52,6 +52,14 @@ pub enum StoreError {
         /// What was refused.
         problem: String,
     },
+    /// An export cannot be written; the store itself is as it was.
+    #[error("cannot write {}: {problem}", .file.display())]
+    Export {
+        /// The file of the export.
+        file: PathBuf,
+        /// What was refused.
+        problem: String,
+    },
     /// The storage engine failed.
     #[error("the store failed: {0}; check the disk and the log")]
     Failed(String),
@@ -81,7 +89,9 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Invalid(invalid) => return invalid.clone().into(),
-            StoreError::InUse(_) | StoreError::Closed | StoreError::Failed(_) => ErrorCode::Unavailable,
+            StoreError::InUse(_) | StoreError::Closed | StoreError::Export { .. } | StoreError::Failed(_) => {
+                ErrorCode::Unavailable
+            }
             StoreError::Full { .. } => {
                 return Self::new(ErrorCode::Overloaded, error.to_string()).retry_after(FULL_RETRY);
             }

@@ -3,8 +3,8 @@
 
 use std::{
     fs::{self, File},
-    io::{BufReader, BufWriter, Read as _, Write as _},
-    path::Path,
+    io::{self, BufReader, BufWriter, Read as _, Write as _},
+    path::{Path, PathBuf},
 };
 
 use automap_proto::invalid::Invalid;
@@ -26,6 +26,7 @@ const MAX_FIELD_BYTES: u32 = 1 << 20;
 /// there.
 #[derive(Debug)]
 pub struct ExportWriter {
+    path: PathBuf,
     temporary: Temporary,
     file: BufWriter<File>,
     tally: ExportTally,
@@ -33,24 +34,26 @@ pub struct ExportWriter {
 
 impl ExportWriter {
     /// # Errors
-    /// The file system refused.
+    /// [`StoreError::Export`] where the file system refused.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = Temporary(path.with_file_name(format!(".{name}.unfinished")));
-        let created = File::create(&temporary.0)
-            .map_err(|error| StoreError::Failed(format!("cannot write {}: {error}", path.display())))?;
-        let mut file = BufWriter::new(created);
-        file.write_all(HEADER)?;
-        Ok(Self { temporary, file, tally: ExportTally::default() })
+        let begin = || -> io::Result<_> {
+            let mut file = BufWriter::new(File::create(&temporary.0)?);
+            file.write_all(HEADER)?;
+            Ok(file)
+        };
+        let file = begin().map_err(|error| unwritten(path, &error))?;
+        Ok(Self { path: path.into(), temporary, file, tally: ExportTally::default() })
     }
 
     /// Adds a record that is not the last.
     ///
     /// # Errors
-    /// The file system refused.
+    /// [`StoreError::Export`] where the file system refused.
     pub fn add(&mut self, record: &StoredRecord) -> Result<(), StoreError> {
         self.tally.add(record);
-        write_record(&mut self.file, record)
+        write_record(&mut self.file, record).map_err(|error| unwritten(&self.path, &error))
     }
 
     /// The record that would end the export now.
@@ -61,24 +64,31 @@ impl ExportWriter {
     /// Ends the export and answers how many records it has.
     ///
     /// # Errors
-    /// The file system refused.
-    pub fn finish(mut self, path: &Path) -> Result<u64, StoreError> {
-        write_record(&mut self.file, &self.tally.end())?;
-        let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(&self.temporary.0, path)?;
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_directory(parent.unwrap_or(Path::new(".")))?;
-        Ok(self.tally.records())
+    /// [`StoreError::Export`] where the file system refused.
+    pub fn finish(self) -> Result<u64, StoreError> {
+        let Self { path, temporary, mut file, tally } = self;
+        let put = || -> io::Result<()> {
+            write_record(&mut file, &tally.end())?;
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            fs::rename(&temporary.0, &path)?;
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            sync_directory(parent.unwrap_or(Path::new(".")))
+        };
+        put().map_err(|error| unwritten(&path, &error))?;
+        Ok(tally.records())
     }
 }
 
-fn write_record(file: &mut impl std::io::Write, record: &StoredRecord) -> Result<(), StoreError> {
+fn unwritten(file: &Path, error: &io::Error) -> StoreError {
+    StoreError::Export { file: file.into(), problem: error.to_string() }
+}
+
+fn write_record(file: &mut impl io::Write, record: &StoredRecord) -> io::Result<()> {
     for field in [&record.key, &record.value] {
         file.write_all(&(field.len() as u32).to_be_bytes())?;
     }
     file.write_all(&record.key)?;
-    Ok(file.write_all(&record.value)?)
+    file.write_all(&record.value)
 }
 
 /// Exports all of `store` into the file `path`. Answers how many records there are.
@@ -91,7 +101,7 @@ pub fn export_to(store: &dyn ProfileStore, path: &Path) -> Result<u64, StoreErro
     loop {
         let chunk = store.export(position.as_deref())?;
         let Some(last) = chunk.position().map(<[u8]>::to_vec) else {
-            return writer.finish(path);
+            return writer.finish();
         };
         for record in &chunk.records {
             writer.add(record)?;

@@ -119,7 +119,7 @@ pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage,
             }
         }
     }
-    writer.finish(file)?;
+    writer.finish()?;
     report.doubtful.extend(exported.unreadable);
     Ok(report)
 }

@@ -1,7 +1,7 @@
 //! A store that moves to another service, or is opened again.
 
 use automap_proto::v1::{self, profiler_service_client::ProfilerServiceClient};
-use automap_service_kit::{client::Channel, error::ErrorCode};
+use automap_service_kit::{client::Channel, error::ErrorCode, server::ServeError};
 use tonic::Status;
 
 use super::running::{code, config, confirm, directory, field, record, start, weigh_request};
@@ -74,7 +74,7 @@ async fn the_store_can_be_opened_again_as_soon_as_serve_returns() {
 async fn a_store_in_use_is_a_clear_refusal_to_start() {
     let store = directory();
     let running = start(store.path()).await;
-    let error = open_store(&config(store.path())).await.err().unwrap().to_string();
+    let error = ServeError::from(open_store(&config(store.path())).await.err().unwrap()).to_string();
     assert!(error.contains("field `profiler.path`"), "{error}");
     assert!(error.contains("in use by another process"), "{error}");
     running.stop().await;

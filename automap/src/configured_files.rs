@@ -1,6 +1,6 @@
 //! Files and directories that a configuration names and that are not there.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use automap_proto::invalid::Invalid;
 use automap_service_kit::{
@@ -42,6 +42,7 @@ impl ServicesConfig {
         }
         if all || matches!(role, Role::GraphBuilder) {
             server("graph-builder.server", &self.graph_builder.server, &mut named);
+            client("graph-builder.client", &self.graph_builder.client, &mut named);
         }
         if all || matches!(role, Role::Profiler) {
             server("profiler.server", &self.profiler.server, &mut named);
@@ -61,8 +62,7 @@ impl ServicesConfig {
         }
         let unread = |(field, path): Named| {
             let path = path?;
-            // Opened and not read: that tells whether it may be.
-            let error = fs::File::open(path).err()?;
+            let error = open_file(path).err()?;
             Some(Invalid::new(field, format!("{} cannot be read: {error}", path.display())))
         };
         let mut missing: Vec<Invalid> = named.into_iter().filter_map(unread).collect();
@@ -71,6 +71,12 @@ impl ServicesConfig {
         missing.extend(root.and_then(no_directory));
         missing
     }
+}
+
+/// Opens a file without reading it: that tells whether it may be read. A directory can be opened too.
+fn open_file(path: &Path) -> io::Result<()> {
+    let is_directory = fs::File::open(path)?.metadata()?.is_dir();
+    if is_directory { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
 }
 
 fn no_directory(path: &Path) -> Option<Invalid> {
@@ -126,6 +132,8 @@ mod tests {
         config.collector.recordings_root = Some(there.clone());
         config.walker.server.access.tokens = Some("/no/tokens".into());
         config.walker.client.token_file = Some(there);
+        config.graph_builder.client.token_file = Some(directory.path().to_owned());
+        config.graph_builder.client.tls.ca = Some("/no/ca.pem".into());
         let fields = |role: Role| -> Vec<String> {
             config.missing_files(role).iter().map(|missing| missing.field().to_owned()).collect()
         };
@@ -133,7 +141,9 @@ mod tests {
         assert_eq!(fields(Role::Collector), of_collector);
         assert_eq!(fields(Role::Walker), ["walker.server.access.tokens"]);
         assert!(fields(Role::Profiler).is_empty());
-        assert_eq!(fields(Role::All).len(), 3);
+        let of_graph_builder = ["graph-builder.client.token-file", "graph-builder.client.tls.ca"];
+        assert_eq!(fields(Role::GraphBuilder), of_graph_builder);
+        assert_eq!(fields(Role::All).len(), 5);
         let of_sources: Vec<String> =
             config.missing_sources().iter().map(|missing| missing.field().to_owned()).collect();
         assert_eq!(of_sources, of_collector);

@@ -1,5 +1,6 @@
 //! Files that are whole or not there: written beside their place under another name, and renamed when done. Through what
-//! is no regular file, a device or a pipe, the text is written as it is.
+//! is no regular file, a device or a pipe, the text is written as it is, and into a file that cannot be replaced: its
+//! directory may not be written, or it is mounted into a container.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -26,6 +27,8 @@ pub struct OutputFile {
 enum Destination {
     /// A regular file, or a place where nothing is yet; what a symbolic link leads to.
     Whole { place: PathBuf, written: NamedTempFile },
+    /// A regular file, open, beside which nothing can be made.
+    InPlace(File),
     /// A device that is open, or a file that this process has open as its output.
     Through(File),
     /// A pipe: it can be opened when somebody reads it.
@@ -80,17 +83,26 @@ impl Destination {
         match self {
             Self::Whole { place, mut written } => {
                 write_all(&mut written, text)?;
-                written.persist(place)?;
-                Ok(())
+                match written.persist(&place) {
+                    Ok(_) => Ok(()),
+                    Err(refused) if refused.error.kind() == ErrorKind::ResourceBusy => {
+                        replace_text(&mut open_in_place(&place)?, text)
+                    }
+                    Err(refused) => Err(refused.error),
+                }
             }
+            Self::InPlace(mut file) => replace_text(&mut file, text),
             Self::Through(mut file) => write_all(&mut file, text),
             Self::Pipe(pipe) => write_all(&mut OpenOptions::new().append(true).open(pipe)?, text),
         }
     }
 
     fn whole(place: PathBuf) -> io::Result<Self> {
-        let written = new_file(directory_of(&place))?;
-        Ok(Self::Whole { place, written })
+        match new_file(directory_of(&place)) {
+            Ok(written) => Ok(Self::Whole { place, written }),
+            // Told is why the directory will not do, where the file will not either.
+            Err(error) => open_in_place(&place).map(Self::InPlace).map_err(|_| error),
+        }
     }
 }
 
@@ -156,6 +168,16 @@ fn is_pipe(found: &fs::Metadata) -> bool {
 fn write_all(file: &mut impl Write, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.flush()
+}
+
+/// Opens a file that is there, with all it holds.
+fn open_in_place(place: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(place)
+}
+
+fn replace_text(file: &mut File, text: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    write_all(file, text)
 }
 
 fn new_file(directory: &Path) -> io::Result<NamedTempFile> {

@@ -131,7 +131,7 @@ impl ServicesConfig {
 
     /// What services within one command take of it: how things are computed and kept, and how much a call may cost. They
     /// listen on free ports of loopback, speak in clear with each other, let the command do everything, and begin nothing
-    /// by themselves.
+    /// by themselves: what a server removes, exports or refuses of its own store says nothing of the user's.
     #[must_use]
     pub fn for_one_command(self) -> Self {
         let Self { collector, graph_builder, profiler, walker } = self;
@@ -142,6 +142,8 @@ impl ServicesConfig {
             ..ServerConfig::on_port(0)
         };
         let unset = Self::default();
+        let mut schedule = unset.profiler.schedule;
+        (schedule.housekeeping_minutes, schedule.export_hours) = (0, 0);
         Self {
             collector: CollectorConfig {
                 server: alone(collector.server),
@@ -157,7 +159,9 @@ impl ServicesConfig {
             },
             profiler: ProfilerConfig {
                 server: alone(profiler.server),
-                schedule: unset.profiler.schedule,
+                reserve_mib: unset.profiler.reserve_mib,
+                retention: unset.profiler.retention,
+                schedule,
                 ..profiler
             },
             walker: WalkerConfig {
@@ -280,6 +284,8 @@ mod tests {
         config.graph_builder.peers = "http://elsewhere:4312".into();
         config.graph_builder.max_tests = 7;
         config.profiler.neighbours = 9;
+        config.profiler.reserve_mib = 1 << 30;
+        config.profiler.retention.diagnoses = 1;
         config.walker.parameters.evidence.history_rows = 11;
         assert!(config.check(Role::All).is_err());
         let taken = config.for_one_command();
@@ -288,6 +294,10 @@ mod tests {
         assert_eq!((taken.walker.http.listen, taken.graph_builder.peers.as_str()), (None, ""));
         assert_eq!((taken.graph_builder.max_tests, taken.profiler.neighbours), (7, 9));
         assert_eq!(taken.walker.parameters.evidence.history_rows, 11);
+        // A store of the user is not kept as one of a server is, and a command has no chores.
+        let (unset, kept) = (ServicesConfig::default().profiler, taken.profiler);
+        assert_eq!((kept.reserve_mib, kept.retention), (unset.reserve_mib, unset.retention));
+        assert_eq!((kept.schedule.housekeeping_minutes, kept.schedule.export_hours), (0, 0));
     }
 
     #[test]

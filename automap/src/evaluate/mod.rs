@@ -163,15 +163,16 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     };
     let mut report = Report::new(measured, settings);
     report.changes = old.map(|old| old.changes(measured, args.bootstrap, args.seed));
+    match args.output {
+        AnswerFormat::Json => stdout::print_json(&report)?,
+        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report))?,
+    }
+    // Behind what was printed: a file may be standard output.
     if let Some(file) = page {
         file.finish(&evaluation_page::render(&report)?)?;
     }
     if let Some(file) = scores_file {
         file.finish(&ScoresFile::new(measured, handicap).to_text())?;
-    }
-    match args.output {
-        AnswerFormat::Json => stdout::print_json(&report)?,
-        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report))?,
     }
     let worse: String = report
         .changes

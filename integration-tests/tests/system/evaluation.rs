@@ -185,6 +185,23 @@ fn several_delays_are_reported_beside_the_first_and_averaged() {
 }
 
 #[test]
+fn scores_on_standard_output_follow_what_is_printed() {
+    let home = tempfile::tempdir().unwrap();
+    shop(home.path(), 2);
+    let out = home.path().join("out");
+    let mut command = command::automap(home.path()).unwrap();
+    command.args(["evaluate", "shop", "--bootstrap", "200", "--method", "random", "--scores", "/dev/stdout"]);
+    assert!(command.stdout(fs::File::create(&out).unwrap()).status().unwrap().success());
+    let kept = evaluate(home.path(), &["--method", "random", "--scores", "scores.json"]);
+    assert_eq!(kept.code, 0, "{}", kept.stderr);
+    let (all, scores) =
+        (fs::read_to_string(out).unwrap(), fs::read_to_string(home.path().join("scores.json")).unwrap());
+    let printed = all.strip_suffix(&scores).expect("the scores come last");
+    assert_eq!(printed.lines().next(), kept.stdout.lines().next());
+    assert_eq!(printed.lines().count(), kept.stdout.lines().count(), "{printed}");
+}
+
+#[test]
 fn what_cannot_be_measured_is_told_before_anything_runs_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let folder = shop(home.path(), 2);

@@ -93,6 +93,25 @@ fn programs_find_the_names_that_they_rely_on() {
 }
 
 #[test]
+fn a_file_that_cannot_be_replaced_is_written_in_place() {
+    let home = tempfile::tempdir().unwrap();
+    // As containers have it: a file is mounted, into a directory that may be written or not.
+    let mounted = "mount -t tmpfs tmpfs at && touch at/graph.svg && mount --bind real.svg at/graph.svg";
+    fs::create_dir(home.path().join("at")).unwrap();
+    for more in ["", "&& mount -o remount,ro at"] {
+        fs::write(home.path().join("real.svg"), "before ".repeat(1 << 20)).unwrap();
+        let script = format!("{mounted} {more} && exec \"$@\"");
+        let words = ["unshare", "--map-root-user", "--mount", "sh", "-c", &script, "sh"];
+        let mut demo = command::automap_behind(&words, home.path()).unwrap();
+        let ended: Ended = demo.args(["demo", "--graph", "at/graph.svg"]).output().unwrap().into();
+        assert_eq!(ended.code, 0, "{more}: {}", ended.stderr);
+        let drawn = fs::read_to_string(home.path().join("real.svg")).unwrap();
+        assert!(drawn.contains("<svg") && drawn.ends_with("</svg>\n"), "{more}: {} bytes", drawn.len());
+        assert!(!drawn.contains("before"), "{more}");
+    }
+}
+
+#[test]
 fn quiet_commands_still_tell_their_errors() {
     let home = home();
     let ended = run(home.path(), &["diagnose", "incident", "--front-end", "nobody"], &["-q"]);

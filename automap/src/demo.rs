@@ -12,7 +12,9 @@ use crate::{
     incident_request::IncidentRequest,
     progress::Spinner,
     recorded_incident::{self, RecordedIncident},
-    recording_writer, simulated_incident, stdout,
+    recording_writer,
+    shell_word::shell_word,
+    simulated_incident, stdout,
     walker_client::WalkerClient,
 };
 
@@ -49,7 +51,8 @@ pub async fn run(args: DemoArgs) -> Result<(), Failure> {
         let settings = v1::DiagnosisSettings {
             method: Method::Evidence.to_wire().into(),
             want_graph: true,
-            record: true,
+            // Its store ends with the command: there is no incident to come back to.
+            record: false,
             ..v1::DiagnosisSettings::default()
         };
         let request = IncidentRequest::new(&recording, &IncidentArgs::default())?;
@@ -96,6 +99,8 @@ fn write(name: &str, place: &Path) -> Result<String, Failure> {
 
 fn export(name: &str, directory: &Path) -> Result<(), Failure> {
     let shown = directory.display();
+    let word = directory.to_string_lossy();
+    let word = shell_word(&word);
     if name == ALL {
         std::fs::create_dir(directory).map_err(|error| {
             anyhow::anyhow!("cannot create {shown} ({error}); name a directory that does not exist yet")
@@ -104,11 +109,11 @@ fn export(name: &str, directory: &Path) -> Result<(), Failure> {
             RecordedIncident::named(name, &[])?.write(&directory.join(name), true)?;
         }
         stdout::note(&format!(
-            "wrote all recorded incidents with their labels to {shown}; next: automap evaluate {shown}"
+            "wrote all recorded incidents with their labels to {shown}; next: automap evaluate {word}"
         ));
         return Ok(());
     }
     let about = write(name, directory)?;
-    stdout::note(&format!("wrote {about} to {shown}; next: automap diagnose {shown}"));
+    stdout::note(&format!("wrote {about} to {shown}; next: automap diagnose {word}"));
     Ok(())
 }

@@ -22,7 +22,9 @@ use crate::{
     output_file::OutputFile,
     progress::Spinner,
     queried_incident::QueriedIncident,
-    services_config, stdout, walk_file,
+    services_config,
+    shell_word::shell_word,
+    stdout, walk_file,
     walker_client::WalkerClient,
 };
 
@@ -64,7 +66,11 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
             if let Err(error) = services.stop().await {
                 stdout::warning(&format!("{error:#}"));
             }
-            let place = args.memory.store.as_ref().map(|store| format!("--store {}", store.display()));
+            let place = args
+                .memory
+                .store
+                .as_ref()
+                .map(|store| format!("--store {}", shell_word(&store.to_string_lossy())));
             (answer?, (!memory.is_scratch()).then(|| place.unwrap_or_default()))
         }
     };

@@ -53,6 +53,7 @@ pub mod recording_writer;
 pub mod services;
 pub mod services_config;
 pub mod shell;
+pub mod shell_word;
 pub mod simulated_incident;
 pub mod source_arguments;
 pub mod stdout;

@@ -32,7 +32,7 @@ pub mod state;
 use automap_proto::call_graph::CallGraph;
 use automap_pymicro::topology::{FRONT_END, SERVICES, callees};
 
-use crate::{failure::Failure, named_source::NamedSource, stdout};
+use crate::{failure::Failure, named_source::NamedSource, shell_word::shell_word, stdout};
 use answering::Answering;
 use arguments::{ExperimentCommand, PlanArgs, RunArgs};
 use driver::Driver;
@@ -123,7 +123,8 @@ async fn experiment(plan: &Plan, args: &RunArgs, driver: &mut impl Driver) -> Re
     let left = u32::try_from(rounds.len() - directory.state.rounds.len()).unwrap_or(u32::MAX);
     let pacing = Pacing::new(plan.round_length() * left, stop);
     Experiment { directory, rounds, application, answering, pacing, harmed: false }.run(driver).await?;
-    let (count, out) = (plan.rounds, args.out.display());
+    let (count, out) = (plan.rounds, args.out.to_string_lossy());
+    let out = shell_word(&out);
     stdout::note(&format!("{count} rounds done; next: automap experiment report {out}"));
     Ok(())
 }

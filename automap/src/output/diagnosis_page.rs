@@ -26,7 +26,10 @@ pub fn render(answer: &Answer, picture: &Picture) -> String {
                 main {
                     (sections::verdict(answer))
                     @if !answer.wire.incident_id.is_empty() {
-                        p { "Incident " code { (answer.wire.incident_id) } ", as `automap incidents` knows it." }
+                        p {
+                            "Incident " code { (answer.wire.incident_id) } ", as " code { "automap incidents" }
+                            " knows it."
+                        }
                     }
                     (sections::causes(answer, |_| html! {}))
                     (sections::graph(picture, &svg::element(picture), &nothing))
@@ -49,6 +52,10 @@ mod tests {
     use crate::drawing::picture::Size;
 
     fn page() -> String {
+        page_of("")
+    }
+
+    fn page_of(incident_id: &str) -> String {
         let service = |rank: u32, name: &str| RankedService {
             rank,
             service: name.into(),
@@ -64,6 +71,7 @@ mod tests {
         let names = ["<b>cart", "db", "web"];
         let answer = Answer::try_from(v1::Diagnosis {
             front_end: "web".into(),
+            incident_id: incident_id.into(),
             method: v1::Method::Baro.into(),
             ranking: (1..).zip(names).map(|(rank, name)| (&service(rank, name)).into()).collect(),
             warnings: vec!["<i>beware".into()],
@@ -81,6 +89,9 @@ mod tests {
         assert!(place("<h1>") < place("Most suspect") && place("Most suspect") < place("<svg"));
         assert!(!page.contains("<b>") && !page.contains("<i>") && !page.contains("<?xml"));
         place("&lt;i&gt;beware");
+        assert!(!page.contains("automap incidents"), "nobody remembers it");
+        let remembered = page_of("inc-1");
+        assert!(remembered.contains("<code>inc-1</code>, as <code>automap incidents</code> knows it."));
     }
 
     #[test]

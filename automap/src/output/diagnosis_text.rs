@@ -11,7 +11,7 @@ use automap_walker::{
 };
 
 use super::paragraph::{Page, Screen};
-use crate::answer::Answer;
+use crate::{answer::Answer, shell_word::shell_word};
 
 /// Causes that get three lines each; further ones get one.
 const TOP_CAUSES: usize = 3;
@@ -68,7 +68,7 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: O
 fn confirm_command(answer: &Answer, place: &str) -> String {
     let abstains = answer.assessment.as_ref().is_some_and(|known| known.abstention.is_some());
     let first = answer.ranking.services().first().filter(|_| !abstains);
-    let cause = first.map_or("SERVICE", |first| &first.service);
+    let cause = first.map_or("SERVICE".into(), |first| shell_word(&first.service));
     format!("automap incidents confirm {} {cause} {place}", answer.wire.incident_id).trim_end().to_owned()
 }
 
@@ -121,6 +121,10 @@ mod tests {
     use super::*;
 
     fn answer() -> Answer {
+        answer_about(["cart", "a-service-with-a-very-long-name-indeed", "c", "d", "e", "f"])
+    }
+
+    fn answer_about(names: [&str; 6]) -> Answer {
         let service = |rank: u32, name: &str| RankedService {
             rank,
             service: name.into(),
@@ -138,7 +142,6 @@ mod tests {
             deviation: 3.0,
             unlearned_score: None,
         };
-        let names = ["cart", "a-service-with-a-very-long-name-indeed", "c", "d", "e", "f"];
         Answer::try_from(v1::Diagnosis {
             system: "shop".into(),
             front_end: "web".into(),
@@ -189,6 +192,11 @@ mod tests {
         assert!(!last(&answer, None).contains("confirm"), "nobody remembers it");
         assert_eq!(last(&answer, Some("")), "  automap incidents confirm inc-3f9a12cc5d0e4b17 cart");
         assert!(last(&answer, Some("--store there")).ends_with(" cart --store there"));
+
+        // A service may be called anything without control characters, and this line is pasted into a shell.
+        let mut answer = answer_about(["x; touch `pwned` $(pwned)", "b", "c", "d", "e", "f"]);
+        answer.wire.incident_id = "inc-3f9a12cc5d0e4b17".into();
+        assert!(last(&answer, Some("")).ends_with(" 'x; touch `pwned` $(pwned)'"));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl OpenStore {
     /// Waits until everything applied is on disk.
     pub(super) fn sync(&self, journal: &File) -> Result<(), StoreError> {
         journal.sync_data().map_err(|error| self.refused(error))?;
-        self.database.flush().map_err(|error| self.engine_refused(error))?;
+        self.engine.database.flush().map_err(|error| self.engine_refused(error))?;
         self.log.sync_data().map_err(|error| self.refused(error))?;
         sync_directory(&self.path).map_err(|error| self.refused(error))
     }

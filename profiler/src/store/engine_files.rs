@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sled::Db;
+use sled::{Config, Db};
 
 use super::error::StoreError;
 
@@ -19,12 +19,27 @@ pub(crate) const JOURNAL: &str = "journal";
 /// Files of the engine beside its snapshots.
 const ENGINE_FILES: [&str; 3] = ["conf", "db", "blobs"];
 
+/// An engine that is open.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) database: Db,
+    config: Config,
+}
+
+impl Engine {
+    /// Whether it failed in the background. What is in its cache it goes on answering; every change it then refuses with
+    /// the error of that time, whatever the disk says now, until it is opened again. O(1).
+    pub(crate) fn has_failed(&self) -> bool {
+        self.config.global_error().is_err()
+    }
+}
+
 /// Opens the engine in `path`, made when it is not there.
 ///
 /// sled refuses to open when the newest of its snapshot files is half-written, which a crash can leave behind. A
 /// snapshot only shortens the replay of the log, so a damaged one is moved aside and the open is tried once more.
 pub(crate) fn open_database(path: &Path, cache_bytes: u64) -> Result<Db, StoreError> {
-    open_engine(path, cache_bytes, Chores::Done)
+    Ok(open_engine(path, cache_bytes, Chores::Done)?.database)
 }
 
 /// Whether the engine rewrites its files in the background.
@@ -37,14 +52,15 @@ pub(crate) enum Chores {
 }
 
 /// Opens the engine in `path` with its chores or without.
-pub(crate) fn open_engine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Db, StoreError> {
-    let mut config = sled::Config::new().path(path).cache_capacity(cache_bytes);
+pub(crate) fn open_engine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Engine, StoreError> {
+    let mut config = Config::new().path(path).cache_capacity(cache_bytes);
     if chores == Chores::Left {
         config = config.flush_every_ms(None);
     }
     let first = match config.open() {
         Err(error @ sled::Error::Corruption { .. }) => error,
-        opened => return opened.map_err(|error| refused(path, &error)),
+        Err(error) => return Err(refused(path, &error)),
+        Ok(database) => return Ok(Engine { database, config }),
     };
     let moved = move_damaged_snapshots(path).map_err(|error| StoreError::Open {
         path: path.to_owned(),
@@ -54,7 +70,8 @@ pub(crate) fn open_engine(path: &Path, cache_bytes: u64, chores: Chores) -> Resu
         return Err(refused(path, &first));
     }
     tracing::warn!(store = %path.display(), ?moved, "a half-written snapshot was moved aside; replaying the log");
-    config.open().map_err(|error| refused(path, &error))
+    let database = config.open().map_err(|error| refused(path, &error))?;
+    Ok(Engine { database, config })
 }
 
 fn refused(path: &Path, error: &sled::Error) -> StoreError {

@@ -20,7 +20,7 @@ use super::{
     checkpoint,
     counts::Counts,
     digest::{STATE_KEY, State, row_sum},
-    engine_files::{Chores, JOURNAL, log_file, sync_directory, sync_engine},
+    engine_files::{Chores, Engine, JOURNAL, log_file, sync_directory, sync_engine},
     error::StoreError,
     incident_table::IncidentTable,
     journal::{self, Journal},
@@ -34,7 +34,7 @@ use super::{
 pub(super) struct OpenStore {
     pub(super) path: PathBuf,
     pub(super) options: StoreOptions,
-    pub(super) database: sled::Db,
+    pub(super) engine: Engine,
     pub(super) tree: Tree,
     /// sled's own file, opened again: its flush hands pages to the disk without waiting for an fsync.
     pub(super) log: File,
@@ -118,7 +118,7 @@ impl OpenStore {
         let store = Self {
             path: path.to_owned(),
             options,
-            database: recovered.database,
+            engine: recovered.engine,
             tree: recovered.tree,
             log,
             acknowledged,
@@ -197,9 +197,9 @@ impl OpenStore {
         room::require_room(&self.path, self.options.reserve_mib, 0)
     }
 
-    /// Whether engine and journal agree with what was acknowledged.
+    /// Whether engine and journal agree with what was acknowledged, and take more.
     pub(super) fn healthy(&self) -> bool {
-        !locked(&self.writer).broken && locked(&self.progress).failed.is_none()
+        !locked(&self.writer).broken && locked(&self.progress).failed.is_none() && !self.engine.has_failed()
     }
 
     /// Passes on what was found while writers were kept out. Damage is remembered: from then on the last checkpoint and the
@@ -277,7 +277,7 @@ impl OpenStore {
         Ok(super::StoreStatistics {
             records,
             changes,
-            engine_bytes: self.database.size_on_disk()?,
+            engine_bytes: self.engine.database.size_on_disk()?,
             journal_bytes,
             checkpoint,
             checkpoint_bytes,

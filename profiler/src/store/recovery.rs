@@ -21,14 +21,16 @@ use std::{
     path::Path,
 };
 
-use sled::{Db, Tree};
+use sled::Tree;
 
 use super::{
     acknowledged::acknowledged,
     checkpoint,
     counts::Counts,
     digest::{STATE_KEY, State, row_sum},
-    engine_files::{Chores, JOURNAL, TREE, engine_files, move_engine_aside, open_engine, sync_directory},
+    engine_files::{
+        Chores, Engine, JOURNAL, TREE, engine_files, move_engine_aside, open_engine, sync_directory,
+    },
     entity_rows,
     error::StoreError,
     journal,
@@ -40,7 +42,7 @@ use super::{
 
 /// An engine whose rows are all there.
 pub(crate) struct Recovered {
-    pub(crate) database: Db,
+    pub(crate) engine: Engine,
     pub(crate) tree: Tree,
     pub(crate) state: State,
     pub(crate) counts: Counts,
@@ -130,7 +132,7 @@ fn shielded<T>(path: &Path, work: impl FnOnce() -> Result<T, Examined>) -> Resul
 
 /// An engine that passed.
 struct Examination {
-    database: Db,
+    engine: Engine,
     tree: Tree,
     state: State,
     counts: Counts,
@@ -139,17 +141,17 @@ struct Examination {
 
 impl Examination {
     fn recovered(self, lock: File) -> Recovered {
-        let Self { database, tree, state, counts, anchored } = self;
-        Recovered { database, tree, state, counts, anchored, lock }
+        let Self { engine, tree, state, counts, anchored } = self;
+        Recovered { engine, tree, state, counts, anchored, lock }
     }
 }
 
 fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination, Examined> {
-    let database = open_engine(path, cache_bytes, chores).map_err(|error| match error {
+    let engine = open_engine(path, cache_bytes, chores).map_err(|error| match error {
         StoreError::Open { problem, .. } => Examined::Damaged { reason: problem, changes: 0 },
         other => other.into(),
     })?;
-    let tree = database.open_tree(TREE)?;
+    let tree = engine.database.open_tree(TREE)?;
     let journal = path.join(JOURNAL);
     let (checkpoint, _) = checkpoint::newest(&journal)?;
     let journalled = checkpoint > 0 || journal::holds_anything(&journal)?;
@@ -206,7 +208,7 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
         other => other.into(),
     })?;
     let anchored = journal::covers(&journal, checkpoint, state.changes, promised)?;
-    Ok(Examination { database, tree, state, counts: derived.counts, anchored })
+    Ok(Examination { engine, tree, state, counts: derived.counts, anchored })
 }
 
 /// What the derived rows that are there add up to.

@@ -259,3 +259,6 @@ impl ProfileStore for SledStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

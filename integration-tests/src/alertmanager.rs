@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{http, metrics_server::listening_port, testbed};
 
 /// How long it may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// An Alertmanager; killed when dropped.
 #[derive(Debug)]

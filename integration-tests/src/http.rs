@@ -46,7 +46,7 @@ pub fn post(address: &str, path: &str, headers: &str, body: &[u8]) -> anyhow::Re
 
 fn ask(address: &str, head: &str, body: &[u8]) -> anyhow::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(180)))?;
     write!(stream, "{head}host: {address}\r\nconnection: close\r\n\r\n")?;
     // A server may refuse a body before it has come.
     stream.write_all(body).ok();

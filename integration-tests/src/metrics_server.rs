@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use crate::{http, samples::Samples};
 
 /// How long a server may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A server; killed when dropped.
 #[derive(Debug)]

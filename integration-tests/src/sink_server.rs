@@ -110,7 +110,7 @@ fn answer(
     taken: &(Mutex<Vec<Taken>>, Condvar),
     answers: &Answers,
 ) -> anyhow::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_secs(180)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;

@@ -78,7 +78,7 @@ impl Running {
         assert_eq!(frame.grid().samples(), 9);
         drop(self.client);
         self.shutdown.cancel();
-        tokio::time::timeout(Duration::from_secs(10), self.server).await.unwrap().unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(120), self.server).await.unwrap().unwrap().unwrap();
     }
 }
 

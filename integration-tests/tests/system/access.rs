@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::foreign_clients::{ranked, request};
 
 const DIAGNOSE: &str = "automap.v1.WalkerService/Diagnose";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A walker that speaks TLS and wants a token, with peers on loopback.
 struct Guarded {

@@ -1,12 +1,12 @@
 //! The admin port: metrics of calls, liveness and readiness.
 
-use std::time::{Duration, Instant};
-
 use automap_integration_tests::{
     command, http,
     processes::{Service, all_on_free_ports},
     recording,
 };
+
+use crate::alerting::until;
 
 /// The value of the series whose name and labels begin with `series`.
 fn value(metrics: &str, series: &str) -> f64 {
@@ -79,11 +79,9 @@ fn each_service_tells_rate_errors_and_duration_of_its_calls() {
     assert!(value(&metrics("profiler"), "automap_store_size_bytes ") > 0.0);
     assert_eq!(value(&metrics("collector"), "automap_source_errors_total{kind=\"timeout\"}"), 0.0);
     // Counted after the answer has left.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while value(&metrics("walker"), "automap_diagnoses_total{outcome=\"failed\"}") < 1.0 {
-        assert!(Instant::now() < deadline, "the failed diagnosis is not counted");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the failed diagnosis is counted", || {
+        value(&metrics("walker"), "automap_diagnoses_total{outcome=\"failed\"}") >= 1.0
+    });
     assert_eq!(value(&metrics("walker"), "automap_diagnoses_running "), 0.0);
 }
 
@@ -119,18 +117,16 @@ fn a_draining_service_is_alive_and_not_ready() {
         let upload = tokio_stream::wrappers::ReceiverStream::new(receiver);
         CollectorServiceClient::new(channel).collect_recording(upload).await.map(|_| ())
     });
-    while http::get(&address, "/metrics").unwrap().body.lines().all(|line| {
-        !(line.starts_with("grpc_server_in_flight{")
-            && line.contains("CollectRecording")
-            && line.ends_with(" 1"))
-    }) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("the call is under way", || {
+        http::get(&address, "/metrics").unwrap().body.lines().any(|line| {
+            line.starts_with("grpc_server_in_flight{")
+                && line.contains("CollectRecording")
+                && line.ends_with(" 1")
+        })
+    });
     service.signal("TERM").unwrap();
     service.log_line("SIGTERM: draining").unwrap();
-    while http::get(&address, "/readyz").unwrap().status == 200 {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("it is not ready", || http::get(&address, "/readyz").unwrap().status != 200);
     assert_eq!(http::get(&address, "/readyz").unwrap().status, 503);
     assert_eq!(http::get(&address, "/healthz").unwrap().status, 200);
     assert!(service.runs());

@@ -21,7 +21,7 @@ const MANY: usize = 10_000;
 const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// How long whatever must happen may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn four(home: &std::path::Path, setup: &Setup<'_>) -> FourProcesses {
     recording::demo_incident(home).unwrap();

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// How long renewed files may take to be taken up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What a process logs when it has taken renewed files up.
 const TAKEN_UP: &str = "certificates were renewed and count from now on";

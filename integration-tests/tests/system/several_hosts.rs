@@ -21,7 +21,7 @@ const ADMIN: u16 = 9311;
 const NAME: &str = "collectors.test";
 
 /// How long a change of names may take to be seen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Gives the name of the collectors these hosts.
 fn know(hosts: &Hosts, known: &[usize]) {

@@ -234,13 +234,13 @@ fn without_a_receiver_the_answer_and_the_exit_are_the_same() {
     let silent = (format!("http://{}", silent.local_addr().unwrap()), silent);
     for endpoint in [&refusing, &silent.0, &"no url at all".to_owned()] {
         let began = Instant::now();
-        // An export that anyone waited for would take a minute.
+        // An export that anyone waited for would take ten minutes.
         let environment =
-            [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000")];
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000")];
         let ended = diagnose(home.path(), &environment, &["--no-record"]);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         assert_eq!(ended.stderr, plain.stderr, "{endpoint}");
-        assert!(began.elapsed().as_secs() < 30, "{endpoint} delayed the command");
+        assert!(began.elapsed().as_secs() < 300, "{endpoint} delayed the command");
         let stable = automap_integration_tests::answers::without_ids_and_timings;
         assert_eq!(stable(&ended.stdout).unwrap(), stable(&plain.stdout).unwrap());
     }

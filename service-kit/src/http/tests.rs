@@ -59,10 +59,11 @@ async fn a_request_is_answered_and_a_large_body_refused() {
 #[tokio::test]
 async fn silent_callers_and_endless_requests_are_given_up_on() {
     let short = Duration::from_millis(50);
-    let server =
-        server(HttpLimits { head: short, answer: short, ..HttpLimits::default() }, CancellationToken::new())
-            .await;
-    assert_eq!(say(server.address(), b"GET / HT").await, "");
+    let of_heads = HttpLimits { head: short, ..HttpLimits::default() };
+    let hurried = server(of_heads, CancellationToken::new()).await;
+    assert_eq!(say(hurried.address(), b"GET / HT").await, "");
+    let of_answers = HttpLimits { answer: short, ..HttpLimits::default() };
+    let server = server(of_answers, CancellationToken::new()).await;
     assert!(say(server.address(), &get_of("/never")).await.starts_with("HTTP/1.1 408 "));
     let drop_by_drop = b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 9\r\n\r\nab";
     assert!(say(server.address(), drop_by_drop).await.starts_with("HTTP/1.1 408 "));

@@ -16,7 +16,7 @@ use automap_service_kit::{
 
 use crate::{
     pki::Authority,
-    running::{Running, channel, check},
+    running::{PATIENCE, Running, channel, check},
 };
 
 /// Writes a token into a file of its name, and answers its entry.
@@ -94,7 +94,7 @@ async fn a_client_shows_its_renewed_token() {
     let client = showing(&running, &home.join("old"));
     assert_eq!(check_source(client.clone()).await.unwrap_err().code(), ErrorCode::PermissionDenied);
     fs::rename(home.join("new"), home.join("old")).unwrap();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while check_source(client.clone()).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "the new token was not shown");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -126,7 +126,7 @@ async fn one_client_has_so_many_calls_and_another_has_his_own() {
     assert_eq!(refused.code(), ErrorCode::Overloaded, "{refused}");
     drop(held);
     running.gate.dropped.notified().await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while check_source(client.clone()).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "the place was not given back");
         tokio::time::sleep(Duration::from_millis(10)).await;

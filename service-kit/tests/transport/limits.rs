@@ -13,7 +13,7 @@ use automap_service_kit::{
 use tokio::time::Instant;
 use tonic::Request;
 
-use crate::running::{Running, channel, check};
+use crate::running::{PATIENCE, Running, channel, check};
 
 fn client(running: &Running) -> CollectorServiceClient<Channel> {
     CollectorServiceClient::new(channel(&running.url("http"), ClientTlsConfig::default()))
@@ -30,15 +30,15 @@ fn within<T>(message: T, milliseconds: u64) -> Request<T> {
 async fn the_deadline_of_a_caller_reaches_the_handler_and_the_next_hop() {
     let running = Running::start(ServerConfig::default()).await;
     running.gate.open.notify_one();
-    let answer = client(&running).list_services(within(v1::ListServicesRequest::default(), 60_000)).await;
+    let answer = client(&running).list_services(within(v1::ListServicesRequest::default(), 600_000)).await;
     let left: u64 = answer.unwrap().into_inner().services[0].parse().unwrap();
-    assert!((50_000..60_000).contains(&left), "{left} ms");
+    assert!((500_000..600_000).contains(&left), "{left} ms");
     // A call that is made while a deadline runs carries what is left of it.
     running.gate.open.notify_one();
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(300);
     let call = async { client(&running).list_services(v1::ListServicesRequest::default()).await };
     let left: u64 = deadline::within(until, call).await.unwrap().into_inner().services[0].parse().unwrap();
-    assert!((20_000..30_000).contains(&left), "{left} ms");
+    assert!((200_000..300_000).contains(&left), "{left} ms");
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn calls_beyond_the_limit_are_refused_with_a_hint_and_health_still_answers
     running.gate.dropped.notified().await;
     let began = Instant::now();
     while client(&running).check_source(v1::CheckSourceRequest::default()).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the place was not given back");
+        assert!(began.elapsed() < PATIENCE, "the place was not given back");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -92,10 +92,16 @@ async fn a_stopping_server_finishes_what_it_has_and_takes_no_more() {
     let mut running = Running::start(ServerConfig::default()).await;
     let mut under_way = client(&running);
     let call = tokio::spawn(async move { under_way.list_services(v1::ListServicesRequest::default()).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    running.gate.began.notified().await;
     running.stop.cancel();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let late = check(&channel(&running.url("http"), ClientTlsConfig::default())).await.unwrap_err();
+    let began = Instant::now();
+    let late = loop {
+        match check(&channel(&running.url("http"), ClientTlsConfig::default())).await {
+            Ok(()) => assert!(began.elapsed() < PATIENCE, "it takes more"),
+            Err(late) => break late,
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
     assert_eq!(late.code(), ErrorCode::Unavailable, "{late}");
     running.gate.open.notify_one();
     call.await.unwrap().unwrap();

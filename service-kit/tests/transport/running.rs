@@ -20,10 +20,15 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Answers `ListServices` once it may, with the time that the call has left in milliseconds; streams without an end.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     pub(crate) open: Arc<Notify>,
+    /// Told when `ListServices` is asked.
+    pub(crate) began: Arc<Notify>,
     pub(crate) dropped: Arc<Notify>,
 }
 
@@ -65,6 +70,7 @@ impl CollectorService for Gate {
         _: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
         let _guard = TellDropped(Arc::clone(&self.dropped));
+        self.began.notify_one();
         let left = deadline::current().map(|until| until - tokio::time::Instant::now());
         self.open.notified().await;
         let services = left.map(|left| left.as_millis().to_string()).into_iter().collect();
@@ -135,6 +141,6 @@ pub(crate) fn channel(url: &str, tls: ClientTlsConfig) -> Channel {
 pub(crate) async fn check(channel: &Channel) -> Result<(), ServiceError> {
     let request = HealthCheckRequest { service: "automap.v1.CollectorService".into() };
     let mut client = HealthClient::new(channel.clone());
-    let answer = tokio::time::timeout(Duration::from_secs(30), client.check(request));
+    let answer = tokio::time::timeout(PATIENCE, client.check(request));
     answer.await.expect("an answer in time").map(|_| ()).map_err(ServiceError::from)
 }

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     pki::Authority,
-    running::{Running, channel, check},
+    running::{PATIENCE, Running, channel, check},
 };
 
 /// Says something to a server and answers what came back before the server closed.
@@ -18,7 +18,7 @@ async fn say(running: &Running, words: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(words).await.unwrap();
     let mut answer = Vec::new();
-    let closed = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+    let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     // A reset is an end, too.
     closed.expect("the server closes the connection").ok();
     answer
@@ -53,7 +53,7 @@ async fn callers_that_dawdle_are_given_up_on() {
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     let mut rest = [0; 16];
-    let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut rest)).await;
+    let read = tokio::time::timeout(PATIENCE, stream.read(&mut rest)).await;
     assert!(matches!(read.expect("the server closes the connection"), Ok(0) | Err(_)));
     assert_serves(&running).await;
 }
@@ -84,7 +84,7 @@ async fn connections_beyond_the_limit_are_closed_and_places_come_back() {
     drop(first);
     let began = tokio::time::Instant::now();
     while check(&channel(&running.url("http"), ClientTlsConfig::default())).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the place was not given back");
+        assert!(began.elapsed() < PATIENCE, "the place was not given back");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

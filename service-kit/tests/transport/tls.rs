@@ -11,7 +11,7 @@ use automap_service_kit::{
 
 use crate::{
     pki::Authority,
-    running::{Running, channel, check},
+    running::{PATIENCE, Running, channel, check},
 };
 
 fn config(tls: ServerTlsConfig) -> ServerConfig {
@@ -127,7 +127,7 @@ async fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
     check(&channel(&url, trusting(&old_ca))).await.unwrap();
 
     after.issue(home.path(), "localhost");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while check(&channel(&url, trusting(&new_ca))).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "the new certificate was not taken up");
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -149,7 +149,7 @@ async fn a_client_shows_its_renewed_certificate() {
     let channel = channel(&running.url("https"), tls);
     check(&channel).await.unwrap_err();
     ours.issue(home.path(), "client");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while check(&channel).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "the new certificate was not shown");
         tokio::time::sleep(Duration::from_millis(100)).await;

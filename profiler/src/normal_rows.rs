@@ -10,9 +10,12 @@
 //! the week. Each is a sample without replacement in which a row counts half as much for every half-life that it is
 //! older (Efraimidis and Spirakis, *Weighted random sampling with a reservoir*, 2006; with forward decay, Cormode et al.,
 //! ICDE 2009). No priority changes with time, so that rows can be added in any order, in any portions and more than
-//! once, and the same rows are kept; and it is the same for all series, so that the samples of a row stay together.
+//! once, and the same rows are kept, as long as no service has more than [`MAX_SERIES`] series; and it is the same for all series, so that the samples of a row stay together.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use automap_proto::{frame::check_name, invalid::Invalid, metric::MetricKind, time::UnixMillis, v1};
 use sha2::{Digest as _, Sha256};
@@ -112,8 +115,8 @@ impl ServiceRows {
     }
 
     /// Adds rows and keeps those of highest priority, see the module; a row of the same time is replaced. Series without
-    /// any value left go, and of more than [`MAX_SERIES`] those whose last value is the oldest: names that a service no
-    /// longer uses give way to those that it uses. O(rows · (series + log rows)).
+    /// any value left go, and of more than [`MAX_SERIES`] those whose last value is the oldest, with the rows that told of
+    /// nothing else: names that a service no longer uses give way to those that it uses. O(rows · (series + log rows)).
     pub fn add(&mut self, system: &str, more: &Self, decay: Decay) {
         let mut rows: BTreeMap<UnixMillis, (bool, usize)> = BTreeMap::new();
         for (is_new, times) in [(false, &self.times), (true, &more.times)] {
@@ -130,8 +133,7 @@ impl ServiceRows {
                 rows.remove(time);
             }
         }
-        let names: std::collections::BTreeSet<&SeriesName> =
-            self.series.keys().chain(more.series.keys()).collect();
+        let names: BTreeSet<&SeriesName> = self.series.keys().chain(more.series.keys()).collect();
         let value = |name: &SeriesName, (is_new, index): (bool, usize)| {
             let side = if is_new { more } else { &*self };
             side.series.get(name).and_then(|values| values.get(index)).copied().unwrap_or(f64::NAN)
@@ -141,7 +143,23 @@ impl ServiceRows {
             .map(|name| (name.clone(), rows.values().map(|row| value(name, *row)).collect::<Vec<f64>>()))
             .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
             .collect();
-        *self = Self { times: rows.into_keys().collect(), series: most_recent(series) };
+        *self = Self { times: rows.into_keys().collect(), series };
+        if self.series.len() > MAX_SERIES {
+            self.series = most_recent(std::mem::take(&mut self.series));
+            let told: BTreeSet<UnixMillis> = self
+                .times
+                .iter()
+                .enumerate()
+                .filter(|(row, _)| self.holds(*row))
+                .map(|(_, time)| *time)
+                .collect();
+            *self = self.only(|time| told.contains(&time));
+        }
+    }
+
+    /// Whether a row has any value.
+    fn holds(&self, row: usize) -> bool {
+        self.series.values().any(|values| !values[row].is_nan())
     }
 
     /// The rows whose time `keeps` accepts.
@@ -343,6 +361,7 @@ mod tests {
         assert_eq!(names(&all), kept, "of the oldest, the first by name stay");
         all.add("shop", &named(2_000..3_000, 3), Decay::days(7));
         assert_eq!(names(&all), (2_000..3_000).collect::<Vec<_>>());
+        assert_eq!(all.times(), [UnixMillis(3 * MINUTE)], "no row is kept for names that are gone");
         // As an older build could keep them.
         let mut many = named(0..1_200, 0);
         let (_, kept) = ServiceRows::from_kept(&many.to_wire("cart")).unwrap();

@@ -11,7 +11,7 @@ use automap_proto::{
     v1,
 };
 
-use crate::{algebra, anomaly_profile::decode_graph};
+use crate::{abnormal::AbnormalTimes, algebra, anomaly_profile::decode_graph};
 
 /// What graphs must share before they may be added: the application and how they were built.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,6 +180,14 @@ impl NormalSum {
     /// The sum of the graphs.
     pub const fn graph(&self) -> &BehaviorGraph {
         &self.graph
+    }
+
+    /// Whether it holds a window with a time that is not normal. O(windows · intervals).
+    pub(crate) fn meets(&self, abnormal: &AbnormalTimes) -> bool {
+        self.windows.iter().any(|&(window_ms, start)| {
+            let end = UnixMillis(start.0.saturating_add(i64::try_from(window_ms).unwrap_or(i64::MAX)));
+            TimeWindow::new("window", start, end).is_ok_and(|window| abnormal.meet(window))
+        })
     }
 
     /// How many windows it holds.

@@ -43,7 +43,12 @@ pub(crate) async fn record_incident(
     normal_graphs: Vec<v1::NormalGraph>,
 ) -> Result<String, ServiceError> {
     for normal_graph in normal_graphs {
-        let request = v1::AddNormalGraphRequest { normal_graph: Some(normal_graph), ..Default::default() };
+        // Look-back may reach into an earlier incident.
+        let request = v1::AddNormalGraphRequest {
+            normal_graph: Some(normal_graph),
+            only_if_normal: true,
+            ..Default::default()
+        };
         add_normal_graph(peers, request).await?;
     }
     let incident_id = incident_id(context);

@@ -24,12 +24,13 @@ pub(super) fn add(
         return Err(Invalid::new("normal_graph.window", problem).into());
     }
     let system = &window.group().system;
-    if request.only_if_normal
-        && known_abnormal(store, config, system, &request.abnormal)?.meet(window.window())
-    {
-        let selector = NormalSelector { group: window.group().clone(), window_ms: window.window_ms() };
-        let windows = window_count(store.normal_sum(&selector, &[])?.windows());
-        return Ok(v1::AddNormalGraphResponse { added: false, windows });
+    if request.only_if_normal {
+        let abnormal = known_abnormal(store, config, system, &request.abnormal)?;
+        if abnormal.meet(window.window()) {
+            let selector = NormalSelector { group: window.group().clone(), window_ms: window.window_ms() };
+            let windows = window_count(store.normal_sum(&selector, &[], &abnormal)?.windows());
+            return Ok(v1::AddNormalGraphResponse { added: false, windows });
+        }
     }
     let outcome = store.add_normal_window(&window)?;
     Ok(v1::AddNormalGraphResponse { added: outcome.added, windows: window_count(outcome.windows) })
@@ -41,7 +42,9 @@ pub(super) fn get(
     request: &v1::GetNormalGraphRequest,
 ) -> Result<v1::GetNormalGraphResponse, ServiceError> {
     let wire = request.selector.as_ref().ok_or_else(|| Invalid::missing("selector"))?;
-    let sum = store.normal_sum(&NormalSelector::from_wire("selector", wire)?, &[])?;
+    let selector = NormalSelector::from_wire("selector", wire)?;
+    let abnormal = known_abnormal(store, config, &selector.group.system, &[])?;
+    let sum = store.normal_sum(&selector, &[], &abnormal)?;
     let profiles = service_profiles(sum.graph().services(), sum.graph(), &config.classes);
     Ok(v1::GetNormalGraphResponse {
         graph: (sum.windows() > 0).then(|| sum.graph().into()),

@@ -13,6 +13,7 @@ use automap_service_kit::error::ServiceError;
 use super::{
     incidents::{excluded_incident, similar_to_wire},
     lessons::Lessons,
+    normal_rows::known_abnormal,
     normals::window_count,
 };
 use crate::{
@@ -120,7 +121,8 @@ fn normal_behaviour(
             selector.window_ms as f64 / 1000.0
         ));
     }
-    let sum = store.normal_sum(&selector, &beside)?;
+    let abnormal = known_abnormal(store, config, &request.system, &[])?;
+    let sum = store.normal_sum(&selector, &beside, &abnormal)?;
     let enough = sum.windows() >= config.min_normal_windows.max(1);
     if !enough {
         warnings.push(format!(

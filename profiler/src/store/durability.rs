@@ -111,6 +111,11 @@ impl OpenStore {
         let meanwhile = locked(&self.writer).journal.file();
         self.heeded(|| meanwhile.sync_data().map_err(refused))?;
         let whole = writer.finish().map_err(refused)?;
+        if self.is_damaged() {
+            let problem =
+                "a record was found damaged while a checkpoint was written: the one before it stays";
+            return Err(StoreError::Failed(problem.into()));
+        }
         let bytes = self.heeded(|| whole.put_in_place(&directory).map_err(refused))?;
         {
             let mut writer = locked(&self.writer);

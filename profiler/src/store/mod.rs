@@ -58,6 +58,7 @@ use std::{collections::BTreeMap, fmt};
 use automap_proto::{time::UnixMillis, v1};
 
 use crate::{
+    abnormal::AbnormalTimes,
     anomaly_profile::AnomalyProfile,
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
@@ -145,10 +146,15 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     /// Keeps the graph of a normal window, unless the same window of the same group is kept already.
     fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError>;
 
-    /// The sum of the kept windows that the selector takes, and of those of `beside` that are not kept. `beside` must
-    /// be of the selector's group and length.
-    fn normal_sum(&self, selector: &NormalSelector, beside: &[NormalWindow])
-    -> Result<NormalSum, StoreError>;
+    /// The sum of the kept windows that the selector takes, and of those of `beside` that are not kept, each without those
+    /// that hold a time of `abnormal`. `beside` must be of the selector's group and length. O(windows) where a kept one does,
+    /// else as much as the sum has edges.
+    fn normal_sum(
+        &self,
+        selector: &NormalSelector,
+        beside: &[NormalWindow],
+        abnormal: &AbnormalTimes,
+    ) -> Result<NormalSum, StoreError>;
 
     /// Adds rows of normal times to those that are kept of some services of a system, whole or not at all.
     fn add_normal_rows(

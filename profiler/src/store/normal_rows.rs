@@ -76,6 +76,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        abnormal::AbnormalTimes,
         normal_window::{NormalSelector, NormalWindow},
         sample,
         store::{
@@ -112,7 +113,7 @@ mod tests {
             store.add_normal_rows("shop", &named(name, days)).unwrap();
         }
         store.add_normal_rows("bank", &named("till", &[0])).unwrap();
-        assert_eq!(store.normal_sum(&selector, &[]).unwrap().windows(), 4);
+        assert_eq!(store.normal_sum(&selector, &[], &AbnormalTimes::default()).unwrap().windows(), 4);
         let names = |store: &SledStore, system: &str| -> Vec<String> {
             store.normal_rows(system, &[]).unwrap().into_keys().collect()
         };
@@ -121,12 +122,12 @@ mod tests {
         let rules = Retention { normal_days: 28, ..Retention::default() };
         let now = UnixMillis(40 * day * 1000);
         assert_eq!(store.housekeep(&rules, now).unwrap().removed, 2, "a window and a service");
-        assert_eq!(store.normal_sum(&selector, &[]).unwrap().windows(), 3);
+        assert_eq!(store.normal_sum(&selector, &[], &AbnormalTimes::default()).unwrap().windows(), 3);
         let fewer = Retention { normal_windows: 2, ..rules };
         assert_eq!(store.housekeep(&fewer, now).unwrap().removed, 1);
         store.close().unwrap();
         let store = open(&directory);
-        assert_eq!(store.normal_sum(&selector, &[]).unwrap().windows(), 2);
+        assert_eq!(store.normal_sum(&selector, &[], &AbnormalTimes::default()).unwrap().windows(), 2);
         assert_eq!(
             names(&store, "shop"),
             ["cart", "new-name"],

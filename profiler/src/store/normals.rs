@@ -11,7 +11,10 @@ use super::{
     key::{directory_entity, directory_prefix, group_bytes, normal_prefix},
     open_store::{OpenStore, Writer, locked},
 };
-use crate::normal_window::{NormalSelector, NormalSum, NormalWindow};
+use crate::{
+    abnormal::AbnormalTimes,
+    normal_window::{NormalSelector, NormalSum, NormalWindow},
+};
 
 /// Sums by length of the windows, milliseconds.
 type Sums = BTreeMap<u64, NormalSum>;
@@ -37,7 +40,7 @@ impl KeptNormals {
         group: &[u8],
     ) -> Result<Option<&Sums>, StoreError> {
         if !self.groups.contains_key(group) {
-            let sums = store.read_group(writer, group)?;
+            let sums = store.read_group(writer, group, |_| true)?;
             if !sums.is_empty() {
                 self.groups.insert(group.to_vec(), sums);
             }
@@ -76,6 +79,7 @@ impl OpenStore {
         &self,
         selector: &NormalSelector,
         beside: &[NormalWindow],
+        abnormal: &AbnormalTimes,
     ) -> Result<NormalSum, StoreError> {
         let group = group_bytes(&selector.group);
         let taken = |sums: &Sums| -> Result<NormalSum, StoreError> {
@@ -94,13 +98,24 @@ impl OpenStore {
                 kept.group(self, &writer, &group)?.map_or_else(|| Ok(NormalSum::default()), taken)?
             }
         };
-        for window in beside {
+        // An incident may become known after the graph of its time.
+        if total.meets(abnormal) {
+            let normal = |window: &NormalWindow| !abnormal.meet(window.window());
+            total = taken(&self.read_group(&self.standstill(), &group, normal)?)?;
+        }
+        for window in beside.iter().filter(|window| !abnormal.meet(window.window())) {
             total.add(window)?;
         }
         Ok(total)
     }
 
-    fn read_group(&self, writer: &Writer, group: &[u8]) -> Result<Sums, StoreError> {
+    /// Adds up the windows of a group that `wanted` accepts.
+    fn read_group(
+        &self,
+        writer: &Writer,
+        group: &[u8],
+        wanted: impl Fn(&NormalWindow) -> bool,
+    ) -> Result<Sums, StoreError> {
         let mut sums = Sums::new();
         // By the directory, whose digest says that no line of it was lost.
         let mut lines = directory_prefix().to_vec();
@@ -112,7 +127,9 @@ impl OpenStore {
             let Some(Kept::Normal(window)) = self.kept_by(writer, &entity)? else {
                 return Err(damaged(&entity, "it has no graph"));
             };
-            sums.entry(window.window_ms()).or_default().add(&window)?;
+            if wanted(&window) {
+                sums.entry(window.window_ms()).or_default().add(&window)?;
+            }
         }
         Ok(sums)
     }
@@ -139,7 +156,9 @@ mod tests {
             let settings =
                 GraphSettings::new(Default::default(), f64::from(asked) / 1000.0, 3, vec![]).unwrap();
             let group = NormalGroup { system: "shop".into(), settings };
-            let sum = store.normal_sum(&NormalSelector { group, window_ms: 30_000 }, &[]).unwrap();
+            let sum = store
+                .normal_sum(&NormalSelector { group, window_ms: 30_000 }, &[], &AbnormalTimes::default())
+                .unwrap();
             assert_eq!(sum.windows(), usize::from(asked == 50), "{asked}");
         }
         assert_eq!(locked(&store.normals).groups.len(), 1);

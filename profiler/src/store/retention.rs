@@ -78,6 +78,19 @@ fn outlived(
 }
 
 impl Retention {
+    /// Of each limit the one that keeps more.
+    #[must_use]
+    pub fn or_longer(self, other: Self) -> Self {
+        Self {
+            unconfirmed_days: self.unconfirmed_days.max(other.unconfirmed_days),
+            confirmed_days: self.confirmed_days.max(other.confirmed_days),
+            incidents_per_system: self.incidents_per_system.max(other.incidents_per_system),
+            diagnoses: self.diagnoses.max(other.diagnoses),
+            normal_windows: self.normal_windows.max(other.normal_windows),
+            normal_days: self.normal_days.max(other.normal_days),
+        }
+    }
+
     /// Whether normal behaviour of `time` is much older than the newest of its system.
     pub(crate) fn outlives_normal(&self, time: UnixMillis, newest: UnixMillis) -> bool {
         time.0 < newest.0.saturating_sub(i64::from(self.normal_days) * DAY_MS)
@@ -293,6 +306,13 @@ impl OpenStore {
         now: UnixMillis,
     ) -> Result<super::Housekeeping, StoreError> {
         let Swept { removed, damaged } = self.sweep(rules, now)?;
+        if self.is_damaged() {
+            tracing::error!(
+                store = %self.path.display(),
+                "a record was found damaged: no checkpoint is written and the journal grows until the profiler is \
+                 started again, which rebuilds the record where the journal is whole"
+            );
+        }
         let checkpoint_bytes = match self.may_checkpoint()? {
             true => Some(self.checkpoint()?),
             false => None,

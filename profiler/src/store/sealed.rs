@@ -39,7 +39,12 @@ impl fmt::Display for Damage {
 /// Version (u16), CRC32 over key, version and payload (u32), payload; big-endian. The key is part of the checksum so
 /// that a value found under another record's key is refused.
 pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let version = FORMAT_VERSION.to_be_bytes();
+    seal_as(FORMAT_VERSION, key, payload)
+}
+
+/// As builds of another format version seal.
+pub(crate) fn seal_as(version: u16, key: &[u8], payload: &[u8]) -> Vec<u8> {
+    let version = version.to_be_bytes();
     let mut value = Vec::with_capacity(HEADER_BYTES + payload.len());
     value.extend_from_slice(&version);
     value.extend_from_slice(&checksum(key, version, payload).to_be_bytes());

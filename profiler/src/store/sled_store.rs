@@ -18,6 +18,7 @@ use super::{
     transfer::{ExportChunk, ImportMode, StoredRecord},
 };
 use crate::{
+    abnormal::AbnormalTimes,
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
     normal_rows::{Decay, ServiceRows},
@@ -162,8 +163,9 @@ impl ProfileStore for SledStore {
         &self,
         selector: &NormalSelector,
         beside: &[NormalWindow],
+        abnormal: &AbnormalTimes,
     ) -> Result<NormalSum, StoreError> {
-        self.with(|open| open.normal_sum(selector, beside))
+        self.with(|open| open.normal_sum(selector, beside, abnormal))
     }
 
     fn add_normal_rows(

@@ -68,9 +68,28 @@ impl ExportTally {
 
     /// The record that ends the export.
     pub fn end(&self) -> StoredRecord {
+        StoredRecord { key: EXPORT_END.to_vec(), value: sealed::seal(EXPORT_END, &self.payload()) }
+    }
+
+    fn payload(&self) -> Vec<u8> {
         let mut payload = self.records.to_be_bytes().to_vec();
         payload.extend_from_slice(&self.checksum.clone().finalize().to_be_bytes());
-        StoredRecord { key: EXPORT_END.to_vec(), value: sealed::seal(EXPORT_END, &payload) }
+        payload
+    }
+
+    /// Checks that `end` ends the export, whichever format version it was written in.
+    fn check_end(&self, end: Option<&StoredRecord>) -> Result<(), Invalid> {
+        let found = end.filter(|end| end.key == EXPORT_END).map(|end| sealed::unseal(EXPORT_END, &end.value));
+        match found {
+            Some(Ok(payload)) if payload == self.payload() => Ok(()),
+            Some(Err(newer @ sealed::Damage::Version(_))) => {
+                Err(Invalid::new("records", format!("end with a record that cannot be read: {newer}")))
+            }
+            _ => Err(Invalid::new(
+                "records",
+                "do not end with the record that counts them: the export was cut short or changed",
+            )),
+        }
     }
 }
 
@@ -197,13 +216,7 @@ pub(super) fn gather(mut records: Vec<StoredRecord>) -> Result<Gathered, StoreEr
             }
         };
     }
-    if end.as_ref() != Some(&tally.end()) {
-        return Err(Invalid::new(
-            "records",
-            "do not end with the record that counts them: the export was cut short or changed",
-        )
-        .into());
-    }
+    tally.check_end(end.as_ref())?;
     let mut sections = BTreeMap::new();
     for (entity, parted) in entities {
         let mut payloads = BTreeMap::new();

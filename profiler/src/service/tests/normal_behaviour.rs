@@ -59,6 +59,39 @@ async fn normal_behaviour_is_subtracted_from_the_fifth_window_on() {
 }
 
 #[tokio::test]
+async fn an_incident_that_becomes_known_later_takes_the_graphs_of_its_time_away() {
+    let store = directory();
+    let mut running = start(store.path()).await;
+    let client = &mut running.client;
+    for number in 0..6 {
+        let normal_graph = Some(sample::normal_graph(900 + 30 * number));
+        let request = v1::AddNormalGraphRequest { normal_graph, ..Default::default() };
+        client.add_normal_graph(request).await.unwrap();
+    }
+    let selected = v1::GetNormalGraphRequest { selector: Some(selector()) };
+    let normal = client.get_normal_graph(selected.clone()).await.unwrap().into_inner();
+    assert_eq!(normal.windows, 6);
+
+    // It begins at 1000 s: in the fourth of them.
+    let incident = Some(sample::incident("inc-1", 2_000, &["cart"]));
+    client.record_incident(v1::RecordIncidentRequest { incident }).await.unwrap();
+    let normal = client.get_normal_graph(selected.clone()).await.unwrap().into_inner();
+    assert_eq!((normal.windows, normal.graph.unwrap().edges[0].bit_counts[0]), (3, 3));
+    let request = v1::WeighMetricsRequest {
+        normal_graphs: vec![sample::normal_graph(870), sample::normal_graph(1_080)],
+        ..weigh_request()
+    };
+    let answer = client.weigh_metrics(request).await.unwrap().into_inner();
+    assert!(answer.warnings[0].starts_with("4 normal windows are known and 5 are needed"), "{answer:?}");
+
+    let forgotten = v1::DeleteIncidentRequest { incident_id: "inc-1".into() };
+    client.delete_incident(forgotten).await.unwrap();
+    let normal = client.get_normal_graph(selected).await.unwrap().into_inner();
+    assert_eq!(normal.windows, 6, "they were only left out");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn without_a_selector_nothing_is_subtracted_and_without_history_all_metrics_weigh_the_same() {
     let store = directory();
     let mut running = start(store.path()).await;

@@ -13,7 +13,7 @@ fn housekeeping_removes_what_outlived_its_time_and_keeps_the_rest() {
     assert_eq!(store.housekeep(&rules, UnixMillis(20 * day)).unwrap().removed, 2);
     assert_eq!(list(&store, &ListQuery::default()).0, ["inc-1"]);
     assert_eq!(store.housekeep(&rules, UnixMillis(200 * day)).unwrap().removed, 1);
-    assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 2);
+    assert_eq!(store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(), 2);
 }
 
 #[test]
@@ -60,7 +60,10 @@ fn a_store_of_format_version_1_is_migrated_with_everything_in_it() {
         assert_eq!(store.incident(&id(name)).unwrap(), known);
     }
     assert_eq!(store.diagnosis(&id("d-1")).unwrap(), wanted.diagnosis(&id("d-1")).unwrap());
-    assert_eq!(store.normal_sum(&selector(), &[]).unwrap(), wanted.normal_sum(&selector(), &[]).unwrap());
+    assert_eq!(
+        store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap(),
+        wanted.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap()
+    );
     assert_eq!(similar(&store, true, None), ["inc-1"]);
     assert_eq!(list(&store, &ListQuery::default()).0, ["inc-2", "inc-1"]);
     store.confirm(&id("inc-2"), confirmation(&["cart"])).unwrap();
@@ -68,13 +71,39 @@ fn a_store_of_format_version_1_is_migrated_with_everything_in_it() {
     let report = care::verify(directory.path()).unwrap();
     assert_eq!((report.engine_problems, report.journal_problems), (vec![], vec![]));
     assert_eq!(similar(&open(&directory), true, None), ["inc-1", "inc-2"]);
-    // An export of version 1 is taken, too.
+}
+
+/// Entities and end of an export by a build of format `version`, which sealed every record so.
+fn export_of_version(version: u16) -> Vec<StoredRecord> {
     let old = tempfile::tempdir().unwrap();
     version_1_store(old.path());
-    let records = export(&open(&old));
-    assert_eq!(records[0].value[..2], [0, 1], "entities keep the version they were written in");
+    let mut records = export(&open(&old));
+    records.pop();
+    let mut tally = ExportTally::default();
+    for record in &mut records {
+        let payload = sealed::unseal(&record.key, &record.value).unwrap().to_vec();
+        record.value = sealed::seal_as(version, &record.key, &payload);
+        tally.add(record);
+    }
+    let end = tally.end();
+    let payload = sealed::unseal(&end.key, &end.value).unwrap().to_vec();
+    records.push(StoredRecord { value: sealed::seal_as(version, &end.key, &payload), ..end });
+    records
+}
+
+#[test]
+fn exports_of_format_version_1_are_taken_and_those_of_a_newer_one_told_apart() {
+    let records = export_of_version(1);
+    assert!(records.iter().all(|record| record.value[..2] == [0, 1]));
     let target = tempfile::tempdir().unwrap();
     assert_eq!(open(&target).import(records, ImportMode::EmptyOnly).unwrap(), 8);
+    let (mut ended_newer, newer) = (export_of_version(1), export_of_version(3));
+    *ended_newer.last_mut().unwrap() = newer.last().unwrap().clone();
+    for records in [newer, ended_newer] {
+        let target = tempfile::tempdir().unwrap();
+        let error = open(&target).import(records, ImportMode::EmptyOnly).unwrap_err();
+        assert!(error.to_string().contains("use a newer build"), "{error}");
+    }
 }
 
 #[test]

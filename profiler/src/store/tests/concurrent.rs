@@ -89,6 +89,6 @@ fn a_sum_that_is_read_while_windows_go_is_a_sum() {
             store.add_normal_window(&window(start)).unwrap();
             store.housekeep(&rules, UnixMillis(start * 1000)).unwrap();
         },
-        || assert!(store.normal_sum(&selector(), &[]).unwrap().windows() <= 3),
+        || assert!(store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows() <= 3),
     );
 }

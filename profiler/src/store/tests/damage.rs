@@ -43,7 +43,7 @@ fn a_flipped_byte_in_any_record_is_an_error_that_names_it_until_the_store_is_ope
         let error = match &entity {
             Entity::Incident(name) => store.incident(name).unwrap_err(),
             Entity::Diagnosis(name) => store.diagnosis(name).unwrap_err(),
-            Entity::Normal(_) => store.normal_sum(&selector(), &[]).unwrap_err(),
+            Entity::Normal(_) => store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap_err(),
             Entity::Rows(_) => store.normal_rows("shop", &[]).unwrap_err(),
         };
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");

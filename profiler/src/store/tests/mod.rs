@@ -23,6 +23,7 @@ use super::{
     transfer::{ExportTally, ImportMode, StoredRecord},
 };
 use crate::{
+    abnormal::AbnormalTimes,
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
     evidence_features::IncidentEvidence,

@@ -14,7 +14,7 @@ fn everything_survives_a_reopen_in_the_same_process_at_once() {
     assert_eq!(kept.profile, incident("inc-1", 100).profile);
     assert_eq!(similar(&store, true, None), ["inc-1"]);
     assert_eq!(similar(&store, false, None), ["inc-1", "inc-2"]);
-    assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 2);
+    assert_eq!(store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(), 2);
     assert_eq!(store.diagnosis(&id("d-1")).unwrap(), Some(diagnosis("d-1", 100, 3)));
     assert_eq!(store.incident(&id("inc-3")).unwrap(), None);
 }
@@ -63,10 +63,14 @@ fn the_same_normal_window_is_kept_once_also_after_a_reopen() {
     let reopened = open(&directory);
     assert_eq!(add(&reopened, 0), AddedWindow { added: false, windows: 1 });
     assert_eq!(add(&reopened, 30), AddedWindow { added: true, windows: 2 });
-    let sum = reopened.normal_sum(&selector(), &[window(30), window(60)]).unwrap();
+    let sum = reopened.normal_sum(&selector(), &[window(30), window(60)], &AbnormalTimes::default()).unwrap();
     assert_eq!(sum.windows(), 3);
     assert_eq!(sum.graph().edge(2, 0).unwrap().counts(), Some(&[3, 0, 0, 0, 0, 0, 0]));
-    assert_eq!(reopened.normal_sum(&selector(), &[]).unwrap().windows(), 2, "those beside are not kept");
+    assert_eq!(
+        reopened.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(),
+        2,
+        "those beside are not kept"
+    );
 }
 
 #[test]
@@ -82,11 +86,11 @@ fn windows_of_other_systems_settings_and_lengths_are_not_added() {
     assert_eq!(other(&|wire| wire.system = "bank".into()), alone);
     assert_eq!(other(&|wire| wire.settings.as_mut().unwrap().alpha = 0.01), alone);
     assert_eq!(other(&|wire| wire.window_ms = 100_000), alone);
-    assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 2);
+    assert_eq!(store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(), 2);
     let settings = GraphSettings::new(Default::default(), 0.01, 3, vec![]).unwrap();
     let stricter =
         NormalSelector { group: NormalGroup { system: "shop".into(), settings }, window_ms: 30_000 };
-    assert_eq!(store.normal_sum(&stricter, &[]).unwrap().windows(), 1);
+    assert_eq!(store.normal_sum(&stricter, &[], &AbnormalTimes::default()).unwrap().windows(), 1);
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn of_many_who_add_the_same_window_at_once_one_does() {
         threads.into_iter().map(|thread| thread.join().unwrap()).filter(|&added| added).count()
     });
     assert_eq!(added, 1);
-    assert_eq!(store.normal_sum(&selector(), &[]).unwrap().windows(), 1);
+    assert_eq!(store.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(), 1);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn an_export_imported_into_an_empty_store_gives_the_same_store() {
     let records = export(&source);
     let target = open(&into);
     // The windows are asked for before the import, so that a stale sum would show.
-    assert_eq!(target.normal_sum(&selector(), &[]).unwrap().windows(), 0);
+    assert_eq!(target.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(), 0);
     assert_eq!(target.import(records.clone(), ImportMode::Merge).unwrap(), records.len() as u64 - 1);
     assert_eq!(
         target.import(records.clone(), ImportMode::Merge).unwrap(),
@@ -40,7 +40,7 @@ fn an_export_imported_into_an_empty_store_gives_the_same_store() {
     );
     assert_eq!(export(&target), records);
     assert_eq!(similar(&target, true, None), ["inc-1"]);
-    assert_eq!(target.normal_sum(&selector(), &[]).unwrap().windows(), 2);
+    assert_eq!(target.normal_sum(&selector(), &[], &AbnormalTimes::default()).unwrap().windows(), 2);
     target.close().unwrap();
     let reopened = open(&into);
     assert_eq!(similar(&reopened, true, None), ["inc-1"]);

@@ -107,6 +107,10 @@ pub(crate) fn problem(error: &StoreError) -> String {
             "the store {} is in use by another process; wait until that has ended, or name another store with --store DIR",
             path.display()
         ),
+        StoreError::Damaged { record, problem } => format!(
+            "{record} is damaged: {problem}; run the command again, which rebuilds it from the store's journal where that is \
+             whole"
+        ),
         other => other.to_string(),
     }
 }
@@ -117,13 +121,17 @@ mod tests {
 
     #[test]
     fn a_diagnosis_without_a_memory_tells_the_way_out() {
-        let damaged =
-            StoreError::Damaged { record: "incident inc-1".into(), problem: "wrong checksum".into() };
+        let damaged = StoreError::Open {
+            path: "here".into(),
+            problem: "the engine lost its state: `automap store salvage` writes what is readable".into(),
+        };
         let told = without_memory(&anyhow!(problem(&damaged)));
-        for part in ["incident inc-1 is damaged", "automap store salvage", "is not remembered", "--no-record"]
-        {
+        for part in ["lost its state", "automap store salvage", "is not remembered", "--no-record"] {
             assert!(told.contains(part), "no {part:?} in {told}");
         }
+        let record = StoreError::Damaged { record: "incident inc-1".into(), problem: "bad checksum".into() };
+        let told = problem(&record);
+        assert!(told.starts_with("incident inc-1 is damaged: bad checksum; run the command again"), "{told}");
         let told = problem(&StoreError::InUse("here".into()));
         assert!(told.contains("here is in use") && !told.contains("profiler.path"), "{told}");
     }

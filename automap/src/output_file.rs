@@ -101,7 +101,12 @@ impl Destination {
         match new_file(directory_of(&place)) {
             Ok(written) => Ok(Self::Whole { place, written }),
             // Told is why the directory will not do, where the file will not either.
-            Err(error) => open_in_place(&place).map(Self::InPlace).map_err(|_| error),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+            {
+                open_in_place(&place).map(Self::InPlace).map_err(|_| error)
+            }
+            Err(error) => Err(error),
         }
     }
 }

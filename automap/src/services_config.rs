@@ -131,7 +131,8 @@ impl ServicesConfig {
 
     /// What services within one command take of it: how things are computed and kept, and how much a call may cost. They
     /// listen on free ports of loopback, speak in clear with each other, let the command do everything, and begin nothing
-    /// by themselves: what a server removes, exports or refuses of its own store says nothing of the user's.
+    /// by themselves but checkpoints: what a server removes, exports or refuses of its own store says nothing of the user's,
+    /// where everything stays for as long as the longer of both retentions says.
     #[must_use]
     pub fn for_one_command(self) -> Self {
         let Self { collector, graph_builder, profiler, walker } = self;
@@ -143,7 +144,7 @@ impl ServicesConfig {
         };
         let unset = Self::default();
         let mut schedule = unset.profiler.schedule;
-        (schedule.housekeeping_minutes, schedule.export_hours) = (0, 0);
+        schedule.export_hours = 0;
         Self {
             collector: CollectorConfig {
                 server: alone(collector.server),
@@ -160,7 +161,7 @@ impl ServicesConfig {
             profiler: ProfilerConfig {
                 server: alone(profiler.server),
                 reserve_mib: unset.profiler.reserve_mib,
-                retention: unset.profiler.retention,
+                retention: profiler.retention.or_longer(unset.profiler.retention),
                 schedule,
                 ..profiler
             },
@@ -294,10 +295,10 @@ mod tests {
         assert_eq!((taken.walker.http.listen, taken.graph_builder.peers.as_str()), (None, ""));
         assert_eq!((taken.graph_builder.max_tests, taken.profiler.neighbours), (7, 9));
         assert_eq!(taken.walker.parameters.evidence.history_rows, 11);
-        // A store of the user is not kept as one of a server is, and a command has no chores.
+        // A store of the user is not kept as one of a server is.
         let (unset, kept) = (ServicesConfig::default().profiler, taken.profiler);
         assert_eq!((kept.reserve_mib, kept.retention), (unset.reserve_mib, unset.retention));
-        assert_eq!((kept.schedule.housekeeping_minutes, kept.schedule.export_hours), (0, 0));
+        assert_eq!(kept.schedule.export_hours, 0);
     }
 
     #[test]

@@ -163,17 +163,18 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     };
     let mut report = Report::new(measured, settings);
     report.changes = old.map(|old| old.changes(measured, args.bootstrap, args.seed));
-    match args.output {
-        AnswerFormat::Json => stdout::print_json(&report)?,
-        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report))?,
-    }
-    // Behind what was printed: a file may be standard output.
+    let printed = match args.output {
+        AnswerFormat::Json => stdout::print_json(&report),
+        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report)),
+    };
+    // Behind what was printed, for a file may be standard output; and whether or not somebody read it.
     if let Some(file) = page {
         file.finish(&evaluation_page::render(&report)?)?;
     }
     if let Some(file) = scores_file {
         file.finish(&ScoresFile::new(measured, handicap).to_text())?;
     }
+    printed?;
     let worse: String = report
         .changes
         .iter()

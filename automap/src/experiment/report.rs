@@ -87,16 +87,16 @@ pub fn run(args: &ReportArgs) -> Result<(), Failure> {
     };
     let report =
         ExperimentReport { experiment: summary(&state), evaluation: Report::new(&measured, settings) };
-    match args.output {
-        AnswerFormat::Json => stdout::print_json(&report)?,
-        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report.evaluation))?,
-    }
-    // Behind what was printed: a file may be standard output.
+    let printed = match args.output {
+        AnswerFormat::Json => stdout::print_json(&report),
+        AnswerFormat::Table => stdout::print(&evaluation_table::render(&report.evaluation)),
+    };
+    // Behind what was printed, for a file may be standard output; and whether or not somebody read it.
     if let Some(file) = page {
         let section = experiment_section::section(&report.experiment, &report.evaluation);
         file.finish(&evaluation_page::render_with(&report.evaluation, &section)?)?;
     }
-    Ok(())
+    printed
 }
 
 /// The answers of the rounds that are done, with their incidents.

@@ -69,7 +69,12 @@ fn confirm_command(answer: &Answer, place: &str) -> String {
     let abstains = answer.assessment.as_ref().is_some_and(|known| known.abstention.is_some());
     let first = answer.ranking.services().first().filter(|_| !abstains);
     let cause = first.map_or("SERVICE".into(), |first| shell_word(&first.service));
-    format!("automap incidents confirm {} {cause} {place}", answer.wire.incident_id).trim_end().to_owned()
+    let command = format!("automap incidents confirm {}", answer.wire.incident_id);
+    if first.is_some_and(|first| first.service.starts_with('-')) {
+        // Quotes do not keep it from being read as a flag.
+        return format!("{} -- {cause}", format!("{command} {place}").trim_end());
+    }
+    format!("{command} {cause} {place}").trim_end().to_owned()
 }
 
 /// Its place and onset, what speaks against it, and how the front end leads to it.
@@ -197,6 +202,9 @@ mod tests {
         let mut answer = answer_about(["x; touch `pwned` $(pwned)", "b", "c", "d", "e", "f"]);
         answer.wire.incident_id = "inc-3f9a12cc5d0e4b17".into();
         assert!(last(&answer, Some("")).ends_with(" 'x; touch `pwned` $(pwned)'"));
+        let mut answer = answer_about(["--server=x", "b", "c", "d", "e", "f"]);
+        answer.wire.incident_id = "inc-3f9a12cc5d0e4b17".into();
+        assert!(last(&answer, Some("--store there")).ends_with(" --store there -- '--server=x'"));
     }
 
     #[test]

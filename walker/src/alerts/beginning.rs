@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Alerts,
     desk::Due,
-    earlier::{next_attempt, unanswered, was_cancelled_with},
-    notification::digest,
+    earlier::{next_attempt, request_digest, unanswered, was_cancelled_with},
 };
 use crate::{memory::now, service::WalkerRpc};
 
@@ -63,9 +62,7 @@ async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
     let (mut id, system, opened) = (due.id.clone(), due.target.system.clone(), due.opened);
     let request = request(due);
     let error = loop {
-        // The id tells what makes it the same diagnosis, whatever else is told of it.
-        let same = digest(["alerts", &id]);
-        match walker.begin(id.clone(), same, request.clone()).await {
+        match walker.begin(id.clone(), request_digest(&id), request.clone()).await {
             Ok(None) => {
                 tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
                 return;

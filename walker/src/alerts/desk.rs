@@ -1,5 +1,6 @@
 //! Which alerts begin a diagnosis, which belong to one that there is, and when it begins. Time is a number that is passed in.
 
+mod case;
 mod seen;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,7 +12,10 @@ use automap_proto::{
     v1::{self, DiagnosisState},
 };
 
-use self::seen::Seen;
+use self::{
+    case::{Case, Stage, place},
+    seen::Seen,
+};
 use super::{
     config::AlertsConfig,
     earlier::{Earlier, Past},
@@ -21,6 +25,8 @@ use super::{
 
 /// Alerts that are listed with a diagnosis; more are counted.
 pub(crate) const MAX_LISTED: usize = 100;
+/// Cases beyond which no diagnosis of the past is taken up; its alerts wait as new ones do.
+const MAX_CASES: usize = 1 << 12;
 /// How far the clock of whoever fires alerts may be ahead.
 const AHEAD_MS: i64 = 5 * 60_000;
 /// The time to which `max-per-minute` refers.
@@ -61,39 +67,13 @@ pub(crate) struct Desk {
     max_age_ms: i64,
     max_waiting: usize,
     max_per_minute: usize,
-    /// By system.
-    cases: BTreeMap<String, Case>,
+    /// By system, in the order in which they came here.
+    cases: BTreeMap<String, Vec<Case>>,
     seen: Seen,
-    /// Diagnoses that ended without an answer, and the alerts that came while they ran.
-    last_words: Vec<(String, v1::AlertList)>,
+    /// Diagnoses of the past that have not ended. To begin one again changes nothing while its walker lives.
+    taken_up: Vec<Due>,
     /// When the newest diagnoses began.
     begun: VecDeque<UnixMillis>,
-}
-
-#[derive(Debug)]
-struct Case {
-    id: String,
-    target: Target,
-    opened: UnixMillis,
-    /// Alerts that begin from then on belong to another one.
-    gathers_to: UnixMillis,
-    /// When it is forgotten.
-    until: UnixMillis,
-    start: UnixMillis,
-    due: UnixMillis,
-    stage: Stage,
-    /// In the order in which they began.
-    alerts: BTreeMap<(UnixMillis, String), Alert>,
-    left_out: u64,
-    /// Whether the diagnosis lacks something that came after it had begun.
-    untold: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Waits,
-    Runs,
-    Ended,
 }
 
 impl Desk {
@@ -107,7 +87,7 @@ impl Desk {
             max_per_minute: config.max_per_minute,
             cases: BTreeMap::new(),
             seen: Seen::default(),
-            last_words: Vec::new(),
+            taken_up: Vec::new(),
             begun: VecDeque::new(),
         }
     }
@@ -120,16 +100,20 @@ impl Desk {
         target: &Target,
         alert: &Alert,
     ) -> Option<&str> {
-        let case = self.cases.get(&target.system);
+        let cases = self.cases.get(&target.system).map_or(&[][..], Vec::as_slice);
         let id = match self.seen.unsettled(&key(group_key, target, alert)) {
             Some(unsettled) => unsettled?,
-            None => case.filter(|case| case.gathers(now, alert) && case.stage == Stage::Runs)?.id.as_str(),
+            None => {
+                let gathers = cases.iter().rfind(|case| case.gathers(now, alert))?;
+                Some(gathers).filter(|case| case.stage == Stage::Runs)?.id.as_str()
+            }
         };
-        let waits = case.is_some_and(|case| case.stage == Stage::Waits && case.id == id);
+        let waits = cases.iter().any(|case| case.stage == Stage::Waits && case.id == id);
         Some(id).filter(|_| !waits)
     }
 
-    /// The id of the first diagnosis that an alert asks for which would begin one.
+    /// The id of the first diagnosis that an alert asks for which would begin one, or which began so long before those that it
+    /// could belong to that it may have one of its own.
     pub(crate) fn would_begin(
         &self,
         now: UnixMillis,
@@ -137,14 +121,17 @@ impl Desk {
         target: &Target,
         alert: &Alert,
     ) -> Option<String> {
-        let gathered = self.cases.get(&target.system).is_some_and(|case| case.gathers(now, alert));
+        let near =
+            |case: &Case| case.gathers(now, alert) && alert.starts_at.0 >= case.start.0 - self.gather_ms;
+        let gathered = self.cases.get(&target.system).is_some_and(|cases| cases.iter().any(near));
         let known = gathered || self.seen.of(&key(group_key, target, alert)).is_some();
         let may = !known && check(now, self.max_age_ms, target, alert.starts_at).is_ok();
         may.then(|| first_id(group_key, target, alert))
     }
 
     /// Takes up a diagnosis of `target` that the desk does not remember. Those of `told`, alerts of the group `group_key`, that
-    /// it holds belong to it; further ones do where it was not cancelled.
+    /// it has belong to it; further ones do that began about when its own did, where it was not cancelled. One that has not
+    /// ended is due at once: whoever has the claim runs it, now or when its walker is gone.
     pub(crate) fn recall(
         &mut self,
         now: UnixMillis,
@@ -153,33 +140,46 @@ impl Desk {
         told: &[&Alert],
         earlier: Earlier,
     ) {
-        let Earlier { id, created, state, alerts, left_out } = earlier;
-        let stage = if state == DiagnosisState::Running { Stage::Runs } else { Stage::Ended };
-        let alerts: BTreeMap<_, _> = alerts.into_iter().map(|alert| (place(&alert), alert)).collect();
-        for alert in told.iter().filter(|alert| alerts.contains_key(&place(alert))) {
-            self.seen.insert(key(group_key, target, alert), &id, stage == Stage::Ended);
-        }
-        let newer = |case: &Case| case.stage == Stage::Waits || !case.is_over(now) && case.opened >= created;
-        if state == DiagnosisState::Cancelled || self.cases.get(&target.system).is_some_and(newer) {
+        if self.cases.values().map(Vec::len).sum::<usize>() >= MAX_CASES {
             return;
         }
-        self.open(Case {
+        let runs = earlier.state == DiagnosisState::Running;
+        for alert in told.iter().filter(|alert| earlier.has(alert)) {
+            self.seen.insert(key(group_key, target, alert), &earlier.id, !runs);
+        }
+        if earlier.state == DiagnosisState::Cancelled {
+            return;
+        }
+        let until = UnixMillis(now.0 + self.gather_ms);
+        if let Some(case) = self.case(&earlier.id) {
+            case.until = case.until.max(until);
+            return;
+        }
+        let Earlier { id, created, alerts, left_out, .. } = earlier;
+        let start = alerts.iter().map(|alert| alert.starts_at).min().unwrap_or(created);
+        let mut case = Case {
             id,
             target: target.clone(),
             opened: created,
-            gathers_to: UnixMillis(created.0 + self.gather_ms),
-            until: UnixMillis(now.0 + self.gather_ms),
-            start: created,
-            due: created,
-            stage,
-            alerts,
+            gathers: UnixMillis(start.0 - self.gather_ms)..UnixMillis(created.0 + self.gather_ms),
+            until,
+            start,
+            due: now,
+            stage: if runs { Stage::Runs } else { Stage::Ended },
+            alerts: alerts.into_iter().map(|alert| (place(&alert), alert)).collect(),
             left_out,
             untold: false,
-        });
+        };
+        if runs {
+            self.taken_up.push(case.to_due(now, self.settle_ms));
+        }
+        // Its record counts them already.
+        case.left_out = 0;
+        self.open(case);
     }
 
     /// An alert of the group `group_key` that fires and asks for `target`, where `past` tells which attempt is the next of
-    /// diagnoses that failed. O(log n) in what the desk holds.
+    /// diagnoses that failed. O(log n) in what the desk holds, and linear in the cases of one system.
     ///
     /// # Errors
     /// The alert cannot begin a diagnosis: a name is bad, or it fired too long ago, or in the future.
@@ -197,7 +197,8 @@ impl Desk {
             return Ok(Ruling::Known(id.into()));
         }
         check(now, self.max_age_ms, &target, start)?;
-        if let Some(case) = self.cases.get_mut(&target.system).filter(|case| case.gathers(now, &alert)) {
+        let mut cases = self.cases.get_mut(&target.system).into_iter().flatten();
+        if let Some(case) = cases.rfind(|case| case.gathers(now, &alert)) {
             case.attach(alert, self.settle_ms);
             let id = case.id.clone();
             self.seen.insert(key, &id, case.stage == Stage::Ended);
@@ -214,7 +215,7 @@ impl Desk {
             id: id.clone(),
             target,
             opened: now,
-            gathers_to: until,
+            gathers: UnixMillis(i64::MIN)..until,
             until,
             start,
             due: UnixMillis(start.0 + self.settle_ms).max(now),
@@ -226,59 +227,58 @@ impl Desk {
         Ok(Ruling::Begins(id))
     }
 
-    /// Makes a case that of its system; what the one before it lacks is still told.
     fn open(&mut self, case: Case) {
-        if let Some(before) = self.cases.insert(case.target.system.clone(), case)
-            && before.untold
-            && before.stage == Stage::Ended
-        {
-            self.last_words.push((before.id.clone(), before.to_list()));
-        }
+        self.cases.entry(case.target.system.clone()).or_default().push(case);
     }
 
     /// An alert that is resolved: noted with the diagnosis that it belongs to, if there is one. Never begins anything.
     pub(crate) fn resolved(&mut self, system: &str, alert: &Alert) -> bool {
-        let Some(case) = self.cases.get_mut(system) else { return false };
-        let Some(known) = case.alerts.get_mut(&place(alert)) else { return false };
-        if known.ends_at != alert.ends_at {
+        let place = place(alert);
+        let mut cases = self.cases.get_mut(system).into_iter().flatten();
+        let Some(case) = cases.rfind(|case| case.alerts.contains_key(&place)) else { return false };
+        if let Some(known) = case.alerts.get_mut(&place)
+            && known.ends_at != alert.ends_at
+        {
             known.ends_at = alert.ends_at;
             case.untold = case.stage != Stage::Waits;
         }
         true
     }
 
-    /// Alerts that Alertmanager left out of a notification which brought something new to `system`.
-    pub(crate) fn truncated(&mut self, system: &str, alerts: u64) {
-        if let Some(case) = self.cases.get_mut(system).filter(|_| alerts > 0) {
+    /// Alerts that Alertmanager left out of a notification which brought something new to the diagnosis `id`.
+    pub(crate) fn truncated(&mut self, id: &str, alerts: u64) {
+        if alerts > 0
+            && let Some(case) = self.case(id)
+        {
             case.left_out = case.left_out.saturating_add(alerts);
             case.untold = case.stage != Stage::Waits;
         }
     }
 
-    /// The diagnoses that begin now, at most as many as may within a minute, the longest due first.
+    /// The diagnoses that begin now: those of the past, and at most as many new ones as may within a minute, the longest due
+    /// first.
     pub(crate) fn due(&mut self, now: UnixMillis) -> Vec<Due> {
         while self.begun.front().is_some_and(|begun| begun.0 + MINUTE_MS <= now.0 || *begun > now) {
             self.begun.pop_front();
         }
+        let cases = self.cases.values_mut().flatten();
         let mut ready: Vec<&mut Case> =
-            self.cases.values_mut().filter(|case| case.stage == Stage::Waits && case.due <= now).collect();
+            cases.filter(|case| case.stage == Stage::Waits && case.due <= now).collect();
         ready.sort_by(|one, other| (one.due, &one.id).cmp(&(other.due, &other.id)));
         let room = self.max_per_minute.saturating_sub(self.begun.len());
-        let due: Vec<Due> = ready
-            .into_iter()
-            .take(room)
-            .map(|case| {
-                case.stage = Stage::Runs;
-                case.to_due(now, self.settle_ms)
-            })
-            .collect();
-        self.begun.extend(due.iter().map(|_| now));
+        let mut due = std::mem::take(&mut self.taken_up);
+        for case in ready.into_iter().take(room) {
+            case.stage = Stage::Runs;
+            due.push(case.to_due(now, self.settle_ms));
+            self.begun.push_back(now);
+        }
         self.forget(now);
         due
     }
 
     fn case(&mut self, id: &str) -> Option<&mut Case> {
-        self.cases.values_mut().find(|case| case.id == id)
+        let mut cases = self.cases.values_mut().flatten();
+        cases.rfind(|case| case.id == id && case.stage != Stage::Unanswered)
     }
 
     /// Puts a diagnosis back that could not begin, until `due`.
@@ -291,7 +291,7 @@ impl Desk {
 
     /// Whether a diagnosis was opened so long ago that it should not be tried any more.
     pub(crate) fn gave_up(&self, id: &str, now: UnixMillis) -> bool {
-        !self.cases.values().any(|case| case.id == id && !case.is_over(now))
+        !self.cases.values().flatten().any(|case| case.id == id && !case.is_over(now))
     }
 
     /// The diagnosis `id` that begins has another id than it was thought to have.
@@ -305,12 +305,8 @@ impl Desk {
     /// A diagnosis has ended without an answer: nothing belongs to it any more. Where its alerts are told `again`, they begin
     /// another one.
     pub(crate) fn unanswered(&mut self, id: &str, again: bool) {
-        let of_it = |case: &&Case| case.id == id && case.stage != Stage::Waits;
-        let system = self.cases.values().find(of_it).map(|case| case.target.system.clone());
-        if let Some(case) = system.and_then(|system| self.cases.remove(&system))
-            && case.untold
-        {
-            self.last_words.push((case.id.clone(), case.to_list()));
+        if let Some(case) = self.case(id).filter(|case| case.stage != Stage::Waits) {
+            case.stage = Stage::Unanswered;
         }
         if again {
             self.seen.forget(id);
@@ -329,30 +325,26 @@ impl Desk {
 
     /// Diagnoses that have ended and lack alerts, with all alerts that they should have; each is answered once for each change.
     pub(crate) fn untold(&mut self) -> Vec<(String, v1::AlertList)> {
-        let lacking = self.cases.values_mut().filter(|case| case.stage == Stage::Ended && case.untold);
+        let lacking = self.cases.values_mut().flatten().filter(|case| case.is_lacking());
         let told = lacking.map(|case| {
             case.untold = false;
             (case.id.clone(), case.to_list())
         });
-        std::mem::take(&mut self.last_words).into_iter().chain(told).collect()
+        told.collect()
     }
 
     /// Diagnoses that wait to begin.
     pub(crate) fn waiting(&self) -> usize {
-        self.cases.values().filter(|case| case.stage == Stage::Waits).count()
+        self.cases.values().flatten().filter(|case| case.stage == Stage::Waits).count()
     }
 
-    /// Forgets what gathers no more.
+    /// Forgets what is of no more use.
     fn forget(&mut self, now: UnixMillis) {
-        self.cases.retain(|_, case| {
-            case.stage == Stage::Waits || case.untold && case.stage == Stage::Ended || !case.is_over(now)
+        self.cases.retain(|_, cases| {
+            cases.retain(|case| case.is_of_use(now));
+            !cases.is_empty()
         });
     }
-}
-
-/// An alert among those of a case.
-fn place(alert: &Alert) -> (UnixMillis, String) {
-    (alert.starts_at, alert.identity.clone())
 }
 
 /// What makes an alert the same when it is told again.
@@ -373,54 +365,6 @@ fn check(now: UnixMillis, max_age_ms: i64, target: &Target, start: UnixMillis) -
         return Err(Invalid::new("startsAt", "lies too far back; see walker.alerts.max-age-minutes"));
     }
     IncidentContext::new(&target.system, &target.front_end, start, None, Vec::new(), None).map(|_| ())
-}
-
-impl Case {
-    /// Whether an alert that comes at `now` belongs to it.
-    fn gathers(&self, now: UnixMillis, alert: &Alert) -> bool {
-        self.stage == Stage::Waits || !self.is_over(now) && alert.starts_at < self.gathers_to
-    }
-
-    fn is_over(&self, now: UnixMillis) -> bool {
-        now >= self.until
-    }
-
-    fn attach(&mut self, alert: Alert, settle_ms: i64) {
-        if self.stage == Stage::Waits && alert.starts_at < self.start {
-            self.start = alert.starts_at;
-            self.due = self.due.min(UnixMillis(self.start.0 + settle_ms)).max(self.opened);
-        }
-        let key = place(&alert);
-        // The same alert comes with each group that it belongs to.
-        if self.alerts.contains_key(&key) {
-            return;
-        }
-        if self.alerts.len() < MAX_LISTED {
-            self.alerts.insert(key, alert);
-        } else {
-            self.left_out = self.left_out.saturating_add(1);
-        }
-        self.untold = self.stage != Stage::Waits;
-    }
-
-    fn to_list(&self) -> v1::AlertList {
-        v1::AlertList { alerts: self.alerts.values().map(Alert::to_wire).collect(), left_out: self.left_out }
-    }
-
-    fn to_due(&self, now: UnixMillis, settle_ms: i64) -> Due {
-        let all_resolved = self.left_out == 0 && self.alerts.values().all(|alert| alert.ends_at.is_some());
-        let last = self.alerts.values().filter_map(|alert| alert.ends_at).max().filter(|_| all_resolved);
-        // An incident shorter than a step has no sample of its own.
-        let end = last.map(|end| end.max(UnixMillis(self.start.0 + settle_ms)).min(now).max(self.start));
-        Due {
-            id: self.id.clone(),
-            target: self.target.clone(),
-            opened: self.opened,
-            start: self.start,
-            end,
-            alerts: self.to_list(),
-        }
-    }
 }
 
 #[cfg(test)]

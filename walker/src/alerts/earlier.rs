@@ -16,8 +16,8 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Alerts,
     desk::Desk,
-    notification::{Alert, Notification, is_same},
-    rules::Target,
+    notification::{Alert, Notification, digest},
+    rules::{Rules, Target},
 };
 use crate::{service::claims::is_lost, sinks::Kept};
 
@@ -37,8 +37,11 @@ pub(crate) type Past = BTreeMap<String, String>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Earlier {
     pub(crate) id: String,
+    system: String,
+    front_end: String,
     pub(crate) created: UnixMillis,
-    /// It failed where there will be no more attempts.
+    /// One whose walker is gone runs, for it is to run again, unless somebody wanted it to stop. It failed where there will be
+    /// no more attempts.
     pub(crate) state: DiagnosisState,
     /// Those that are listed with it.
     pub(crate) alerts: Vec<Alert>,
@@ -46,12 +49,45 @@ pub(crate) struct Earlier {
 }
 
 impl Earlier {
-    fn new(known: v1::Diagnosis) -> Option<Self> {
-        let created = UnixMillis::from_wire("created_at", known.created_at).ok()?;
-        let (state, list) = (known.state(), known.alerts.unwrap_or_default());
-        let alerts = list.alerts.into_iter().filter_map(Alert::from_wire).collect();
-        Some(Self { id: known.diagnosis_id, created, state, alerts, left_out: list.left_out })
+    fn new(known: &v1::Diagnosis) -> Option<Self> {
+        let state = match (is_lost(known), known.cancel_asked) {
+            (true, true) => DiagnosisState::Cancelled,
+            (true, false) => DiagnosisState::Running,
+            (false, _) => known.state(),
+        };
+        let list = known.alerts.as_ref();
+        Some(Self {
+            id: known.diagnosis_id.clone(),
+            system: known.system.clone(),
+            front_end: known.front_end.clone(),
+            created: UnixMillis::from_wire("created_at", known.created_at).ok()?,
+            state,
+            alerts: list.iter().flat_map(|list| &list.alerts).cloned().filter_map(Alert::from_wire).collect(),
+            left_out: list.map_or(0, |list| list.left_out),
+        })
     }
+
+    /// Whether an alert is one of its own. Where its record only counts some, those are taken for it that began after the first
+    /// that it lists and before the diagnosis.
+    pub(crate) fn has(&self, alert: &Alert) -> bool {
+        let first = || self.alerts.iter().map(|one| one.starts_at).min();
+        let counted = self.left_out > 0
+            && alert.starts_at <= self.created
+            && first().is_some_and(|first| first <= alert.starts_at);
+        let same = |one: &Alert| one.starts_at == alert.starts_at && one.identity == alert.identity;
+        counted || self.alerts.iter().any(same)
+    }
+
+    /// What was diagnosed, as the rules tell it now.
+    fn target(&self, rules: &Rules) -> Option<Target> {
+        let mut targets = self.alerts.iter().filter_map(|alert| rules.target(&alert.labels));
+        targets.find(|target| target.system == self.system && target.front_end == self.front_end)
+    }
+}
+
+/// What tells a diagnosis that alerts began: its id says what makes it the same, whatever else is told of it.
+pub(super) fn request_digest(id: &str) -> String {
+    digest(["alerts", id])
 }
 
 /// The id of the attempt after that of `id`, unless there have been enough.
@@ -72,9 +108,19 @@ pub(super) fn unanswered(known: &v1::Diagnosis) -> Option<UnixMillis> {
 
 /// Whether a diagnosis was cancelled that has all of `alerts`: they do not undo that.
 pub(super) fn was_cancelled_with(known: &v1::Diagnosis, alerts: &v1::AlertList) -> bool {
-    let listed = || known.alerts.iter().flat_map(|list| &list.alerts);
-    known.state() == DiagnosisState::Cancelled
-        && alerts.alerts.iter().all(|alert| listed().any(|one| is_same(one, alert)))
+    let Some(earlier) = Earlier::new(known) else { return false };
+    let mut asking = alerts.alerts.iter().cloned().filter_map(Alert::from_wire);
+    earlier.state == DiagnosisState::Cancelled && asking.all(|alert| earlier.has(&alert))
+}
+
+/// Tells the desk of `alerts` how diagnoses have ended.
+async fn hear<K: Kept>(alerts: &Alerts, kept: &K, ids: BTreeSet<String>, deadline: Instant) {
+    let ended = |id: String| async move {
+        if let Some(known) = find(kept, &id, deadline).await {
+            alerts.ended(&known);
+        }
+    };
+    stream::iter(ids).take(LOOKUPS).for_each_concurrent(AT_ONCE, ended).await;
 }
 
 /// Tells the desk of `alerts` how diagnoses have ended to which those of a notification belong, and of those that they would
@@ -99,12 +145,7 @@ pub(super) async fn look_back<K: Kept>(
             |(target, alert): &(Target, &Alert)| Some(desk.belongs_to(now, group, target, alert)?.to_owned());
         firing.iter().filter_map(of).collect()
     };
-    let ended = |id: String| async move {
-        if let Some(known) = find(kept, &id, deadline).await {
-            alerts.ended(&known);
-        }
-    };
-    stream::iter(begun).take(LOOKUPS).for_each_concurrent(AT_ONCE, ended).await;
+    hear(alerts, kept, begun, deadline).await;
     let firsts = firsts(&alerts.desk(), now, group, firing);
     let look_up = |(first, index): (String, usize)| async move {
         let (target, alert) = &firing[index];
@@ -114,7 +155,8 @@ pub(super) async fn look_back<K: Kept>(
         let of_system = firing.iter().filter(|(of, _)| of.system == target.system);
         let told: Vec<&Alert> = of_system.map(|(_, alert)| *alert).collect();
         for earlier in found {
-            alerts.desk().recall(now, group, target, &told, earlier);
+            let diagnosed = earlier.target(&alerts.rules);
+            alerts.desk().recall(now, group, diagnosed.as_ref().unwrap_or(target), &told, earlier);
         }
         Some((first, next))
     };
@@ -142,10 +184,10 @@ fn firsts(desk: &Desk, now: UnixMillis, group: &str, firing: &[(Target, &Alert)]
 /// The diagnoses whose first attempt is `first` that alerts belong to, and the id of the newest attempt or of the next one.
 async fn attempts<K: Kept>(kept: &K, first: &str, deadline: Instant) -> (Vec<Earlier>, String) {
     let (mut found, mut id) = (Vec::new(), first.to_owned());
-    while let Some(known) = find(kept, &id, deadline).await.filter(|known| !is_lost(known)) {
+    while let Some(known) = find(kept, &id, deadline).await {
         let next = next_attempt(&id).filter(|_| unanswered(&known).is_some());
         if next.is_none() || known.state() == DiagnosisState::Cancelled {
-            found.extend(Earlier::new(known));
+            found.extend(Earlier::new(&known));
         }
         let Some(next) = next else { break };
         id = next;

@@ -173,19 +173,18 @@ impl Alerts {
                 self.metrics.alert(AlertOutcome::Resolved);
                 continue;
             }
-            let system = target.system.clone();
             let ruling = desk.fired(now, &notification.group_key, target, alert, past);
             let outcome = match ruling {
                 Ok(Ruling::Begins(id)) => {
                     receipt.began += 1;
+                    desk.truncated(&id, std::mem::take(&mut truncated));
                     receipt.diagnoses.insert(id);
-                    desk.truncated(&system, std::mem::take(&mut truncated));
                     AlertOutcome::Began
                 }
                 Ok(Ruling::Attached(id)) => {
                     receipt.attached += 1;
+                    desk.truncated(&id, std::mem::take(&mut truncated));
                     receipt.diagnoses.insert(id);
-                    desk.truncated(&system, std::mem::take(&mut truncated));
                     AlertOutcome::Attached
                 }
                 Ok(Ruling::Known(id)) => {

@@ -26,7 +26,10 @@ fn alerts() -> Alerts {
 /// When the alert of this name began.
 fn start(name: &str) -> String {
     match name {
+        "old" => "2026-03-01T06:00:00Z".into(),
+        "before" => "2026-03-01T08:00:00Z".into(),
         "late" => "2026-03-01T10:20:29Z".into(),
+        "after" => "2026-03-01T10:21:00Z".into(),
         "anew" => "2026-03-01T13:20:00Z".into(),
         _ => name.parse::<u32>().map_or_else(
             |_| "2026-03-01T10:20:00Z".into(),
@@ -62,8 +65,11 @@ impl Store {
         let listed = Notification::parse(&body(&firing)).unwrap().alerts;
         let one = v1::Diagnosis {
             diagnosis_id: id.into(),
+            system: "shop".into(),
+            front_end: "web".into(),
             state: state.into(),
             created_at: at,
+            request_digest: earlier::request_digest(id),
             alerts: Some(v1::AlertList { alerts: listed.iter().map(Alert::to_wire).collect(), left_out: 0 }),
             ..Default::default()
         };
@@ -73,11 +79,25 @@ impl Store {
         all.push(v1::Diagnosis { ended_at, ..one });
     }
 
-    /// The walker of the only diagnosis is gone.
-    fn lose(&self) {
+    /// Changes what is known of the newest diagnosis.
+    fn change(&self, change: impl FnOnce(&mut v1::Diagnosis)) -> v1::Diagnosis {
         let mut all = self.0.lock().unwrap();
-        all[0].state = DiagnosisState::Failed.into();
-        all[0].ended_at = None;
+        let newest = all.last_mut().unwrap();
+        change(newest);
+        newest.clone()
+    }
+
+    /// The walker of the newest diagnosis is gone.
+    fn lose(&self) -> v1::Diagnosis {
+        self.change(|newest| {
+            newest.state = DiagnosisState::Failed.into();
+            newest.ended_at = None;
+        })
+    }
+
+    /// The record of the newest diagnosis counts so many alerts that it does not list.
+    fn leave_out(&self, left_out: u64) -> v1::Diagnosis {
+        self.change(|newest| newest.alerts.as_mut().unwrap().left_out = left_out)
     }
 }
 
@@ -200,19 +220,114 @@ async fn alerts_of_two_beginnings_are_not_diagnosed_again_when_another_walker_is
     }
 }
 
-#[tokio::test]
-async fn the_first_of_a_storm_is_found_by_a_walker_that_was_started_anew() {
-    let store = Store::default();
+/// A storm of one system, of which a diagnosis lists as many as there is room for.
+fn storm() -> (Vec<String>, Vec<u8>) {
     let names: Vec<String> = (0..500_u32).map(|index| (index * 50).to_string()).collect();
-    let storm: Vec<_> = names.iter().map(|name| ("firing", "shop", name.as_str())).collect();
-    let receipt = alerts().take(None, &body(&storm), NOW, &store).await.unwrap();
+    let all: Vec<_> = names.iter().map(|name| ("firing", "shop", name.as_str())).collect();
+    let body = body(&all);
+    (names, body)
+}
+
+#[tokio::test]
+async fn a_storm_is_found_by_walkers_that_were_started_anew_and_is_counted_once() {
+    let (names, storm) = storm();
+    let store = Store::default();
+    let receipt = alerts().take(None, &storm, NOW, &store).await.unwrap();
     let listed: Vec<&str> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
     store.put_of(receipt.diagnoses.first().unwrap(), DiagnosisState::Done, &listed);
-    store.1.store(0, Ordering::Relaxed);
-    let anew = alerts().take(None, &body(&storm), UnixMillis(NOW.0 + 3_600_000), &store).await.unwrap();
-    assert_eq!((anew.began, anew.known, anew.attached), (0, MAX_LISTED, 400));
-    assert_eq!(anew.diagnoses, receipt.diagnoses);
-    assert!(store.1.load(Ordering::Relaxed) <= 8, "once it is found, no more is asked");
+    store.leave_out(400);
+    for _ in 0..3 {
+        store.1.store(0, Ordering::Relaxed);
+        let anew = alerts();
+        let later = UnixMillis(NOW.0 + 3_600_000);
+        let again = anew.take(None, &storm, later, &store).await.unwrap();
+        assert_eq!((again.began, again.known, again.attached), (0, 500, 0));
+        assert_eq!(again.diagnoses, receipt.diagnoses);
+        assert!(store.1.load(Ordering::Relaxed) <= 8, "once it is found, no more is asked");
+        assert!(anew.desk().untold().is_empty(), "its record has all");
+        assert_eq!(anew.told(&store, "after", later.0).await.0.attached, 1);
+        // It is one more than is listed, and seven more were truncated.
+        let untold = anew.desk().untold();
+        let list = &untold[0].1;
+        assert_eq!((untold.len(), list.alerts.len(), list.left_out), (1, MAX_LISTED, 8));
+    }
+}
+
+#[tokio::test]
+async fn a_storm_whose_diagnosis_was_cancelled_stays_so_at_any_walker() {
+    let (names, storm) = storm();
+    let store = Store::default();
+    let receipt = alerts().take(None, &storm, NOW, &store).await.unwrap();
+    let first = receipt.diagnoses.first().unwrap().clone();
+    let listed: Vec<&str> = names.iter().take(MAX_LISTED).map(String::as_str).collect();
+    store.put_of(&first, DiagnosisState::Cancelled, &listed);
+    let known = store.leave_out(400);
+    let anew = alerts();
+    let again = anew.take(None, &storm, UnixMillis(NOW.0 + 60_000), &store).await.unwrap();
+    assert_eq!((again.began, again.known, again.diagnoses), (0, 500, BTreeSet::from([first.clone()])));
+    assert_eq!(anew.told(&store, "after", NOW.0 + 60_000).await.0.began, 1);
+    // Nor where it is found out when it is to begin.
+    let of = |body: &[u8]| v1::AlertList {
+        alerts: Notification::parse(body).unwrap().alerts.iter().map(Alert::to_wire).collect(),
+        left_out: 0,
+    };
+    assert!(earlier::was_cancelled_with(&known, &of(&storm)));
+    assert!(!earlier::was_cancelled_with(&known, &of(&body(&[("firing", "shop", "after")]))));
+    assert!(!earlier::was_cancelled_with(&known, &of(&body(&[("firing", "shop", "before")]))));
+}
+
+#[tokio::test]
+async fn a_diagnosis_takes_no_alerts_that_began_long_before_its_own() {
+    let store = Store::default();
+    let before = alerts().told(&store, "before", NOW.0).await.1;
+    store.put_of(&before, DiagnosisState::Done, &["before"]);
+    store.change(|newest| newest.created_at = Some(UnixMillis(NOW.0 - 2 * 3_600_000).to_wire()));
+    let first = alerts().told(&store, "a", NOW.0).await.1;
+    store.put(&first, DiagnosisState::Done);
+    let later = NOW.0 + 3 * 3_600_000;
+    // One of the past, and one that this walker began.
+    for (name, began) in [("a", 0), ("anew", 1)] {
+        let anew = alerts();
+        assert_eq!(anew.told(&store, name, later).await.0.began, began);
+        let (receipt, of) = anew.told(&store, "before", later + 120_000).await;
+        assert_eq!((receipt.known, of), (1, before.clone()), "{name}");
+        assert!(anew.desk().untold().is_empty(), "{name}");
+    }
+    // One that nobody diagnosed begins its own.
+    let anew = alerts();
+    anew.told(&store, "a", later).await;
+    let (receipt, of) = anew.told(&store, "old", later + 120_000).await;
+    assert!(receipt.began == 1 && of != first && of != before);
+}
+
+#[tokio::test]
+async fn a_diagnosis_that_another_walker_runs_is_had_by_whoever_is_told_when_that_walker_goes() {
+    for lost in [false, true] {
+        let store = Store::default();
+        let first = alerts().told(&store, "a", NOW.0).await.1;
+        store.put_of(&first, DiagnosisState::Running, &["a", "late"]);
+        store.leave_out(3);
+        if lost {
+            store.lose();
+        }
+        let other = alerts();
+        let (receipt, of) = other.told(&store, "a", NOW.0 + 60_000).await;
+        assert_eq!((receipt.known, &of), (1, &first), "lost: {lost}");
+        // Whoever begins it waits for the claim.
+        let due = other.desk().due(UnixMillis(NOW.0 + 60_000));
+        let list = &due[0].alerts;
+        assert_eq!((due.len(), &due[0].id, list.alerts.len(), list.left_out), (1, &first, 2, 3));
+        assert_eq!((due[0].target.system.as_str(), due[0].start.0), ("shop", NOW.0 - 30_000));
+        store.lose();
+        assert_eq!(other.told(&store, "a", NOW.0 + 120_000).await.0.known, 1);
+        assert_eq!(other.told(&store, "b", NOW.0 + 120_000).await.0.attached, 1);
+        assert!(other.desk().due(UnixMillis(NOW.0 + 120_000)).is_empty(), "once");
+        assert!(other.desk().untold().is_empty(), "its record is left alone");
+        // What came while it ran is kept with it when it has failed.
+        store.put(&first, DiagnosisState::Failed);
+        assert_eq!(other.told(&store, "a", NOW.0 + 180_000).await.1, format!("{first}-2"));
+        assert_eq!(other.desk().untold().len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -226,9 +341,12 @@ async fn a_diagnosis_whose_walker_is_gone_has_not_ended_for_its_alerts() {
     let (receipt, of) = alerts.told(&store, "a", NOW.0 + 60_000).await;
     assert_eq!((receipt.known, &of), (1, &first));
     assert!(alerts.desk().untold().is_empty(), "its record is left alone");
-    // Who does not run it takes it over, under the same id.
-    let (receipt, of) = self::alerts().told(&store, "a", NOW.0 + 60_000).await;
-    assert_eq!((receipt.began, of), (1, first));
+    // Unless somebody wanted it to stop.
+    store.change(|newest| newest.cancel_asked = true);
+    let anew = self::alerts();
+    let (receipt, of) = anew.told(&store, "a", NOW.0 + 60_000).await;
+    assert_eq!((receipt.known, of), (1, first));
+    assert!(anew.desk().due(UnixMillis(NOW.0 + 60_000)).is_empty());
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ fn what_could_not_begin_is_tried_again_until_it_is_too_old() {
     assert!(!desk.gave_up(&id, UnixMillis(NOW + 36_000)));
     assert!(desk.gave_up(&id, UnixMillis(NOW + 600_000)));
     desk.unanswered(&id, true);
-    assert!(desk.cases.is_empty());
+    assert!(desk.due(UnixMillis(NOW + 600_000)).is_empty() && desk.cases.is_empty());
     assert!(matches!(fired(&mut desk, NOW + 600_000, "shop", "slow", NOW), Ruling::Begins(_)));
     assert_eq!(desk.seen.len(), 1);
 }
@@ -188,6 +188,41 @@ fn what_a_diagnosis_lacks_is_told_though_another_one_takes_its_place() {
     assert!(matches!(fired(&mut desk, NOW + 600_000, "shop", "anew", NOW + 600_000), Ruling::Begins(_)));
     let untold = desk.untold();
     assert_eq!((untold.len(), &untold[0].0, untold[0].1.alerts.len()), (1, &id, 2));
+}
+
+#[test]
+fn what_came_while_a_diagnosis_ran_is_told_when_it_ends_however_late_and_whatever_began_meanwhile() {
+    for answered in [true, false] {
+        let mut desk = desk(|_| ());
+        let Ruling::Begins(id) = fired(&mut desk, NOW, "shop", "slow", NOW) else { panic!() };
+        desk.due(UnixMillis(NOW + 30_000));
+        fired(&mut desk, NOW + 31_000, "shop", "more", NOW);
+        let later = NOW + 1_200_000;
+        assert!(matches!(fired(&mut desk, later, "shop", "anew", later), Ruling::Begins(_)));
+        desk.due(UnixMillis(later + 30_000));
+        assert!(desk.untold().is_empty(), "it runs");
+        if answered {
+            desk.answered(&id);
+        } else {
+            desk.unanswered(&id, true);
+        }
+        let untold = desk.untold();
+        assert_eq!((untold.len(), &untold[0].0, untold[0].1.alerts.len()), (1, &id, 2));
+        desk.due(UnixMillis(later + 31_000));
+        assert!(desk.cases["shop"].iter().all(|case| case.id != id), "no longer than that");
+    }
+}
+
+#[test]
+fn a_diagnosis_whose_end_is_never_heard_of_is_forgotten() {
+    let mut desk = desk(|_| ());
+    fired(&mut desk, NOW, "shop", "slow", NOW);
+    desk.due(UnixMillis(NOW + 30_000));
+    fired(&mut desk, NOW + 31_000, "shop", "more", NOW);
+    desk.due(UnixMillis(NOW + 4_199_999));
+    assert_eq!(desk.cases["shop"].len(), 1);
+    desk.due(UnixMillis(NOW + 4_200_000));
+    assert!(desk.cases.is_empty());
 }
 
 proptest! {

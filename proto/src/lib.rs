@@ -21,6 +21,7 @@
 //! | [`throughput`] | how much of one service's throughput that of another explains |
 //! | [`settings`] | how behaviour graphs are built |
 //! | [`ranking`] | ranked services with their evidence |
+//! | [`hop`] | who calls whom along the path to a service |
 //! | [`learned_weights`] | weights of evidence that confirmed incidents taught |
 //! | [`assessment`] | how far an answer can be trusted |
 //! | [`invalid`] | the one error of decoding: which field, what is wrong, what would be right |
@@ -37,6 +38,7 @@ pub mod edge_test;
 pub mod frame;
 pub mod frame_stream;
 pub mod graph_stream;
+pub mod hop;
 pub mod incident;
 pub mod invalid;
 pub mod learned_weights;

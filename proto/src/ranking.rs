@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     frame::check_name,
+    hop::Hop,
     invalid::Invalid,
     metric::MetricKind,
     profile::ServiceClass,
@@ -81,12 +82,22 @@ pub struct RankedService {
     pub path: Vec<String>,
     /// Share of the walks that first reached the service on that path, 0..1.
     pub path_share: f64,
+    /// Of each step of that path who calls whom; a step that is not told is unknown.
+    pub path_hops: Vec<Hop>,
     /// When its own series left their normal range; `None` where they did not.
     pub onset: Option<UnixMillis>,
     /// What speaks against it before any walk, the sum of its evidence; finite, >= 0.
     pub deviation: f64,
     /// The score without what confirmed incidents taught; `None` where nothing was learned.
     pub unlearned_score: Option<f64>,
+}
+
+impl RankedService {
+    /// The steps of the path from the front end on: the service nearer to it, who calls whom, and the next.
+    pub fn steps(&self) -> impl Iterator<Item = (&str, Hop, &str)> {
+        let hops = self.path_hops.iter().copied().chain(std::iter::repeat(Hop::Unknown));
+        self.path.windows(2).zip(hops).map(|(two, hop)| (two[0].as_str(), hop, two[1].as_str()))
+    }
 }
 
 /// Services in order of suspicion: ranks 1..n, scores never rising, every service once.
@@ -152,6 +163,7 @@ impl TryFrom<&v1::RankedService> for RankedService {
             evidence,
             path: wire.path.clone(),
             path_share: wire.path_share,
+            path_hops: Hop::of_path("ranking.path_hops", wire.path.len(), &wire.path_hops)?,
             onset,
             deviation: wire.deviation,
             unlearned_score: wire.unlearned_score,
@@ -188,6 +200,7 @@ impl From<&RankedService> for v1::RankedService {
             evidence: evidence.collect(),
             path: ranked.path.clone(),
             path_share: ranked.path_share,
+            path_hops: ranked.path_hops.iter().map(|hop| hop.to_wire().into()).collect(),
             onset: ranked.onset.map(UnixMillis::to_wire),
             deviation: ranked.deviation,
             unlearned_score: ranked.unlearned_score,
@@ -240,6 +253,7 @@ mod tests {
             }],
             path: vec!["front".into(), service.into()],
             path_share: 0.5,
+            path_hops: vec![Hop::CalledBy],
             onset: Some(UnixMillis(5_000)),
             deviation: 1.5,
             unlearned_score: Some(0.25),

@@ -1,6 +1,7 @@
 //! Why a service is ranked where it is, in sentences.
 
 use automap_proto::{
+    hop::Hop,
     metric::MetricKind,
     profile::ServiceClass,
     ranking::{Direction, Evidence, RankedService},
@@ -106,15 +107,33 @@ pub fn departures_in_short(ranked: &RankedService, most: usize) -> String {
     if all.is_empty() { NOTHING_DEPARTED.to_owned() } else { all.join("; ") }
 }
 
-/// The same in short: `web → checkout → cart, 61 % of walks`.
+/// The way to the service in short: `web → checkout → cart, 61 % of walks`.
 pub fn path_in_short(ranked: &RankedService) -> String {
     match ranked.path.as_slice() {
         [] | [_] => path(ranked),
-        services => format!("{}, {} of walks", services.join(" → "), share(ranked.path_share)),
+        _ => format!("{}, {} of walks", path_with_arrows(ranked), share(ranked.path_share)),
     }
 }
 
-/// How the front end leads to the service: `reached from web through checkout in 61 % of the walks that came here`.
+/// The services from the front end on, with arrows from caller to callee: `web → checkout → db ← cart`. `↔`: each calls
+/// the other; `–`: no call is known. Empty without a path.
+pub fn path_with_arrows(ranked: &RankedService) -> String {
+    let mut text = ranked.path.first().cloned().unwrap_or_default();
+    for (_, hop, next) in ranked.steps() {
+        let arrow = match hop {
+            Hop::Calls => '→',
+            Hop::CalledBy => '←',
+            Hop::Both => '↔',
+            Hop::Unknown => '–',
+        };
+        text.extend([' ', arrow, ' ']);
+        text.push_str(next);
+    }
+    text
+}
+
+/// How the front end leads to the service: `reached from web through checkout in 61 % of the walks that came here`, and
+/// where that goes from callee to caller.
 pub fn path(ranked: &RankedService) -> String {
     match ranked.path.as_slice() {
         [] => "no walk from the front end came here".to_owned(),
@@ -125,8 +144,17 @@ pub fn path(ranked: &RankedService) -> String {
             } else {
                 format!("through {}", between.join(", "))
             };
+            let against: Vec<String> = ranked
+                .steps()
+                .filter(|(_, hop, _)| *hop == Hop::CalledBy)
+                .map(|(callee, _, caller)| format!("{caller} calls {callee}"))
+                .collect();
+            let against = match against.as_slice() {
+                [] => String::new(),
+                calls => format!("; against the call, as {}", calls.join(", and ")),
+            };
             format!(
-                "reached from {front_end} {through} in {} of the walks that came here",
+                "reached from {front_end} {through} in {} of the walks that came here{against}",
                 share(ranked.path_share)
             )
         }
@@ -210,6 +238,7 @@ mod tests {
             ],
             path: ["frontend", "checkout", "cart"].map(str::to_owned).to_vec(),
             path_share: 0.61,
+            path_hops: vec![Hop::Calls; 2],
             onset: None,
             deviation: 4.9,
             unlearned_score: None,
@@ -271,6 +300,19 @@ mod tests {
         assert_eq!(path_in_short(&cart()), "frontend → checkout → cart, 61 % of walks");
         let silent = RankedService { evidence: vec![], ..cart() };
         assert_eq!(departures_in_short(&silent, 3), "no series left its normal range");
+    }
+
+    #[test]
+    fn arrows_lead_from_caller_to_callee() {
+        let path = ["web", "a", "db", "b", "c", "d"].map(str::to_owned).to_vec();
+        let path_hops = vec![Hop::Calls, Hop::Calls, Hop::CalledBy, Hop::Both];
+        let ranked = RankedService { path, path_hops, ..cart() };
+        assert_eq!(path_with_arrows(&ranked), "web → a → db ← b ↔ c – d");
+        assert_eq!(
+            super::path(&ranked),
+            "reached from web through a, db, b, c in 61 % of the walks that came here; against the call, as b calls db"
+        );
+        assert_eq!(path_with_arrows(&RankedService { path: vec![], ..cart() }), "");
     }
 
     #[test]

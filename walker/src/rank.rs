@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use automap_proto::{
+    hop::Hop,
     invalid::Invalid,
     profile::{ServiceClass, ServiceProfile},
     ranking::{Evidence, RankedService, Ranking},
@@ -37,6 +38,8 @@ pub struct Findings<'a> {
     pub profiles: &'a [ServiceProfile],
     /// How the front end leads to each.
     pub paths: &'a [Option<WalkedPath>],
+    /// Known calls (caller, callee) as indices of services, sorted; by them the steps of paths are told apart.
+    pub calls: &'a [(usize, usize)],
 }
 
 /// Orders services by falling score, equals by name. Every service stands in the ranking once. O(n log n).
@@ -62,6 +65,7 @@ pub fn rank(findings: &Findings<'_>) -> Result<Ranking, Invalid> {
                 evidence,
                 path: path.map_or_else(Vec::new, |path| names(&path.services, findings.services)),
                 path_share: path.map_or(0.0, |path| path.share),
+                path_hops: path.map_or_else(Vec::new, |path| hops(&path.services, findings.calls)),
                 onset: findings.onsets.get(index).copied().flatten().filter(|_| has_left),
                 deviation: comparable(findings.deviations.get(index).copied()).max(0.0),
                 unlearned_score: findings.unlearned_scores.get(index).map(|score| comparable(Some(*score))),
@@ -84,6 +88,12 @@ fn comparable(score: Option<f64>) -> f64 {
 
 fn names(path: &[usize], services: &[String]) -> Vec<String> {
     path.iter().filter_map(|&index| services.get(index).cloned()).collect()
+}
+
+/// Who calls whom at each step. O(steps · log calls).
+fn hops(path: &[usize], calls: &[(usize, usize)]) -> Vec<Hop> {
+    let is_known = |caller: usize, callee: usize| calls.binary_search(&(caller, callee)).is_ok();
+    path.windows(2).map(|two| Hop::new(is_known(two[0], two[1]), is_known(two[1], two[0]))).collect()
 }
 
 #[cfg(test)]
@@ -137,6 +147,21 @@ mod tests {
         assert_eq!((first.class, first.path_share), (Some(ServiceClass::Storage), 0.75));
         assert_eq!(first.path, ["a", "b"]);
         assert!(ranking.services()[1].path.is_empty());
+    }
+
+    #[test]
+    fn each_step_of_a_path_tells_who_calls_whom() {
+        let names = services(&["a", "b", "c", "d", "e"]);
+        let walked = WalkedPath { services: vec![0, 1, 2, 3, 4], share: 1.0 };
+        let findings = Findings {
+            services: &names,
+            scores: &[1.0],
+            paths: &[Some(walked)],
+            calls: &[(0, 1), (2, 1), (2, 3), (3, 2)],
+            ..Findings::default()
+        };
+        let told = rank(&findings).unwrap().services()[0].path_hops.clone();
+        assert_eq!(told, [Hop::Calls, Hop::CalledBy, Hop::Both, Hop::Unknown]);
     }
 
     #[test]

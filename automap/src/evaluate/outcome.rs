@@ -117,6 +117,7 @@ mod tests {
             evidence: evidence.collect(),
             path: vec![],
             path_share: 0.0,
+            path_hops: vec![],
             onset: None,
             deviation: 0.0,
             unlearned_score: None,

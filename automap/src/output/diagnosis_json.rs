@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use automap_proto::{
+    hop::Hop,
     learned_weights::LearnedWeights,
     metric::{METRIC_COUNT, MetricKind},
     ranking::{Direction, Evidence, RankedService},
@@ -83,6 +84,8 @@ struct RankedJson {
     evidence: Vec<EvidenceJson>,
     path: Vec<String>,
     path_share: f64,
+    /// Of each step of the path who calls whom.
+    path_hops: Vec<Hop>,
     onset: Option<f64>,
     /// The sum of the evidence, before any walk.
     deviation: f64,
@@ -239,6 +242,7 @@ fn ranked(ranked: &RankedService) -> RankedJson {
         evidence: ranked.evidence.iter().map(evidence).collect(),
         path: ranked.path.clone(),
         path_share: ranked.path_share,
+        path_hops: ranked.path_hops.clone(),
         onset: ranked.onset.map(UnixMillis::seconds),
         deviation: ranked.deviation,
         unlearned_score: ranked.unlearned_score,

@@ -64,6 +64,7 @@ mod tests {
             evidence: vec![],
             path: vec!["web".into(), name.into()],
             path_share: 1.0,
+            path_hops: vec![],
             onset: None,
             deviation: 0.0,
             unlearned_score: None,

@@ -116,6 +116,7 @@ fn lacking(answer: &Answer) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use automap_proto::{
+        hop::Hop,
         metric::MetricKind,
         profile::ServiceClass,
         ranking::{Direction, Evidence},
@@ -143,6 +144,7 @@ mod tests {
             }],
             path: vec!["web".into(), "checkout".into(), name.into()],
             path_share: 0.61,
+            path_hops: vec![Hop::Calls; 2],
             onset: Some(UnixMillis(60_000)),
             deviation: 3.0,
             unlearned_score: None,

@@ -52,6 +52,46 @@ fn recorded_incidents_are_replayed_and_exported_with_their_answers_only_together
 }
 
 #[test]
+fn paths_of_a_recorded_incident_have_an_arrow_for_each_call_and_for_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let exported = command::run(home.path(), &["demo", "--incident", "round-03", "--export", "one"]).unwrap();
+    assert_eq!(exported.code, 0, "{}", exported.stderr);
+    let calls = fs::read_to_string(home.path().join("one/call_graph.csv")).unwrap();
+    let is_call = |caller: &str, callee: &str| calls.lines().any(|line| line == format!("{caller},{callee}"));
+    let diagnose = |more: &[&str]| {
+        let ended = command::run(home.path(), &[&["diagnose", "one", "--no-record"], more].concat()).unwrap();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.stdout
+    };
+    let answer: Value = serde_json::from_str(&diagnose(&["--output", "json"])).unwrap();
+    let (mut steps, mut against) = (0, 0);
+    for ranked in answer["ranking"].as_array().unwrap() {
+        let path: Vec<&str> =
+            ranked["path"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let hops = ranked["path_hops"].as_array().unwrap();
+        assert_eq!(hops.len(), path.len().saturating_sub(1), "{ranked}");
+        for (two, hop) in path.windows(2).zip(hops) {
+            let (calls, called) = (is_call(two[0], two[1]), is_call(two[1], two[0]));
+            assert_eq!((hop == "calls", hop == "called-by"), (calls, called), "{two:?}: {hop}");
+            steps += 1;
+            against += usize::from(called);
+        }
+    }
+    assert!(against > 0 && against < steps / 2, "{against} of {steps}");
+
+    let text = diagnose(&[]);
+    let told: Vec<&str> = text.lines().filter(|line| line.contains(" of walks")).collect();
+    assert_eq!(told.len(), 3, "{text}");
+    for line in told {
+        let words: Vec<&str> = line.split(',').next().unwrap().split_whitespace().collect();
+        for step in words.windows(3).step_by(2) {
+            let (caller, callee) = if step[1] == "←" { (step[2], step[0]) } else { (step[0], step[2]) };
+            assert!(["→", "←"].contains(&step[1]) && is_call(caller, callee), "{line}");
+        }
+    }
+}
+
+#[test]
 fn the_page_of_a_diagnosis_opens_in_a_browser_and_fetches_nothing() {
     let home = tempfile::tempdir().unwrap();
     recording::demo_incident(home.path()).unwrap();

@@ -75,6 +75,7 @@ fn programs_find_the_names_that_they_rely_on() {
         ("/ranking/0/evidence/0/direction", Value::is_string),
         ("/ranking/0/path/0", Value::is_string),
         ("/ranking/0/path_share", Value::is_f64),
+        ("/ranking/0/path_hops/0", Value::is_string),
         ("/metric_weights", Value::is_object),
         ("/similar_incidents", Value::is_array),
         ("/settings", Value::is_object),

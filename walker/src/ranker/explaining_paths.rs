@@ -13,13 +13,13 @@ pub(super) fn explaining_paths(
     input: &RankInput<'_>,
     services: &[String],
     totals: &[f64],
+    calls: Option<&[(usize, usize)]>,
     trace: &mut WalkTrace,
 ) -> Vec<Option<WalkedPath>> {
     let Ok(front_end) = services.binary_search_by(|name| name.as_str().cmp(input.context.front_end())) else {
         return Vec::new();
     };
-    let calls = known_calls(input, services);
-    let matrix = match (&calls, input.graph) {
+    let matrix = match (calls, input.graph) {
         (Some(calls), _) => along_calls(totals, calls, services.len(), &input.parameters.evidence),
         (None, Some(graph)) => along_behavior(services, &graph.anomaly),
         (None, None) => return Vec::new(),
@@ -27,8 +27,8 @@ pub(super) fn explaining_paths(
     walk_paths(&matrix, front_end, &input.parameters.paths, input.seed, trace)
 }
 
-/// Calls that were told, measured or forced, none of them forbidden, between services; `None` where there is none.
-fn known_calls(input: &RankInput<'_>, services: &[String]) -> Option<Vec<(usize, usize)>> {
+/// Calls that were told, measured or forced, none of them forbidden, between services, sorted; `None` where there is none.
+pub(super) fn known_calls(input: &RankInput<'_>, services: &[String]) -> Option<Vec<(usize, usize)>> {
     let state = |name: &str| services.binary_search_by(|service| service.as_str().cmp(name)).ok();
     let told = input.context.call_graph().into_iter().flat_map(CallGraph::calls);
     let measured = input.edges.map_or(&[][..], EdgeFrame::edges).iter();

@@ -21,7 +21,10 @@ use automap_proto::{
     v1,
 };
 
-use self::{explaining_paths::explaining_paths, published_scores::by_automap};
+use self::{
+    explaining_paths::{explaining_paths, known_calls},
+    published_scores::by_automap,
+};
 use crate::{
     baselines::{self, baro::baro, n_sigma::n_sigma},
     edge_rules::EdgeRules,
@@ -150,13 +153,16 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
     let by_evidence = input.method == Method::Evidence;
     let totals: Vec<f64> = findings.iter().map(|found| found.total).collect();
     let deviations = totals.clone();
+    let calls = known_calls(input, &services);
     let mut trace = WalkTrace::new(input.want_walk);
     let (scores, paths) = match input.method {
         Method::Automap => by_automap(input, &services, &mut trace)?,
-        Method::Evidence => (scores, explaining_paths(input, &services, &totals, &mut trace)),
+        Method::Evidence => {
+            (scores, explaining_paths(input, &services, &totals, calls.as_deref(), &mut trace))
+        }
         Method::Random => (random_scores(services.len()), Vec::new()),
         _ => {
-            let paths = explaining_paths(input, &services, &totals, &mut trace);
+            let paths = explaining_paths(input, &services, &totals, calls.as_deref(), &mut trace);
             (baselines::scores(input, &services)?.unwrap_or(totals), paths)
         }
     };
@@ -170,6 +176,7 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         unlearned_scores: if by_evidence { &unlearned_scores } else { &[] },
         profiles: input.graph.map_or(&[], |graph| &graph.profiles),
         paths: &paths,
+        calls: calls.as_deref().unwrap_or_default(),
     })?;
     let first = ranking.services().first().map(|ranked| ranked.service.clone()).unwrap_or_default();
     Ok(Ranked {
@@ -236,7 +243,7 @@ impl GraphInput {
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::{behavior_graph::EdgeWeights, call_graph::CallGraph, time::UnixMillis};
+    use automap_proto::{behavior_graph::EdgeWeights, call_graph::CallGraph, hop::Hop, time::UnixMillis};
     use ndarray::Array1;
 
     use super::*;
@@ -336,6 +343,16 @@ mod tests {
             ["web", "cart", "db"],
             "explained by the behaviour graph"
         );
+    }
+
+    #[test]
+    fn a_path_tells_where_it_goes_against_a_call_and_where_no_call_is_known() {
+        let hops = |calls: &[(&str, &str)]| {
+            let ranked = ranking(Method::Evidence, calls, Some(&graph(&frame()))).unwrap();
+            ranked.services()[0].path_hops.clone()
+        };
+        assert_eq!(hops(&[("web", "cart"), ("db", "cart")]), [Hop::Calls, Hop::CalledBy]);
+        assert_eq!(hops(&[]), [Hop::Unknown; 2], "along the behaviour graph");
     }
 
     #[test]

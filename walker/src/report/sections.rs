@@ -161,13 +161,13 @@ pub fn table(ranked: &[RankedService], most: usize, more: &Markup) -> Markup {
         div.wide tabindex="0" role="group" aria-label="The ranking, which scrolls" { table {
             thead { tr {
                 th scope="col" { "rank" } th scope="col" { "service" } th scope="col" { "score" } th scope="col" { "what speaks against it" }
-                th scope="col" { "path from the front end" }
+                th scope="col" { "path from the front end (arrows: caller to callee)" }
             } }
             tbody {
                 @for service in ranked.iter().take(most) {
                     tr {
                         td { (service.rank) } th scope="row" { (service.service) } td { (explain::score(service.score)) }
-                        td { (explain::departures_in_short(service, REASONS)) } td { (service.path.join(" → ")) }
+                        td { (explain::departures_in_short(service, REASONS)) } td { (explain::path_with_arrows(service)) }
                     }
                 }
             }

@@ -125,6 +125,7 @@ mod tests {
             }],
             path: vec![],
             path_share: 0.0,
+            path_hops: vec![],
             onset: Some(UnixMillis(60_000)),
             deviation: 3.0,
             unlearned_score: None,

@@ -273,6 +273,7 @@ pub(super) mod tests {
             }],
             path: vec!["web".into(), service.into()],
             path_share: 0.5,
+            path_hops: vec![v1::Hop::Calls.into()],
             ..v1::RankedService::default()
         };
         v1::Diagnosis {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use automap_proto::{
     behavior_graph::BehaviorGraph,
     edge_test::EdgeTest,
+    hop::Hop,
     metric::MetricKind,
     profile::ServiceClass,
     ranking::{RankedService, Ranking},
@@ -140,15 +141,15 @@ impl Picture {
             let stands = |test: &&EdgeTest| weights.weight(test.metric) > 0.0;
             let tests = graph.tests(from, to).iter().filter(stands).copied().collect();
             let (Some(&from), Some(&to)) = ends else { continue };
-            let walked = steps.remove(&(from, to)) | steps.remove(&(to, from));
+            let walked = steps.remove(&(from, to)).is_some() | steps.remove(&(to, from)).is_some();
             let metrics = MetricKind::ALL.into_iter().filter(|kind| weights.weight(*kind) > 0.0).collect();
             edges.push(Edge { from, to, directed, metrics, walked, confidence, tests });
         }
         // A walk on the call graph takes steps that need not be edges of the behaviour graph.
-        edges.extend(steps.into_iter().map(|(from, to)| Edge {
+        edges.extend(steps.into_iter().map(|((from, to), directed)| Edge {
             from,
             to,
-            directed: true,
+            directed,
             metrics: Vec::new(),
             walked: true,
             confidence: None,
@@ -163,14 +164,22 @@ impl Picture {
     }
 }
 
-/// The steps of the top services' paths as pairs of nodes.
-fn walked_steps(ranked: &[RankedService], position: &BTreeMap<&str, usize>) -> BTreeSet<(usize, usize)> {
-    ranked
-        .iter()
-        .take(DRAWN_PATHS)
-        .flat_map(|top| top.path.windows(2))
-        .filter_map(|step| Some((*position.get(step[0].as_str())?, *position.get(step[1].as_str())?)))
-        .collect()
+/// The steps of the top services' paths as pairs of nodes, each once, with whether the first calls the second and not the
+/// other way.
+fn walked_steps(
+    ranked: &[RankedService],
+    position: &BTreeMap<&str, usize>,
+) -> BTreeMap<(usize, usize), bool> {
+    let steps = ranked.iter().take(DRAWN_PATHS).flat_map(RankedService::steps);
+    let of_nodes = steps.filter_map(|(near, hop, far)| {
+        let (near, far) = (*position.get(near)?, *position.get(far)?);
+        Some(match hop {
+            Hop::Calls => ((near, far), true),
+            Hop::CalledBy => ((far, near), true),
+            Hop::Both | Hop::Unknown => ((near.min(far), near.max(far)), false),
+        })
+    });
+    of_nodes.collect()
 }
 
 #[cfg(test)]
@@ -188,6 +197,7 @@ mod tests {
             evidence: vec![],
             path: path.iter().map(|name| (*name).to_owned()).collect(),
             path_share: 1.0,
+            path_hops: vec![Hop::Calls; path.len().saturating_sub(1)],
             onset: None,
             deviation: 0.0,
             unlearned_score: None,
@@ -204,6 +214,20 @@ mod tests {
         // Memory was taken away with normal behaviour.
         graph.set_tests(0, 1, vec![test(MetricKind::Cpu), test(MetricKind::Memory)]).unwrap();
         graph
+    }
+
+    #[test]
+    fn steps_beyond_the_graph_are_drawn_from_caller_to_callee() {
+        let drawn = |hop: Hop| {
+            let top = RankedService { path_hops: vec![hop], ..ranked(1, "c", &["a", "c"]) };
+            let ranking = Ranking::new(vec![top, ranked(2, "b", &[]), ranked(3, "a", &[])]).unwrap();
+            let picture = Picture::of_diagnosis(&graph(), &ranking, "a", Size::USUAL);
+            let walked = picture.edges.iter().find(|edge| edge.walked).unwrap();
+            (walked.from, walked.to, walked.directed)
+        };
+        assert_eq!(drawn(Hop::Calls), (0, 2, true));
+        assert_eq!(drawn(Hop::CalledBy), (2, 0, true));
+        assert_eq!([drawn(Hop::Both), drawn(Hop::Unknown)], [(0, 2, false); 2]);
     }
 
     #[test]

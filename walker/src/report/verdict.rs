@@ -61,7 +61,8 @@ fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
             format!(", with {name}")
         }
     });
-    lines.push(format!("the incident began at {}{beside}", moment(assessment.onset)));
+    let of_first = of_the_first(answer, assessment.onset).unwrap_or_default();
+    lines.push(format!("the incident began at {}{beside}{of_first}", moment(assessment.onset)));
     if assessment.global_cause {
         lines.push(
             "nearly all services left their normal behaviour at once: look also for a cause outside them, such as \
@@ -70,6 +71,22 @@ fn about(answer: &Answer, assessment: &Assessment) -> Vec<String> {
         );
     }
     lines
+}
+
+/// What the service ranked first did before or after the beginning, which all services together tell; `None` where it left
+/// its normal behaviour just then, or no time is known.
+fn of_the_first(answer: &Answer, beginning: UnixMillis) -> Option<String> {
+    let first = answer.ranking.services().first()?;
+    let seconds = (first.onset?.0 - beginning.0) as f64 / 1000.0;
+    let apart = match seconds {
+        0.0 => return None,
+        later if later > 0.0 => format!("{later} s later"),
+        earlier => format!("{} s earlier", -earlier),
+    };
+    Some(format!(
+        ", as all services together show; {} itself left its normal behaviour {apart}",
+        first.service
+    ))
 }
 
 /// Beyond this a confidence says no more: its calibration has too few answers that are surer to tell how often they are
@@ -101,7 +118,7 @@ mod tests {
     use automap_proto::{
         assessment::{MetricCandidate, WalkedGraph},
         metric::MetricKind,
-        ranking::{Evidence, RankedService},
+        ranking::{Evidence, RankedService, Ranking},
         v1,
     };
 
@@ -182,6 +199,23 @@ mod tests {
         let mut of_no_alert = answer(None).wire;
         of_no_alert.alerts = None;
         assert_eq!(Answer::try_from(of_no_alert).unwrap().reference, None);
+    }
+
+    #[test]
+    fn the_first_cause_that_left_before_or_after_the_beginning_does_not_contradict_it() {
+        let began = |onset: i64| {
+            let mut answer = answer(None);
+            let first =
+                RankedService { onset: Some(UnixMillis(onset)), ..answer.ranking.services()[0].clone() };
+            answer.ranking = Ranking::new(vec![first]).unwrap();
+            lines(&answer)[3].clone()
+        };
+        let told = "  the incident began at 1970-01-01T00:01:00Z, 30 s before the alert";
+        assert_eq!(began(60_000), told);
+        let together =
+            format!("{told}, as all services together show; cart itself left its normal behaviour");
+        assert_eq!(began(78_000), format!("{together} 18 s later"));
+        assert_eq!(began(53_500), format!("{together} 6.5 s earlier"));
     }
 
     #[test]

@@ -20,6 +20,11 @@ impl Reference {
         Self { time, name: "the alert" }
     }
 
+    /// Whether it is the time of the alert.
+    pub fn is_alert(&self) -> bool {
+        *self == Self::alert(self.time)
+    }
+
     /// The first of the alerts that began a diagnosis; `None` where none did, or their times are not known.
     fn of_alerts(wire: &v1::Diagnosis) -> Option<Self> {
         let alerts = wire.alerts.iter().flat_map(|list| &list.alerts);

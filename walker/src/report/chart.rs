@@ -3,7 +3,11 @@
 use automap_proto::{time::UnixMillis, v1};
 use maud::{Markup, html};
 
-use super::{quantity::short, verdict::clock};
+use super::{
+    answer::{Answer, Reference},
+    quantity::short,
+    verdict::clock,
+};
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 96.0;
@@ -15,8 +19,29 @@ const EDGE: f64 = 5.0;
 pub struct Marks {
     /// When the service left its normal behaviour.
     pub onset: Option<UnixMillis>,
-    /// When the alert was raised.
-    pub alert: Option<UnixMillis>,
+    /// When the alert was raised, or where that is not known the window of the incident begins.
+    pub reference: Option<Mark>,
+}
+
+/// A moment and what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub time: UnixMillis,
+    /// In words.
+    pub name: &'static str,
+}
+
+impl Mark {
+    /// The alert of `answer` where its time is known, else the first row of the incident.
+    pub fn reference(answer: &Answer) -> Option<Self> {
+        if let Some(Reference { time, name }) = answer.reference.filter(Reference::is_alert) {
+            return Some(Self { time, name });
+        }
+        let start = answer.wire.window.as_ref().and_then(|window| window.start);
+        let time = UnixMillis::from_wire("window.start", start).ok()?;
+        Some(Self { time, name: "the window of the incident begins" })
+    }
 }
 
 /// The chart of `sketch` as a figure; `claim` says what it shows. Nothing where the sketch holds no point.
@@ -44,7 +69,9 @@ pub fn figure(sketch: &v1::SeriesSketch, claim: &str, marks: Marks) -> Markup {
             svg.series viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (sketch.series) " of " (sketch.service) ": " (usual) } {
                 rect.band x="0" y=(tenths(top)) width=(WIDTH) height=(tenths((bottom - top).max(0.0))) {}
                 line.median x1="0" x2=(WIDTH) y1=(median) y2=(median) {}
-                @if let Some(x) = mark(marks.alert) { line.alert x1=(x) x2=(x) y1="0" y2=(HEIGHT) { title { "the alert" } } }
+                @if let Some((x, name)) = marks.reference.and_then(|known| Some((mark(Some(known.time))?, known.name))) {
+                    line.alert x1=(x) x2=(x) y1="0" y2=(HEIGHT) { title { (name) } }
+                }
                 @if let Some(x) = mark(marks.onset) {
                     line.onset x1=(x) x2=(x) y1="0" y2=(HEIGHT) { title { "when the service left its normal behaviour" } }
                 }
@@ -144,13 +171,39 @@ mod tests {
 
     #[test]
     fn a_chart_has_band_line_onset_and_words_and_escapes_names() {
-        let marks = Marks { onset: Some(UnixMillis(80_000)), alert: Some(UnixMillis(1)) };
+        let marks = Marks {
+            onset: Some(UnixMillis(80_000)),
+            reference: Some(Mark { time: UnixMillis(1), name: "the alert" }),
+        };
         let text = figure(&sketch(&[1.0, f32::NAN, 1.0, 9.0, 8.0]), "up", marks).into_string();
         assert!(text.contains("usually 1, mostly 0.5 to 1.5; furthest 9"), "{text}");
         assert!(text.contains(r#"class="onset" x1="160.0""#), "{text}");
         assert!(!text.contains("alert"), "the alert lies outside: {text}");
         assert_eq!(text.matches('M').count(), 2, "the line breaks at the gap: {text}");
         assert!(!text.contains("<b>") && !text.contains("<i>") && !text.contains("style"));
+    }
+
+    #[test]
+    fn an_alert_is_marked_as_one_only_where_its_time_is_known() {
+        let summary = v1::WindowSummary { start: Some(UnixMillis(80_000).to_wire()), ..Default::default() };
+        let answer = Answer::try_from(v1::Diagnosis {
+            method: v1::Method::Evidence.into(),
+            window: Some(summary),
+            ..v1::Diagnosis::default()
+        })
+        .unwrap();
+        let drawn = |reference: Option<Reference>| {
+            let answer = Answer { reference, ..answer.clone() };
+            let marks = Marks { onset: None, reference: Mark::reference(&answer) };
+            figure(&sketch(&[1.0, 1.0, 1.0, 9.0, 8.0]), "up", marks).into_string()
+        };
+        let begins = r#"x1="160.0" x2="160.0" y1="0" y2="96"><title>the window of the incident begins<"#;
+        for unknown in [None, Some(Reference { time: UnixMillis(90_000), name: "--at" })] {
+            let text = drawn(unknown);
+            assert!(text.contains(begins) && !text.contains("the alert"), "{text}");
+        }
+        let alerted = drawn(Some(Reference::alert(UnixMillis(90_000))));
+        assert!(alerted.contains(r#"x1="240.0" x2="240.0" y1="0" y2="96"><title>the alert<"#), "{alerted}");
     }
 
     #[test]

@@ -3,14 +3,13 @@
 use automap_proto::{
     metric::MetricKind,
     ranking::{Evidence, RankedService},
-    time::UnixMillis,
     v1,
 };
 use maud::{Markup, html};
 
 use super::{
     answer::Answer,
-    chart::{self, Marks},
+    chart::{self, Mark, Marks},
     context::{recurrence, what_was_diagnosed},
     drawing::{
         edge_text,
@@ -42,15 +41,14 @@ pub fn verdict(answer: &Answer) -> Markup {
 
 /// The services ranked first with the reasons in sentences and the series behind them; `beside` adds to each.
 pub fn causes(answer: &Answer, beside: impl Fn(&RankedService) -> Markup) -> Markup {
-    let alert = answer.wire.window.as_ref().and_then(|window| window.start);
-    let alert = UnixMillis::from_wire("window.start", alert).ok();
+    let reference = Mark::reference(answer);
     html! {
         h2 { "Most suspect" }
         @for service in answer.ranking.services().iter().take(TOP_CAUSES) {
             section.cause id={ "cause-" (service.rank) } aria-labelledby={ "cause-" (service.rank) "-name" } {
                 h3 id={ "cause-" (service.rank) "-name" } { (service.rank) ". " (service.service) }
                 (reasons(service, &answer.wire.counterfactuals))
-                (charts(answer, service, alert))
+                (charts(answer, service, reference))
                 (beside(service))
             }
         }
@@ -72,8 +70,8 @@ fn reasons(service: &RankedService, counterfactuals: &[v1::Counterfactual]) -> M
     }
 }
 
-fn charts(answer: &Answer, service: &RankedService, alert: Option<UnixMillis>) -> Markup {
-    let marks = Marks { onset: service.onset, alert };
+fn charts(answer: &Answer, service: &RankedService, reference: Option<Mark>) -> Markup {
+    let marks = Marks { onset: service.onset, reference };
     let drawn: Vec<(&v1::SeriesSketch, &Evidence)> = answer
         .wire
         .sketches

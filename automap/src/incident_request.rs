@@ -40,7 +40,7 @@ impl IncidentRequest {
         refuse_unreadable(path)?;
         let mut files = recording::describe(path)?;
         apply_flags(&mut files, args)?;
-        for warning in &files.warnings {
+        for warning in files.warnings.iter().chain(&files.misread()) {
             stdout::warning(warning);
         }
         let description = files.description()?;

@@ -33,6 +33,8 @@ pub struct CollectedFrame {
     pub frame: MetricFrame,
     /// Sentences: columns left out, rows out of order, rows merged. None depends on the order of columns.
     pub warnings: Vec<String>,
+    /// Those of them that tell of series which the file has and the frame has not.
+    pub left_out: Vec<String>,
 }
 
 /// Reads a metrics file, aligns it to a uniform grid and derives congestion (and, of RCAEval's files,
@@ -57,6 +59,7 @@ pub fn read_frame(
     let order = order_rows(file, &rows.times, &rows.lines)?;
     let alignment = Alignment::new(file, &rows.times, &order.rows, description.step_ms())?;
     let mut warnings = std::mem::take(&mut rows.plan.warnings);
+    let left_out = std::mem::take(&mut rows.plan.left_out);
     if rows.infinite > 0 {
         warnings.push(format!("{file}: {} infinite and count as missing", were(rows.infinite, "sample")));
     }
@@ -75,7 +78,7 @@ pub fn read_frame(
         ));
     }
     let frame = build_frame(file, rows, &alignment, limits.max_bytes)?;
-    Ok(CollectedFrame { frame, warnings })
+    Ok(CollectedFrame { frame, warnings, left_out })
 }
 
 /// `1 row was`, `2 rows were`.

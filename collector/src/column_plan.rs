@@ -42,6 +42,10 @@ pub(crate) struct ColumnPlan {
     pub(crate) columns: Vec<PlannedColumn>,
     /// What was left out and why.
     pub(crate) warnings: Vec<String>,
+    /// Those of the warnings that tell of series which the frame will not have.
+    pub(crate) left_out: Vec<String>,
+    /// That the time column alone makes it a file of a layout that does not know some of its columns; also among the warnings.
+    pub(crate) misread: Option<String>,
 }
 
 impl ColumnPlan {
@@ -83,24 +87,25 @@ impl ColumnPlan {
             }
         }
         refuse_columns_of_one_series(file, &columns)?;
-        let mut warnings = Vec::new();
-        if !of_automap.is_empty() {
-            warnings.push(format!(
+        let misread = (!of_automap.is_empty()).then(|| {
+            format!(
                 "{file}: read as a file of RCAEval, because its time column is `{}`; left out {} that RCAEval's layout does \
                  not have: {}; to have them read, name the time column `{}`",
                 layout.time_column(),
                 count(of_automap.len(), "column"),
                 list(of_automap),
                 RecordingLayout::Automap.time_column(),
-            ));
-        }
+            )
+        });
+        let mut left_out: Vec<String> = misread.iter().cloned().collect();
         if !unknown.is_empty() {
-            warnings.push(format!(
+            left_out.push(format!(
                 "{file}: left out {} whose name is not <service>_<metric> with a known metric: {}",
                 count(unknown.len(), "column"),
                 list(unknown),
             ));
         }
+        let mut warnings = left_out.clone();
         if !derived.is_empty() {
             warnings.push(format!(
                 "{file}: left out {} of congestion, which is derived from throughput and latency: {}",
@@ -110,11 +115,13 @@ impl ColumnPlan {
         }
         let lonely = take_failures_without_requests(&mut columns);
         if !lonely.is_empty() {
-            warnings.push(format!(
+            let without_workload = format!(
                 "{file}: left out {} of errors, which tell availability only beside a workload: {}",
                 count(lonely.len(), "column"),
                 list(lonely),
-            ));
+            );
+            left_out.push(without_workload.clone());
+            warnings.push(without_workload);
         }
         if columns.is_empty() {
             let seen = warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
@@ -123,7 +130,7 @@ impl ColumnPlan {
                  cart_latency-p99{seen}"
             )));
         }
-        Ok(Self { width: header.len(), time, layout, columns, warnings })
+        Ok(Self { width: header.len(), time, layout, columns, warnings, left_out, misread })
     }
 
     /// Names of the services that have a column, sorted.
@@ -218,6 +225,11 @@ mod tests {
                 "m.csv: left out 1 column of congestion, which is derived from throughput and latency: b_congestion",
             ]
         );
+        assert_eq!(
+            (plan.left_out, plan.misread),
+            (plan.warnings[..1].to_vec(), None),
+            "congestion is not lost"
+        );
     }
 
     #[test]
@@ -260,6 +272,8 @@ mod tests {
                  cpu?)",
             ]
         );
+        assert_eq!(plan.misread.as_ref(), plan.warnings.first());
+        assert_eq!(plan.left_out, plan.warnings);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(crate) fn stream<Response: Send + 'static>(
     let edge_header = collected.edges.as_ref().map(edge_header_within_limit).transpose()?;
     let summary = v1::FrameSummary {
         warnings: collected.warnings,
+        left_out: collected.left_out,
         call_graph: collected.call_graph.as_ref().map(Into::into),
         context: collected.context.as_ref().map(|context: &IncidentContext| context.into()),
     };

@@ -17,7 +17,7 @@ use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    collect::read_frame,
+    collect::{CollectedFrame, read_frame},
     config::CollectorConfig,
     coverage::coverage,
     edges::{EDGES_FILE, read_edges},
@@ -153,14 +153,14 @@ impl Collector {
         let (fed, parsed) = futures::join!(feed(requests, sender, &mut pace, limits.max_bytes), parsing);
         let edges_file = fed?;
         let collected = parsed?;
-        let (frame, mut warnings) = (collected.frame, collected.warnings);
+        let CollectedFrame { frame, mut warnings, left_out } = collected;
         let Some(edges_file) = edges_file else {
-            return Ok(SourceFrame::new(frame, warnings, None));
+            return Ok(SourceFrame { left_out, ..SourceFrame::new(frame, warnings, None) });
         };
         work::run(move |_| {
             let found = read_edges(edges_file.as_slice(), EDGES_FILE, &frame, &limits)?;
             warnings.extend(found.warnings);
-            Ok(SourceFrame { edges: found.edges, ..SourceFrame::new(frame, warnings, None) })
+            Ok(SourceFrame { edges: found.edges, left_out, ..SourceFrame::new(frame, warnings, None) })
         })
         .await
     }

@@ -18,6 +18,8 @@ pub struct SourceFrame {
     pub edges: Option<EdgeFrame>,
     /// What a person should know about the data.
     pub warnings: Vec<String>,
+    /// Those of them that tell of metrics which the source has and the frame has not.
+    pub left_out: Vec<String>,
     /// The incident that the source describes, when it describes all of it.
     pub context: Option<IncidentContext>,
     /// Who calls whom, where the source measures it.
@@ -27,7 +29,7 @@ pub struct SourceFrame {
 impl SourceFrame {
     /// A frame of a source that knows nothing of calls.
     pub const fn new(frame: MetricFrame, warnings: Vec<String>, context: Option<IncidentContext>) -> Self {
-        Self { frame, edges: None, warnings, context, call_graph: None }
+        Self { frame, edges: None, warnings, left_out: Vec::new(), context, call_graph: None }
     }
 }
 

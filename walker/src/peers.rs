@@ -53,6 +53,8 @@ pub(crate) struct Collected {
     /// What callers measured of their calls.
     pub(crate) edges: Option<EdgeFrame>,
     pub(crate) warnings: Vec<String>,
+    /// Those of them that tell of metrics which the source has and the frame has not.
+    pub(crate) left_out: Vec<String>,
     pub(crate) context: Option<v1::IncidentContext>,
     /// Who calls whom, where the source measures it.
     pub(crate) call_graph: Option<v1::CallGraph>,
@@ -278,8 +280,8 @@ async fn assemble(
         assembler.push(part)?;
     }
     let FrameAnswer { frame, edges, summary } = assembler.finish()?;
-    let v1::FrameSummary { warnings, context, call_graph } = summary;
-    Ok(Collected { frame, edges, warnings, context, call_graph })
+    let v1::FrameSummary { warnings, left_out, context, call_graph } = summary;
+    Ok(Collected { frame, edges, warnings, left_out, context, call_graph })
 }
 
 /// How much of a frame has come.

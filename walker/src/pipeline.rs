@@ -24,6 +24,7 @@ use crate::{
     context_warnings::context_warnings,
     coverage::coverage,
     edge_rules::EdgeRules,
+    evidence::confidence::naming_unread,
     graph_findings::{GraphFindings, GraphSource, WithoutGraph, graph_findings},
     impact_graph::impact_graph,
     listener::Listener,
@@ -90,7 +91,7 @@ pub(crate) async fn diagnose(
     let context = known_context(context, &collected)?;
     systems.require(context.system(), "the incident")?;
     listener.identified(&context);
-    let Collected { frame, edges, mut warnings, .. } = collected;
+    let Collected { frame, edges, mut warnings, left_out: unread, .. } = collected;
     sizes::record_frame(&frame);
     let rows = WindowRows::divide(&frame, &context)?;
     context.check_front_end(&frame)?;
@@ -186,6 +187,7 @@ pub(crate) async fn diagnose(
     .await?;
     stages.end("rank");
     warnings.extend(ranked.warnings);
+    let assessment = ranked.assessment.map(|assessment| naming_unread(assessment, &unread));
 
     let summary = |selected: &[usize]| {
         window_summary::summarise(&frame, selected).map(|window| v1::WindowSummary::from(&window))
@@ -209,7 +211,7 @@ pub(crate) async fn diagnose(
             ci_shares: ci_shares(found),
         }),
         similar,
-        assessment: ranked.assessment.as_ref().map(v1::Assessment::from),
+        assessment: assessment.as_ref().map(v1::Assessment::from),
         counterfactuals: ranked.counterfactuals,
         sketches: sketches(&frame, &rows, ranked.ranking.services()),
         state: v1::DiagnosisState::Done.into(),

@@ -54,7 +54,7 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: O
     for incident in &answer.wire.similar {
         page.line(0, &recurrence(incident));
     }
-    for warning in &answer.wire.warnings {
+    for warning in warnings(answer) {
         page.line(0, &format!("warning: {warning}"));
     }
     if let (Some(place), false) = (remembered, answer.wire.incident_id.is_empty()) {
@@ -62,6 +62,13 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: O
         page.command(&confirm_command(answer, place));
     }
     page.into_text()
+}
+
+/// The warnings, but for those that the reason of an abstention holds: they stand above.
+fn warnings(answer: &Answer) -> impl Iterator<Item = &String> {
+    let abstention = answer.assessment.as_ref().and_then(|known| known.abstention.as_ref());
+    let reason = abstention.map_or("", |(_, reason)| reason.as_str());
+    answer.wire.warnings.iter().filter(move |warning| !reason.contains(warning.as_str()))
 }
 
 /// `automap incidents confirm inc-3f9a12cc5d0e4b17 cart`

@@ -149,7 +149,8 @@ impl QuerySource {
             }));
         }
         let asked = fetch(&self.api, &terms.grid, &queries, until, self.max_samples(), &mut notes).await?;
-        let mut answers = without_late(asked, self.preset.series.len(), &mut notes)?;
+        let mut left_out = Notes::new();
+        let mut answers = without_late(asked, self.preset.series.len(), &mut left_out)?;
         let of_edges: Vec<Fetched> =
             answers.split_off(self.preset.series.len()).into_iter().map(Option::unwrap_or_default).collect();
         let metrics =
@@ -160,7 +161,7 @@ impl QuerySource {
         for (query, fetched) in self.preset.series.iter().zip(&answers) {
             let Some(fetched) = fetched else { continue };
             if fetched.unnamed > 0 {
-                notes.insert(format!(
+                left_out.insert(format!(
                     "{}: {} series without the label {} were left out",
                     query.name, fetched.unnamed, query.label
                 ));
@@ -175,9 +176,11 @@ impl QuerySource {
         }
         let frame = frame_of(self.api.shown(), terms.grid, series, self.max_bytes)?;
         let slack = terms.window_ms.div_ceil(terms.grid.step_ms()) as usize + 1;
+        notes.extend(left_out.iter().cloned());
         let mut warnings: Vec<String> = notes.into_iter().collect();
         warnings.extend(presence_warnings(&frame, slack));
-        Ok(SourceFrame { edges, call_graph: calls, ..SourceFrame::new(frame, warnings, None) })
+        let left_out = left_out.into_iter().collect();
+        Ok(SourceFrame { edges, left_out, call_graph: calls, ..SourceFrame::new(frame, warnings, None) })
     }
 
     /// Notes which series matched nothing, by which expression, and which of its metrics the server does not have. What came

@@ -26,6 +26,7 @@ use self::place::{RecordingDirectory, directory_name};
 pub use self::source::RecordingSource;
 use crate::{
     call_graph,
+    column_plan::ColumnPlan,
     csv_reader::read_header,
     edges::EDGES_FILE,
     error::{CollectError, CollectErrorKind},
@@ -90,6 +91,13 @@ impl RecordingFiles {
             Ok(description) => Ok(description),
             Err(_) => Ok(described(RecordingDescription::DEFAULT_FILE_NAME)?),
         }
+    }
+
+    /// That the name of its time column alone makes the metrics file one of another layout, which does not know some of its
+    /// columns; `None` where nothing speaks for that.
+    pub fn misread(&self) -> Option<String> {
+        let name = self.description().ok()?;
+        ColumnPlan::new(name.file_name(), name.layout(), &self.header).ok()?.misread
     }
 
     pub(crate) fn header(&self) -> &[String] {

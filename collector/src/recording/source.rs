@@ -39,7 +39,7 @@ impl MetricSource for RecordingSource {
             let collected = read_frame(reader, &files.description()?, &limits)?;
             let mut warnings = files.warnings.clone();
             warnings.extend(collected.warnings);
-            let frame = collected.frame;
+            let (frame, left_out) = (collected.frame, collected.left_out);
             let mut edges = None;
             if let Some(file) = files.edges() {
                 let reader = StoppableReader::new(file.open()?, stop);
@@ -47,7 +47,11 @@ impl MetricSource for RecordingSource {
                 warnings.extend(found.warnings);
                 edges = found.edges;
             }
-            Ok(SourceFrame { edges, ..SourceFrame::new(frame, warnings, files.context.complete()?) })
+            Ok(SourceFrame {
+                edges,
+                left_out,
+                ..SourceFrame::new(frame, warnings, files.context.complete()?)
+            })
         })
         .await
     }

@@ -12,7 +12,7 @@ use super::{PLENTY, collect, described, identity, samples};
 #[test]
 fn a_metrics_file_becomes_sorted_series_with_congestion() {
     let csv = "timestamp,web_latency,web_throughput,cart_mem\n60,0.5,10,7\n120,0.25,,8\n180,,0,\n";
-    let CollectedFrame { frame, warnings } = collect(csv).unwrap();
+    let CollectedFrame { frame, warnings, .. } = collect(csv).unwrap();
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(frame.grid().start(), UnixMillis(60_000));
     assert_eq!(frame.grid().step_ms(), 60_000);

@@ -64,6 +64,7 @@ mod store_disk;
 mod store_faults;
 mod terminal;
 mod tls;
+mod told_in_time;
 mod traces;
 mod two_servers;
 mod unknown_front_end;

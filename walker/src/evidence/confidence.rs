@@ -5,7 +5,7 @@
 //! confidence = 1 / (1 + e^−(α + β·contrast))
 //! ```
 
-use automap_proto::assessment::Abstention;
+use automap_proto::assessment::{Abstention, Assessment};
 
 /// Keeps the contrast finite where nothing departs.
 const SOFTENING: f64 = 0.1;
@@ -75,8 +75,22 @@ impl Doubt<'_> {
     }
 }
 
+/// The assessment, whose abstention names the metrics that the source has and that were not read: what they would have shown may
+/// be the root cause.
+pub fn naming_unread(mut assessment: Assessment, unread: &[String]) -> Assessment {
+    if let Some((_, reason)) = &mut assessment.abstention {
+        for sentence in unread {
+            reason.push_str("; ");
+            reason.push_str(sentence);
+        }
+    }
+    assessment
+}
+
 #[cfg(test)]
 mod tests {
+    use automap_proto::{assessment::WalkedGraph, time::UnixMillis};
+
     use super::*;
 
     #[test]
@@ -90,6 +104,27 @@ mod tests {
     fn confidence_grows_with_the_contrast_and_stays_a_share() {
         let rising: Vec<f64> = [-800.0, -1.0, 0.0, 1.0, 800.0].map(confidence).to_vec();
         assert!(rising.is_sorted() && rising[0] >= 0.0 && rising[4] <= 1.0);
+    }
+
+    #[test]
+    fn an_abstention_names_what_was_not_read_and_an_answer_does_not() {
+        let assessment = |abstention| Assessment {
+            confidence: 0.1,
+            contrast: 0.0,
+            placebo_windows: 12,
+            abstention,
+            global_cause: false,
+            onset: UnixMillis(0),
+            root_cause_metrics: vec![],
+            walked_graph: WalkedGraph::None,
+            call_graph_fit: None,
+        };
+        let unread = ["m.csv: left out 1 column".to_owned(), "late: cpu".to_owned()];
+        let abstains = assessment(Some((Abstention::NothingDeparted, "nothing departed".into())));
+        let reason = naming_unread(abstains.clone(), &unread).abstention.unwrap().1;
+        assert_eq!(reason, "nothing departed; m.csv: left out 1 column; late: cpu");
+        assert_eq!(naming_unread(abstains.clone(), &[]), abstains);
+        assert_eq!(naming_unread(assessment(None), &unread), assessment(None));
     }
 
     #[test]

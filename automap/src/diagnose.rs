@@ -22,6 +22,7 @@ use crate::{
     output_file::OutputFile,
     progress::Spinner,
     queried_incident::QueriedIncident,
+    remembered::{GuessedSystem, Remembered},
     services_config,
     shell_word::shell_word,
     stdout, walk_file,
@@ -48,7 +49,7 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         record: !args.memory.no_record,
         want_walk: trace.is_some(),
     };
-    let reference = incident.reference();
+    let (reference, guessed) = (incident.reference(), incident.guessed_system());
     let (answer, remembered) = match &args.remote.server {
         Some(url) => {
             let answer = ask(&WalkerClient::remote(url, &args.remote)?, incident, settings).await?;
@@ -75,7 +76,8 @@ pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
         }
     };
     let answer = Answer { reference: Some(reference), ..answer };
-    print(&answer, args.output, args.top, remembered.as_deref())?;
+    let remembered = remembered.map(|place| Remembered { place, guessed });
+    print(&answer, args.output, args.top, remembered.as_ref())?;
     if let Some(file) = trace {
         if answer.walk.is_empty() {
             stdout::warning(&format!("{} walks nowhere: the trace is empty", answer.method));
@@ -97,6 +99,13 @@ impl Incident {
         match self {
             Self::Recorded(request) => Reference::alert(request.context().anomaly_start()),
             Self::Queried(incident) => incident.reference,
+        }
+    }
+
+    fn guessed_system(&self) -> Option<GuessedSystem> {
+        match self {
+            Self::Recorded(request) => request.guessed_system(),
+            Self::Queried(incident) => incident.guessed_system,
         }
     }
 
@@ -127,7 +136,7 @@ async fn ask(
     }
 }
 
-/// Prints an answer; `remembered` is how a command names the memory that holds its incident, where one does.
+/// Prints an answer; `remembered` is the memory that it was compared with, where there is one.
 ///
 /// # Errors
 /// Standard output is closed or full.
@@ -135,7 +144,7 @@ pub fn print(
     answer: &Answer,
     format: AnswerFormat,
     top: usize,
-    remembered: Option<&str>,
+    remembered: Option<&Remembered>,
 ) -> Result<(), Failure> {
     match format {
         AnswerFormat::Json => stdout::print_json(&DiagnosisJson::from(answer)),

@@ -16,7 +16,7 @@ use automap_collector::{
 use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
 use automap_walker::report::verdict::moment;
 
-use crate::{arguments::IncidentArgs, failure::Failure, stdout};
+use crate::{arguments::IncidentArgs, failure::Failure, remembered::GuessedSystem, stdout};
 
 /// What a file packed by gzip begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -28,6 +28,7 @@ pub struct IncidentRequest {
     edges_file: Option<PathBuf>,
     description: v1::RecordingDescription,
     context: IncidentContext,
+    guessed: Option<GuessedSystem>,
 }
 
 impl IncidentRequest {
@@ -55,6 +56,10 @@ impl IncidentRequest {
                 moment(start)
             )));
         }
+        let guessed = match &known.system {
+            None => Some(GuessedSystem::Default),
+            Some(_) => files.system_guessed.then_some(GuessedSystem::Directory),
+        };
         let system = known.system.unwrap_or_else(|| "default".into());
         let context = IncidentContext::new(
             system,
@@ -70,6 +75,7 @@ impl IncidentRequest {
             edges_file: args.edges.clone().or_else(|| files.edges_file().map(Path::to_owned)),
             description: v1::RecordingDescription::from(&description),
             context,
+            guessed,
         })
     }
 
@@ -91,6 +97,11 @@ impl IncidentRequest {
     /// The incident.
     pub const fn context(&self) -> &IncidentContext {
         &self.context
+    }
+
+    /// Why it counts to its system, where neither files nor flags name one.
+    pub const fn guessed_system(&self) -> Option<GuessedSystem> {
+        self.guessed
     }
 
     /// What is uploaded to have the incident diagnosed.
@@ -130,6 +141,7 @@ fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Fa
     }
     if let Some(system) = &args.system {
         context.system = Some(system.clone());
+        files.system_guessed = false;
     }
     if let Some(start) = &args.anomaly_start {
         context.anomaly_start = Some(parse_time("--anomaly-start", start)?);

@@ -14,6 +14,7 @@
 //! | [`embedded`], `memory` | the four services in this process, and where they keep what they remember |
 //! | [`walker_client`] | a walker to ask, here or elsewhere |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
+//! | [`remembered`] | which memory an answer was compared with |
 //! | [`walk_file`] | the steps of a diagnosis's walks as a file |
 //! | [`output`] | how answers look; what they share with the walker's page is in [`automap_walker::report`] |
 //! | [`recorded_incident`], [`simulated_incident`] | what the demo replays |
@@ -50,6 +51,7 @@ pub mod progress;
 pub mod queried_incident;
 pub mod recorded_incident;
 pub mod recording_writer;
+pub mod remembered;
 pub mod services;
 pub mod services_config;
 pub mod shell;

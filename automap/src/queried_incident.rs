@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     incident_request::{parse_step, parse_time},
     named_source::NamedSource,
+    remembered::GuessedSystem,
     source_arguments::SourceArgs,
 };
 
@@ -26,6 +27,8 @@ pub struct QueriedIncident {
     pub source: Option<NamedSource>,
     /// What is known of its time: no alert where flags name none.
     pub reference: Reference,
+    /// Why it counts to its system, where no flag names one.
+    pub guessed_system: Option<GuessedSystem>,
 }
 
 impl QueriedIncident {
@@ -91,7 +94,8 @@ impl QueriedIncident {
             (None, None, Some(end)) => Reference { time: end, name: "its end" },
             (None, None, None) => Reference { time: end, name: "it was seen" },
         };
-        Ok(Self { request, source, reference })
+        let guessed_system = incident.system.is_none().then_some(GuessedSystem::Default);
+        Ok(Self { request, source, reference, guessed_system })
     }
 }
 

@@ -19,7 +19,8 @@ pub struct IncidentArgs {
     /// When it ended; without it, with the data.
     #[arg(long, value_name = "TIME")]
     pub anomaly_end: Option<String>,
-    /// Name of the application, under which normal behaviour and past incidents are kept.
+    /// Name of the application, under which normal behaviour and past incidents are kept; without it that of incident.json, else
+    /// of the recording's directory, or `default` with --source: the answer then says so.
     #[arg(long)]
     pub system: Option<String>,
     /// Sampling step, such as 15s; with auto, or where nothing says it, the median distance of the timestamps.

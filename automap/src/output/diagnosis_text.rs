@@ -11,7 +11,7 @@ use automap_walker::{
 };
 
 use super::paragraph::{Page, Screen};
-use crate::{answer::Answer, shell_word::shell_word};
+use crate::{answer::Answer, remembered::Remembered, shell_word::shell_word};
 
 /// Causes that get three lines each; further ones get one.
 const TOP_CAUSES: usize = 3;
@@ -19,8 +19,13 @@ const TOP_CAUSES: usize = 3;
 const REASONS: usize = 3;
 
 /// The text of a diagnosis with the first `top` services, in lines that fit the screen, where there is one. The last line
-/// is the command that confirms the incident in the memory that the flag `remembered` names, where it is remembered.
-pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: Option<&str>) -> String {
+/// is the command that confirms the incident in the memory `remembered`, where it was recorded there.
+pub fn render(
+    answer: &Answer,
+    top: usize,
+    screen: Option<Screen>,
+    remembered: Option<&Remembered>,
+) -> String {
     let mut page = Page::new(screen);
     let mut verdict = verdict::lines(answer).into_iter();
     if let Some(headline) = verdict.next() {
@@ -45,6 +50,9 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: O
     }
     page.gap();
     page.line(0, &what_was_diagnosed(answer));
+    if let Some(guessed) = remembered.and_then(|memory| memory.guessed) {
+        page.line(0, &guessed.sentence(&answer.wire.system));
+    }
     if let Some(line) = lacking(answer) {
         page.line(0, &line);
     }
@@ -57,7 +65,7 @@ pub fn render(answer: &Answer, top: usize, screen: Option<Screen>, remembered: O
     for warning in warnings(answer) {
         page.line(0, &format!("warning: {warning}"));
     }
-    if let (Some(place), false) = (remembered, answer.wire.incident_id.is_empty()) {
+    if let (Some(Remembered { place, .. }), false) = (remembered, answer.wire.incident_id.is_empty()) {
         page.line(0, &format!("incident {}; when its root cause is known:", answer.wire.incident_id));
         page.command(&confirm_command(answer, place));
     }
@@ -132,6 +140,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::remembered::GuessedSystem;
 
     fn answer() -> Answer {
         answer_about(["cart", "a-service-with-a-very-long-name-indeed", "c", "d", "e", "f"])
@@ -199,7 +208,8 @@ mod tests {
         let mut answer = answer();
         let narrow = Some(Screen { columns: 40, bold: false });
         let last = |answer: &Answer, place: Option<&str>| {
-            render(answer, 5, narrow, place).lines().last().unwrap().to_owned()
+            let memory = place.map(|place| Remembered { place: place.to_owned(), guessed: None });
+            render(answer, 5, narrow, memory.as_ref()).lines().last().unwrap().to_owned()
         };
         assert!(!last(&answer, Some("")).contains("confirm"), "it was not recorded");
         answer.wire.incident_id = "inc-3f9a12cc5d0e4b17".into();
@@ -214,6 +224,19 @@ mod tests {
         let mut answer = answer_about(["--server=x", "b", "c", "d", "e", "f"]);
         answer.wire.incident_id = "inc-3f9a12cc5d0e4b17".into();
         assert!(last(&answer, Some("--store there")).ends_with(" --store there -- '--server=x'"));
+    }
+
+    #[test]
+    fn a_system_that_was_guessed_is_told_where_there_is_a_memory() {
+        let with = |guessed| Some(Remembered { place: String::new(), guessed });
+        let told = |memory: Option<Remembered>| render(&answer(), 5, None, memory.as_ref());
+        assert!(
+            told(with(Some(GuessedSystem::Directory)))
+                .contains("\nremembered under system shop, called like")
+        );
+        for memory in [None, with(None)] {
+            assert!(!told(memory).contains("--system"));
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct RecordingFiles {
     pub layout: RecordingLayout,
     /// What the recording says about its incident.
     pub context: PartialContext,
+    /// Whether the system is the name of the directory, because nothing else names it.
+    pub system_guessed: bool,
     /// What a person should know about the files beside the metrics.
     pub warnings: Vec<String>,
 }
@@ -128,6 +130,7 @@ pub fn describe(path: &Path) -> Result<RecordingFiles, CollectError> {
     };
     let mut files = with_header(metrics)?;
     files.context.system = directory_name(&parent);
+    files.system_guessed = true;
     if files.layout == RecordingLayout::Rcaeval {
         files.context.anomaly_start = read_inject_time(&RecordingDirectory::local(&parent))?;
     }
@@ -151,6 +154,7 @@ fn describe_directory(directory: &RecordingDirectory) -> Result<RecordingFiles, 
     }
     if files.context.system.is_none() {
         files.context.system = directory.name();
+        files.system_guessed = true;
     }
     if files.context.anomaly_start.is_none() {
         files.context.anomaly_start = injected;
@@ -196,6 +200,7 @@ fn with_header(metrics: SourceFile) -> Result<RecordingFiles, CollectError> {
         header,
         layout,
         context: PartialContext::default(),
+        system_guessed: false,
         warnings: Vec::new(),
     })
 }

@@ -59,6 +59,7 @@ fn the_system_defaults_to_the_name_of_the_directory() {
     assert_eq!(files.context.complete(), Ok(None));
     let local = describe(&recording.path().join(".")).unwrap();
     assert_eq!(local.context.system.as_deref(), Some("shop-7"));
+    assert!(files.system_guessed && local.system_guessed);
 }
 
 #[test]

@@ -31,7 +31,10 @@ fn an_answer_that_names_no_root_cause_names_the_columns_that_were_not_read() {
     let mut lines = told.lines();
     assert!(lines.next().unwrap().starts_with("No service left its normal behaviour"), "{told}");
     let reason = lines.next().unwrap();
-    assert!(reason.contains("left out 1 column") && reason.contains("\"db_CPU\" (did you mean cpu?)"), "{told}");
+    assert!(
+        reason.contains("left out 1 column") && reason.contains("\"db_CPU\" (did you mean cpu?)"),
+        "{told}"
+    );
     assert_eq!(told.matches("db_CPU").count(), 1, "it is told once: {told}");
 
     write_metrics(&home.path().join("shop/m.csv"), "timestamp", "db_cpu");
@@ -40,12 +43,33 @@ fn an_answer_that_names_no_root_cause_names_the_columns_that_were_not_read() {
 }
 
 #[test]
+fn the_answer_says_which_memory_was_used_when_its_system_was_guessed() {
+    let home = tempfile::tempdir().unwrap();
+    write_metrics(&home.path().join("shop-7/m.csv"), "timestamp", "db_cpu");
+    let told = |more: &[&str]| diagnose(home.path(), "shop-7/m.csv", more).stdout;
+    assert!(
+        told(&[]).contains("\nremembered under system shop-7, called like the directory"),
+        "{}",
+        told(&[])
+    );
+    let named = told(&["--system", "bank"]);
+    assert!(
+        named.contains("\nbank by evidence: ") && !named.contains("called like the directory"),
+        "{named}"
+    );
+}
+
+#[test]
 fn a_file_read_in_another_layout_because_of_its_time_column_is_told_before_the_answer() {
     let home = tempfile::tempdir().unwrap();
     write_metrics(&home.path().join("shop/m.csv"), "time", "db_memory");
     let ended = diagnose(home.path(), "shop/m.csv", &[]);
     let first = ended.stderr.lines().find(|line| line.starts_with("warning: ")).unwrap_or_default();
-    assert!(first.contains("read as a file of RCAEval, because its time column is `time`"), "{}", ended.stderr);
+    assert!(
+        first.contains("read as a file of RCAEval, because its time column is `time`"),
+        "{}",
+        ended.stderr
+    );
     let reason = ended.stdout.lines().nth(1).unwrap();
     assert!(reason.contains("read as a file of RCAEval") && reason.contains("db_memory"), "{}", ended.stdout);
 

@@ -1,4 +1,4 @@
-//! The same alerts told to two walkers, and other requests under the name of their diagnosis.
+//! The same alerts told to two walkers, other requests under the name of their diagnosis, and what a killed walker leaves.
 
 use std::{
     thread,
@@ -7,12 +7,13 @@ use std::{
 
 use automap_integration_tests::{
     alertmanager::{firing, notification, notify},
+    faulty_proxy::{Fault, FaultyProxy},
     http,
     processes::{FourProcesses, Service},
     recording,
     setup::Setup,
 };
-use automap_proto::v1::DiagnosisState;
+use automap_proto::v1::{self, DiagnosisState};
 use automap_service_kit::error::ErrorCode;
 use serde_json::Value;
 
@@ -22,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A walker that takes alerts, whose source cannot be reached.
 fn walker(home: &std::path::Path, four: &FourProcesses) -> (Service, String, String) {
+    walker_asking(home, four, &four.collector.address)
+}
+
+/// The same with a collector at this address.
+fn walker_asking(home: &std::path::Path, four: &FourProcesses, collector: &str) -> (Service, String, String) {
     let settings = r#"admin-listen = "127.0.0.1:0"
 [walker.http]
 listen = "127.0.0.1:0"
@@ -32,8 +38,8 @@ system = { label = "namespace" }
 front-end = { label = "service" }
 source = { default = "none" }
 "#;
-    let peers = [&four.collector, &four.graph_builder, &four.profiler].map(|peer| peer.address.as_str());
-    let service = Setup::default().walker_with(home, peers, settings).unwrap();
+    let peers = [collector, &four.graph_builder.address, &four.profiler.address];
+    let service = Setup::default().set("walker.lease-seconds=5").walker_with(home, peers, settings).unwrap();
     let address = service.page_address().unwrap();
     let admin = service.admin_address().unwrap();
     (service, address, admin)
@@ -115,4 +121,43 @@ fn two_walkers_that_are_told_the_same_alerts_diagnose_once_and_no_other_request_
             "{refused}"
         );
     }
+}
+
+#[test]
+fn what_a_killed_walker_left_of_alerts_is_diagnosed_by_one_that_was_not_told() {
+    let home = tempfile::tempdir().unwrap();
+    let four = FourProcesses::start(home.path(), home.path()).unwrap();
+    // Diagnoses of the walker that is to be killed get stuck.
+    let silent = FaultyProxy::before(&four.collector.address).unwrap();
+    silent.set(Fault::Silence);
+    let (killed, told, _) = walker_asking(home.path(), &four, &silent.address);
+    let (other, _, admin) = walker(home.path(), &four);
+    let since = (jiff::Timestamp::now() - Duration::from_secs(20)).to_string();
+    let alerts = [firing("shop", "Slow", &since), firing("books", "Slow", &since)];
+    assert_eq!(notify(&told, notification(alerts).to_string()).unwrap().status, 202);
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut client = runtime.block_on(async { client_of(&other) });
+    let deadline = Instant::now() + PATIENCE;
+    let mut wait_for = |what: &str, wanted: &dyn Fn(&v1::Diagnosis) -> bool| {
+        loop {
+            let found = runtime.block_on(listed(&mut client, &[]));
+            if found.iter().filter(|one| wanted(one)).count() == 2 {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{what}: {found:?}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let ran = wait_for("both run", &|one| one.state() == DiagnosisState::Running);
+    killed.kill().unwrap();
+    let ended_there = wait_for("both have ended", &|one| {
+        one.ended_at.is_some() && ran.iter().all(|before| before.walker != one.walker)
+    });
+    let what = |one: &v1::Diagnosis| (one.diagnosis_id.clone(), one.created_at, one.alerts.clone());
+    let all = |found: &[v1::Diagnosis]| found.iter().map(what).collect::<Vec<_>>();
+    assert_eq!(all(&ended_there), all(&ran), "they are the same, with the same alerts");
+    assert!(ended_there.iter().all(|one| one.state() == DiagnosisState::Failed), "{ended_there:?}");
+    assert_eq!(ended(&admin), 2.0, "each ran once there");
+    assert_eq!(other.whole_log().matches("begins again what a walker left").count(), 2);
 }

@@ -1,4 +1,5 @@
-//! Diagnoses that are due are begun, and alerts that came too late for them are added to their records.
+//! Diagnoses that are due are begun, those that a walker left are begun again, and alerts that came too late for them are
+//! added to their records.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use automap_proto::{
     v1::{self, metric_source::Source},
 };
 use automap_service_kit::error::ErrorCode;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Alerts,
     desk::Due,
-    earlier::{next_attempt, request_digest, unanswered, was_cancelled_with},
+    earlier::{self, next_attempt, request_digest, unanswered, was_cancelled_with},
 };
 use crate::{memory::now, service::WalkerRpc};
 
@@ -21,16 +22,25 @@ use crate::{memory::now, service::WalkerRpc};
 const TICK: Duration = Duration::from_millis(250);
 /// Until the next try of a diagnosis that could not begin, milliseconds.
 const AGAIN_MS: i64 = 5000;
+/// What a walker left is begun again for so long after it was begun first, milliseconds.
+const LEFT_MS: i64 = 60 * 60_000;
+/// Longest time until the profiler has told what there is of that.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Begins what alerts ask for, until `shutdown`. What waits then is lost: Alertmanager tells it again after its
 /// `repeat_interval`, and the same id makes sure that nothing is diagnosed twice.
 pub(crate) async fn begin_all(alerts: Alerts, walker: WalkerRpc, shutdown: CancellationToken) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = interval(walker.lease() * 2);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
             _ = ticks.tick() => step(&alerts, &walker),
+            _ = looks.tick(), if !alerts.rules.is_empty() => {
+                walker.started.spawn(look_around(alerts.clone(), walker.clone()));
+            }
         }
     }
     let waiting = alerts.desk().waiting();
@@ -55,6 +65,18 @@ fn step(alerts: &Alerts, walker: &WalkerRpc) {
                 tracing::warn!(diagnosis = id, %error, "alerts could not be added to a diagnosis");
             }
         });
+    }
+}
+
+/// Hears how diagnoses have ended that other walkers ran, and begins those again whose walker is gone.
+async fn look_around(alerts: Alerts, walker: WalkerRpc) {
+    let awaited = alerts.desk().awaited();
+    earlier::hear(&alerts, &walker, awaited, Instant::now() + earlier::PATIENCE).await;
+    let lost = walker.lost_since(UnixMillis(now().0 - LEFT_MS));
+    match timeout(PATIENCE, lost).await {
+        Ok(Ok(lost)) => earlier::take_up(&alerts, &lost, now()),
+        Ok(Err(error)) => tracing::debug!(%error, "what other walkers left is not known"),
+        Err(_) => tracing::debug!("what other walkers left was not told in time"),
     }
 }
 

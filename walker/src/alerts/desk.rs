@@ -3,7 +3,7 @@
 mod case;
 mod seen;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use automap_proto::{
     incident::IncidentContext,
@@ -331,6 +331,12 @@ impl Desk {
             (case.id.clone(), case.to_list())
         });
         told.collect()
+    }
+
+    /// Diagnoses of which it is not known that they have ended, and that lack alerts.
+    pub(crate) fn awaited(&self) -> BTreeSet<String> {
+        let cases = self.cases.values().flatten();
+        cases.filter(|case| case.untold && case.stage == Stage::Runs).map(|case| case.id.clone()).collect()
     }
 
     /// Diagnoses that wait to begin.

@@ -28,7 +28,9 @@ const LOOKUPS: usize = 64;
 /// Of these, at once.
 const AT_ONCE: usize = 8;
 /// Longest time that all of it may take: Alertmanager waits meanwhile.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// Diagnoses of a walker that is gone which are begun again at once.
+const TAKEN_UP: usize = 10;
 
 /// The attempt that is the next of diagnoses which alerts ask for, by the id of the first.
 pub(crate) type Past = BTreeMap<String, String>;
@@ -90,6 +92,18 @@ pub(super) fn request_digest(id: &str) -> String {
     digest(["alerts", id])
 }
 
+/// Has diagnoses begun again that alerts began and whose walker is gone.
+pub(super) fn take_up(alerts: &Alerts, known: &[v1::Diagnosis], now: UnixMillis) {
+    let begun = |known: &&v1::Diagnosis| known.request_digest == request_digest(&known.diagnosis_id);
+    let lost = known.iter().filter(|known| is_lost(known)).filter(begun).filter_map(Earlier::new);
+    let lost = lost.filter(|earlier| earlier.state == DiagnosisState::Running);
+    let of = |earlier: Earlier| Some((earlier.target(&alerts.rules)?, earlier));
+    for (target, earlier) in lost.filter_map(of).take(TAKEN_UP) {
+        tracing::info!(diagnosis = earlier.id, system = earlier.system, "begins again what a walker left");
+        alerts.desk().recall(now, "", &target, &[], earlier);
+    }
+}
+
 /// The id of the attempt after that of `id`, unless there have been enough.
 pub(super) fn next_attempt(id: &str) -> Option<String> {
     let (first, number) = match id.rsplit_once('-').and_then(|(first, end)| Some((first, end.parse().ok()?)))
@@ -114,7 +128,7 @@ pub(super) fn was_cancelled_with(known: &v1::Diagnosis, alerts: &v1::AlertList) 
 }
 
 /// Tells the desk of `alerts` how diagnoses have ended.
-async fn hear<K: Kept>(alerts: &Alerts, kept: &K, ids: BTreeSet<String>, deadline: Instant) {
+pub(super) async fn hear<K: Kept>(alerts: &Alerts, kept: &K, ids: BTreeSet<String>, deadline: Instant) {
     let ended = |id: String| async move {
         if let Some(known) = find(kept, &id, deadline).await {
             alerts.ended(&known);

@@ -331,6 +331,36 @@ async fn a_diagnosis_that_another_walker_runs_is_had_by_whoever_is_told_when_tha
 }
 
 #[tokio::test]
+async fn what_a_walker_left_is_begun_again_without_being_told() {
+    let store = Store::default();
+    let first = alerts().told(&store, "a", NOW.0).await.1;
+    store.put(&first, DiagnosisState::Running);
+    let lost = store.lose();
+    let of = |change: &dyn Fn(&mut v1::Diagnosis)| {
+        let mut changed = lost.clone();
+        change(&mut changed);
+        let other = alerts();
+        earlier::take_up(&other, &[changed], NOW);
+        other.desk().due(NOW)
+    };
+    assert!(of(&|one| one.ended_at = Some(NOW.to_wire())).is_empty(), "it ended");
+    assert!(of(&|one| one.state = DiagnosisState::Running.into()).is_empty(), "it runs");
+    assert!(of(&|one| one.cancel_asked = true).is_empty(), "somebody wanted it to stop");
+    assert!(of(&|one| one.request_digest = "0f".into()).is_empty(), "a caller began it");
+    assert!(of(&|one| one.alerts.as_mut().unwrap().alerts[0].labels.clear()).is_empty(), "no rule takes it");
+    assert!(of(&|one| one.front_end = "other".into()).is_empty(), "rules have changed");
+
+    let other = alerts();
+    earlier::take_up(&other, std::slice::from_ref(&lost), NOW);
+    earlier::take_up(&other, std::slice::from_ref(&lost), NOW);
+    let due = other.desk().due(NOW);
+    assert_eq!((due.len(), &due[0].id, due[0].start.0), (1, &first, NOW.0 - 30_000));
+    store.put(&first, DiagnosisState::Running);
+    let (receipt, of) = other.told(&store, "b", NOW.0 + 1000).await;
+    assert_eq!((receipt.attached, of), (1, first));
+}
+
+#[tokio::test]
 async fn a_diagnosis_whose_walker_is_gone_has_not_ended_for_its_alerts() {
     let (alerts, store) = (alerts(), Store::default());
     let first = alerts.told(&store, "a", NOW.0).await.1;

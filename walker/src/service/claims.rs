@@ -66,7 +66,8 @@ pub(super) fn same_request(known: &v1::Diagnosis, asked: &v1::Diagnosis) -> Resu
 }
 
 impl WalkerRpc {
-    fn lease(&self) -> Duration {
+    /// How long a diagnosis stays with a walker that is not heard of.
+    pub(crate) fn lease(&self) -> Duration {
         Duration::from_secs(self.config.lease_seconds)
     }
 

@@ -1,6 +1,9 @@
 //! What alerts and metrics ask of the walker.
 
-use automap_proto::v1::{self, DiagnosisState};
+use automap_proto::{
+    time::UnixMillis,
+    v1::{self, DiagnosisState},
+};
 use automap_service_kit::error::ServiceError;
 
 use super::{WalkerRpc, claims::is_lost, registry::OnEnd};
@@ -40,6 +43,30 @@ impl WalkerRpc {
     /// Diagnoses that run and that wait here now.
     pub(crate) fn load(&self) -> (usize, usize) {
         self.admission.load()
+    }
+
+    /// Diagnoses that were begun at `since` or later and whose walker is gone, newest first.
+    ///
+    /// # Errors
+    /// The profiler cannot be reached.
+    pub(crate) async fn lost_since(&self, since: UnixMillis) -> Result<Vec<v1::Diagnosis>, ServiceError> {
+        let mut lost = Vec::new();
+        let mut request = v1::ListDiagnosesRequest {
+            created_from: Some(since.to_wire()),
+            states: vec![DiagnosisState::Failed.into()],
+            ..v1::ListDiagnosesRequest::default()
+        };
+        loop {
+            let listing = self.peers.ask_profiler(request.clone(), |mut profiler, request| async move {
+                profiler.list_diagnoses(request).await
+            });
+            let page = listing.await?;
+            lost.extend(page.diagnoses.into_iter().filter(is_lost));
+            if page.next_page_token.is_empty() {
+                return Ok(lost);
+            }
+            request.page_token = page.next_page_token;
+        }
     }
 
     /// Keeps alerts with a diagnosis that has ended, beside those that it has: who tells of them may not know these any more.

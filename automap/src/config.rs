@@ -23,6 +23,7 @@ pub fn run(command: ConfigCommand) -> Result<(), Failure> {
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
     let loaded = services_config::load(args.role, &args.config)?;
+    services_config::warn_of_ignored(&loaded);
     // They may be there where the services run.
     for missing in loaded.config.missing_files(args.role) {
         stdout::warning(&services_config::refusal(&loaded, &missing));

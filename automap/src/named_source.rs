@@ -41,6 +41,7 @@ impl NamedSource {
 fn configured(name: &str, args: &SourceArgs) -> Result<QuerySourceConfig, Failure> {
     let files = ConfigArgs { config: args.config.clone(), settings: Vec::new() };
     let mut loaded = services_config::load(crate::arguments::Role::Collector, &files)?;
+    services_config::warn_of_ignored(&loaded);
     let sources = &mut loaded.config.collector.sources;
     let known = sources.keys().cloned().collect::<Vec<_>>().join(", ");
     sources.remove(name).ok_or_else(|| {

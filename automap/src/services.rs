@@ -21,6 +21,9 @@ use crate::{
 /// The configuration is wrong, a port is taken, or a service failed.
 pub async fn serve(args: ServeArgs) -> Result<(), Failure> {
     let loaded = services_config::load(args.role, &args.config)?;
+    for ignored in loaded.ignored() {
+        tracing::warn!("{ignored}");
+    }
     if matches!(args.role, Role::Collector | Role::All)
         && let Some(missing) = loaded.config.missing_sources().first()
     {

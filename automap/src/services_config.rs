@@ -1,6 +1,6 @@
 //! The configuration of all services: a table per role.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Once};
 
 use automap_collector::CollectorConfig;
 use automap_graph_builder::GraphBuilderConfig;
@@ -18,6 +18,7 @@ use crate::{
     arguments::{ConfigArgs, Role},
     failure::Failure,
     named_source::NamedSource,
+    stdout,
 };
 
 /// The configuration file: a table per role. A service reads its own and ignores the others, so that one file can
@@ -65,11 +66,19 @@ pub fn refusal(loaded: &Loaded<ServicesConfig>, invalid: &Invalid) -> String {
 /// As of [`load`].
 pub fn of_command(file: Option<&Path>, source: Option<&NamedSource>) -> Result<ServicesConfig, Failure> {
     let loaded = read(file, &[])?;
+    warn_of_ignored(&loaded);
     let mut config = loaded.config.clone().for_one_command();
     config.check(Role::All).map_err(|invalid| refuse(&loaded, &invalid))?;
     let sources = source.map(|source| (source.name.clone(), source.config.clone()));
     config.collector.sources = sources.into_iter().collect();
     Ok(config)
+}
+
+/// Tells the person which variables were likely meant for settings and are none, once in a process that reads its
+/// configuration more than once.
+pub fn warn_of_ignored(loaded: &Loaded<ServicesConfig>) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| loaded.ignored().iter().for_each(|sentence| stdout::warning(sentence)));
 }
 
 fn read(file: Option<&Path>, flags: &[(String, String)]) -> Result<Loaded<ServicesConfig>, Failure> {

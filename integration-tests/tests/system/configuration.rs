@@ -106,7 +106,7 @@ fn settings_that_do_not_fit_or_contradict_each_other_are_told_with_file_and_line
             "[walker.http]\nlisten = \"127.0.0.1:0\"\n[[walker.alerts.rules]]\nsystem = {default = \"shop\"}\n\
              front-end = {default = \"web\"}\nsource = {default = \"prodd\"}\n[collector.sources.prod]\n\
              url = \"http://127.0.0.1:1\"\n",
-            "walker.alerts.rules[0].source.default: prodd is no source of the collector (collector.sources); did you mean prod?",
+            "automap.toml:6: walker.alerts.rules[0].source.default: prodd is no source of the collector (collector.sources); did you mean prod?",
         ),
         ("walker", "[walker\n", "automap.toml is no TOML"),
     ] {
@@ -117,6 +117,42 @@ fn settings_that_do_not_fit_or_contradict_each_other_are_told_with_file_and_line
         let served = command::run(home.path(), &["serve", role, "--config", "automap.toml"]).unwrap();
         assert_eq!((served.code, served.stderr), (2, ended.stderr), "{said}");
     }
+}
+
+#[test]
+fn a_variable_that_was_meant_for_a_setting_is_told_and_others_are_not() {
+    let home = tempfile::tempdir().unwrap();
+    let variables = [
+        ("AUTOMAP_WALKER_SERVER_LISTEN", "127.0.0.1:1"),
+        // Of the tests, and what Kubernetes makes of the name of a Service.
+        ("AUTOMAP_INCIDENTS", "/nowhere"),
+        ("AUTOMAP_WALKER_SERVICE_HOST", "10.0.0.7"),
+        ("AUTOMAP_WALKER_PORT", "tcp://10.0.0.7:4310"),
+        ("AUTOMAP_WALKER_PORT_4310_TCP_ADDR", "10.0.0.7"),
+        ("AUTOMAP_GRAPH_BUILDER_SERVICE_PORT_GRPC", "4312"),
+    ];
+    let said =
+        "variable AUTOMAP_WALKER_SERVER_LISTEN is not read; did you mean AUTOMAP_WALKER__SERVER__LISTEN?\n";
+    let ended = show(home.path(), "walker", "", &variables, &[]);
+    assert_eq!((ended.code, ended.stderr), (0, format!("warning: {said}")));
+
+    // A service tells it in its log.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("walker.server.listen={}", taken.local_addr().unwrap());
+    let mut serve = command::automap(home.path()).unwrap();
+    serve.args(["serve", "walker", "--log-format", "json", "--set", &listen]).envs(variables);
+    let ended: Ended = serve.output().unwrap().into();
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    let first: Value = serde_json::from_str(ended.stderr.lines().next().unwrap()).unwrap();
+    assert!(first.to_string().contains(said.trim_end()), "{}", ended.stderr);
+
+    // A command tells it beside what it lacks.
+    let source = ["collect", "--source", "prod", "--out", "out", "--from", "0", "--to", "60"];
+    let mut collect = command::automap(home.path()).unwrap();
+    let asked: Ended =
+        collect.args(source).env("AUTOMAP_COLLECTOR_SOURCES_PROD_URL", "x").output().unwrap().into();
+    assert_eq!(asked.code, 2, "{}", asked.stderr);
+    assert!(asked.stderr.contains("AUTOMAP_COLLECTOR__SOURCES__PROD__URL?"), "{}", asked.stderr);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! A configuration file: its values, and the lines on which they stand.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     providers::{Format as _, Toml},
     value::Dict,
 };
-use toml_edit::{ImDocument, TableLike};
+use toml_edit::{ImDocument, Item, TableLike, Value};
 
 use super::{
-    ConfigError,
+    ConfigError, key,
     settings::{Setting, unknown},
 };
 
@@ -47,12 +50,16 @@ impl ConfigFile {
     pub(super) fn line(&self, key: &str) -> usize {
         let mut table: &dyn TableLike = self.document.as_table();
         let mut line = 1;
-        for name in key.split('.') {
+        for (name, place) in key::parts(key) {
             let Some((found, item)) = table.get_key_value(name) else { break };
-            if let Some(span) = found.span().or_else(|| item.span()) {
+            let (element, next) = match place {
+                Some(place) => element(item, place),
+                None => (None, item.as_table_like()),
+            };
+            if let Some(span) = element.or_else(|| found.span()).or_else(|| item.span()) {
                 line = self.line_at(span.start);
             }
-            let Some(next) = item.as_table_like() else { break };
+            let Some(next) = next else { break };
             table = next;
         }
         line
@@ -95,4 +102,14 @@ impl ConfigFile {
             }
         }
     }
+}
+
+/// Where an element of a list stands, and what it holds where it is a table.
+fn element(list: &Item, place: usize) -> (Option<Range<usize>>, Option<&dyn TableLike>) {
+    if let Some(table) = list.as_array_of_tables().and_then(|tables| tables.get(place)) {
+        return (table.span(), Some(table));
+    }
+    let value = list.as_array().and_then(|values| values.get(place));
+    let table = value.and_then(Value::as_inline_table);
+    (value.and_then(Value::span), table.map(|table| table as &dyn TableLike))
 }

@@ -8,7 +8,8 @@ use figment::{
 use super::{
     Origin, Sources,
     file::ConfigFile,
-    settings::{Setting, unknown},
+    key,
+    settings::{Setting, key_of_words, unknown},
 };
 
 /// Settings of one origin.
@@ -25,19 +26,26 @@ impl Layer {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        let mut names = key.split('.');
-        let mut value = names.next().and_then(|name| self.values.get(name));
-        for name in names {
-            value = value.and_then(Value::as_dict).and_then(|table| table.get(name));
+        let (mut table, mut found) = (Some(&self.values), None);
+        for (name, place) in key::parts(key) {
+            found = table.and_then(|table| table.get(name));
+            if let Some(place) = place {
+                found = found.and_then(Value::as_array).and_then(|list| list.get(place));
+            }
+            table = found.and_then(Value::as_dict);
         }
-        value.is_some()
+        found.is_some()
     }
 
     /// The origin of a key that this layer has.
     pub(super) fn origin(&self, key: &str, file: Option<&ConfigFile>) -> Origin {
         match (self.name, file) {
             ("file", Some(file)) => Origin::File { file: file.path().into(), line: file.line(key) },
-            ("environment", _) => Origin::Environment { variable: variable(&self.prefix, key) },
+            ("environment", _) => {
+                // A variable sets a list as a whole.
+                let set = key.split_once('[').map_or(key, |(list, _)| list);
+                Origin::Environment { variable: variable(&self.prefix, set) }
+            }
             ("flag", _) => Origin::Flag,
             _ => Origin::Default,
         }
@@ -72,6 +80,20 @@ pub(super) fn environment(sources: &Sources<'_>, settings: &[Setting], problems:
     }
     pairs.sort_by(|one, other| one.0.cmp(&other.0));
     Layer { prefix: sources.prefix.into(), ..Layer::new("environment", nested(pairs)) }
+}
+
+/// A sentence for every variable that is no setting and has the words of one, in the order of their names: what separates
+/// levels is easily forgotten. What else begins with the prefix is not for here: variables of the command and of its tests,
+/// and those that Kubernetes makes of the names of Services.
+pub(super) fn ignored_variables(sources: &Sources<'_>, settings: &[Setting]) -> Vec<String> {
+    let ignored = |(name, _): &(String, String)| {
+        let rest = name.strip_prefix(sources.prefix).filter(|rest| !rest.contains("__"))?;
+        let meant = variable(sources.prefix, &key_of_words(&rest.to_lowercase(), settings)?);
+        Some(format!("variable {name} is not read; did you mean {meant}?"))
+    };
+    let mut sentences: Vec<String> = sources.environment.iter().filter_map(ignored).collect();
+    sentences.sort();
+    sentences
 }
 
 /// The layer of flags; those that name no setting are told.

@@ -1,6 +1,9 @@
 //! What does not fit a setting's type, in words that need no knowledge of types.
 
+use automap_proto::invalid::did_you_mean;
 use figment::error::{Actual, Kind};
+
+use super::key;
 
 /// What is wrong with a value.
 pub(super) fn problem(kind: &Kind) -> String {
@@ -17,6 +20,19 @@ pub(super) fn problem(kind: &Kind) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// What is said of `key` where the table around it takes no such name.
+pub(super) fn unknown_name(key: &str, kind: &Kind) -> Option<String> {
+    let Kind::UnknownField(name, known) = kind else { return None };
+    let hint = did_you_mean(name, known.iter().copied()).map_or_else(
+        || format!("; there are {}", known.join(", ")),
+        |near| match key::around(key) {
+            Some(table) => format!("; did you mean {table}.{near}?"),
+            None => format!("; did you mean {near}?"),
+        },
+    );
+    Some(format!("unknown key {key}{hint}"))
 }
 
 fn told(found: &Actual) -> String {

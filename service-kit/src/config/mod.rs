@@ -4,6 +4,7 @@
 
 mod error;
 mod file;
+mod key;
 mod layer;
 mod misfit;
 mod origin;
@@ -28,7 +29,8 @@ pub struct Sources<'a> {
     /// A TOML file.
     pub file: Option<&'a Path>,
     /// What the names of variables begin with; levels are separated by two underscores
-    /// (`AUTOMAP_WALKER__SERVER__LISTEN`). A variable without two underscores behind the prefix is no setting.
+    /// (`AUTOMAP_WALKER__SERVER__LISTEN`). A variable without two underscores behind the prefix is no setting; one that has the
+    /// words of a setting all the same is told by [`Loaded::ignored`].
     pub prefix: &'a str,
     /// The environment, in any order.
     pub environment: Vec<(String, String)>,
@@ -57,6 +59,7 @@ pub struct Loaded<T> {
     layers: Vec<Layer>,
     file: Option<ConfigFile>,
     merged: serde_json::Value,
+    ignored: Vec<String>,
 }
 
 /// What stands in place of a secret.
@@ -75,6 +78,7 @@ where
     let file = sources.file.map(ConfigFile::read).transpose()?;
     let mut unknown: Vec<String> = file.as_ref().map(|file| file.unknown_keys(&settings)).unwrap_or_default();
     let environment = layer::environment(sources, &settings, &mut unknown);
+    let ignored = layer::ignored_variables(sources, &settings);
     let flags = layer::flags(sources, &settings, &mut unknown);
     if !unknown.is_empty() {
         return Err(ConfigError::new(unknown));
@@ -94,7 +98,7 @@ where
     .collect();
     let figment = layers.iter().rev().fold(Figment::new(), |merged, layer| merged.merge(layer.clone()));
     let merged = figment.extract().map_err(|error| ConfigError::new(vec![error.to_string()]))?;
-    let loaded = Loaded { config: (), settings, layers, file, merged };
+    let loaded = Loaded { config: (), settings, layers, file, merged, ignored };
     match figment.extract::<T>() {
         Ok(config) => Ok(loaded.with(config)),
         Err(errors) => Err(ConfigError::new(errors.into_iter().map(|error| loaded.misfit(&error)).collect())),
@@ -103,13 +107,17 @@ where
 
 impl Loaded<()> {
     fn with<T>(self, config: T) -> Loaded<T> {
-        let Self { settings, layers, file, merged, .. } = self;
-        Loaded { config, settings, layers, file, merged }
+        let Self { settings, layers, file, merged, ignored, .. } = self;
+        Loaded { config, settings, layers, file, merged, ignored }
     }
 
     /// Says which key does not fit its type, and where it was set.
     fn misfit(&self, error: &figment::Error) -> String {
-        self.placed(&error.path.join("."), &misfit::problem(&error.kind))
+        let key = key::of_path(&error.path, &self.merged);
+        match misfit::unknown_name(&key, &error.kind) {
+            Some(sentence) => self.told(&key, &sentence),
+            None => self.placed(&key, &misfit::problem(&error.kind)),
+        }
     }
 }
 
@@ -123,8 +131,8 @@ impl<T> Loaded<T> {
                     return layer.origin(key, self.file.as_ref());
                 }
             }
-            match key.rsplit_once('.') {
-                Some((parent, _)) => key = parent,
+            match key::around(key) {
+                Some(parent) => key = parent,
                 None => return Origin::Default,
             }
         }
@@ -135,10 +143,20 @@ impl<T> Loaded<T> {
         ConfigError::new(vec![self.placed(invalid.field(), invalid.problem())])
     }
 
+    /// A sentence for every variable that is no setting and has the words of one, with the name that was likely meant.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
     fn placed(&self, key: &str, problem: &str) -> String {
+        self.told(key, &format!("{key}: {problem}"))
+    }
+
+    /// A sentence about `key`, behind the place where that was set.
+    fn told(&self, key: &str, sentence: &str) -> String {
         match self.origin(key) {
-            Origin::Default => format!("{key}: {problem}"),
-            origin => format!("{origin}: {key}: {problem}"),
+            Origin::Default => sentence.to_owned(),
+            origin => format!("{origin}: {sentence}"),
         }
     }
 

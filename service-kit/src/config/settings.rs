@@ -172,8 +172,39 @@ pub(super) fn unknown(key: &str, settings: &[Setting], spelled: impl Fn(&str) ->
     format!("unknown key {key}{hint}")
 }
 
-/// The key that was meant: a mistyped name in the same table, else the same name in another table.
+/// The key whose words are those of `text`, whatever separates them there.
+pub(super) fn key_of_words(text: &str, settings: &[Setting]) -> Option<String> {
+    let words: Vec<&str> = text.split(['.', '-', '_']).collect();
+    settings.iter().find_map(|setting| {
+        let names: Vec<&str> = setting.key.split('.').collect();
+        key_of_names(&names, &words)
+    })
+}
+
+/// The key of `names` where these are made of all of `words`; a name of the user's choosing may be made of several.
+fn key_of_names(names: &[&str], words: &[&str]) -> Option<String> {
+    let Some((name, below)) = names.split_first() else {
+        return words.is_empty().then(String::new);
+    };
+    let count = name.split('-').count();
+    let counts = if *name == ANY_NAME { 1..=words.len() } else { count..=count };
+    counts.filter(|count| *count <= words.len()).find_map(|count| {
+        let (own, rest) = words.split_at(count);
+        let own = own.join("-");
+        if *name != ANY_NAME && own != *name {
+            return None;
+        }
+        let below = key_of_names(below, rest)?;
+        Some(if below.is_empty() { own } else { format!("{own}.{below}") })
+    })
+}
+
+/// The key that was meant: one of the same words, else one with a mistyped name in the same table, else the same name in another
+/// table.
 fn nearest(key: &str, settings: &[Setting]) -> Option<String> {
+    if let Some(meant) = key_of_words(key, settings) {
+        return Some(meant);
+    }
     // The outermost name that is wrong decides: what is below it may be right.
     let mut parent = String::new();
     let mut rest = key;

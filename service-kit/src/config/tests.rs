@@ -39,6 +39,14 @@ struct Role {
     #[schemars(extend("writeOnly" = true))]
     token: Option<String>,
     names: Vec<String>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct Rule {
+    name: String,
+    tries: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -168,6 +176,53 @@ fn values_that_do_not_fit_are_named_with_their_place() {
     assert!(wrong.contains("is no TOML") && wrong.contains("line 1"), "{wrong}");
     let sources = Sources { file: Some(Path::new("/nowhere/automap.toml")), ..Sources::default() };
     assert!(load::<Sample>(&sources).unwrap_err().to_string().contains("/nowhere/automap.toml"));
+}
+
+#[test]
+fn what_is_wrong_within_a_list_is_named_with_its_own_line() {
+    let rules = "[walker]\n\n[[walker.rules]]\nname = \"a\"\n\n[[walker.rules]]\nname = \"b\"\n";
+    let wrong = given(&format!("{rules}tries = \"two\"\n"), &[], &[]).refused();
+    let problem = "tries: is the text \"two\"; it must be a whole number from 0 on";
+    assert_eq!(wrong, format!("file:8: walker.rules[1].{problem}"));
+    let inline = "[walker]\nrules = [\n  { name = \"a\" },\n  { name = \"b\", tires = 3 },\n]\n";
+    let meant = "unknown key walker.rules[1].tires; did you mean walker.rules[1].tries?";
+    assert_eq!(given(inline, &[], &[]).refused(), format!("file:4: {meant}"));
+    let wrong = given(&format!("{rules}zzz = 1\n"), &[], &[]).refused();
+    assert_eq!(wrong, "file:8: unknown key walker.rules[1].zzz; there are name, tries");
+    let wrong = given(rules, &[("APP_WALKER__RULES", "[{name=a,tries=two}]")], &[]).refused();
+    assert_eq!(wrong, format!("variable APP_WALKER__RULES: walker.rules[0].{problem}"));
+
+    let loaded = given(rules, &[], &[]).load().unwrap();
+    for (key, line) in [("walker.rules[0].name", 4), ("walker.rules[1]", 6), ("walker.rules[1].tries", 6)] {
+        let told = loaded.refuse(&Invalid::new(key, "is wrong")).to_string();
+        assert!(told.ends_with(&format!(":{line}: {key}: is wrong")), "{told}");
+    }
+}
+
+#[test]
+fn a_variable_with_the_words_of_a_setting_is_told_with_the_name_that_was_meant() {
+    let variables = [
+        ("APP_WALKER_SERVER_LISTEN", "b:2"),
+        ("APP_SOURCES_MY_SHOP_URL", "http://a"),
+        ("APP_GRAPH_BUILDER_SERVER_TLS_KEY", "k"),
+        // Of others: a variable of the command, what Kubernetes makes of a Service, a table, and another prefix.
+        ("APP_LOG", "info"),
+        ("APP_WALKER_SERVICE_HOST", "10.0.0.1"),
+        ("APP_WALKER_SERVER", "10.0.0.1"),
+        ("WALKER_SERVER_LISTEN", "c:3"),
+    ];
+    let loaded = given("", &variables, &[]).load().unwrap();
+    assert_eq!(loaded.config, Sample::default());
+    assert_eq!(
+        loaded.ignored(),
+        [
+            "variable APP_GRAPH_BUILDER_SERVER_TLS_KEY is not read; did you mean APP_GRAPH_BUILDER__SERVER__TLS_KEY?",
+            "variable APP_SOURCES_MY_SHOP_URL is not read; did you mean APP_SOURCES__MY_SHOP__URL?",
+            "variable APP_WALKER_SERVER_LISTEN is not read; did you mean APP_WALKER__SERVER__LISTEN?",
+        ]
+    );
+    let mixed = given("", &[("APP_WALKER__SERVER_DRAIN_SECONDS", "3")], &[]).refused();
+    assert!(mixed.ends_with("; did you mean APP_WALKER__SERVER__DRAIN_SECONDS?"), "{mixed}");
 }
 
 #[test]

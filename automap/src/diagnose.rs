@@ -20,6 +20,7 @@ use crate::{
     named_source::NamedSource,
     output::{diagnosis_json::DiagnosisJson, diagnosis_page, diagnosis_text, paragraph::Screen},
     output_file::OutputFile,
+    piped_metrics::PipedMetrics,
     progress::Spinner,
     queried_incident::QueriedIncident,
     remembered::{GuessedSystem, Remembered},
@@ -36,9 +37,11 @@ use crate::{
 pub async fn run(args: DiagnoseArgs) -> Result<(), Failure> {
     let graph = args.graph.as_deref().map(GraphFile::prepare).transpose()?;
     let trace = args.trace.as_deref().map(|path| OutputFile::prepare("--trace", path)).transpose()?;
-    let incident = match &args.path {
-        Some(path) => Incident::Recorded(Box::new(IncidentRequest::new(path, &args.incident)?)),
-        None => Incident::Queried(Box::new(QueriedIncident::new(&args)?)),
+    let piped = args.path.as_deref().map(PipedMetrics::through).transpose()?.flatten();
+    let incident = match (&args.path, &piped) {
+        (_, Some(piped)) => Incident::Recorded(Box::new(IncidentRequest::of_pipe(piped, &args.incident)?)),
+        (Some(path), None) => Incident::Recorded(Box::new(IncidentRequest::new(path, &args.incident)?)),
+        (None, None) => Incident::Queried(Box::new(QueriedIncident::new(&args)?)),
     };
     let bootstrap = args.bootstrap_edges.map(|count| ("automap.bootstrap".to_owned(), count.to_string()));
     let settings = v1::DiagnosisSettings {

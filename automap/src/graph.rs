@@ -27,6 +27,7 @@ use crate::{
     failure::Failure,
     incident_request::IncidentRequest,
     output::graph_json::GraphJson,
+    piped_metrics::PipedMetrics,
     progress::Spinner,
     stdout,
 };
@@ -46,7 +47,11 @@ const SELECTION: &str = "graph";
 /// The recording or a flag is wrong, there is too little data, or a service failed.
 pub async fn run(args: GraphArgs) -> Result<(), Failure> {
     let alpha = args.alpha.unwrap_or(args.ci_test.default_alpha());
-    let request = IncidentRequest::new(&args.path, &args.incident)?;
+    let piped = PipedMetrics::through(&args.path)?;
+    let request = match &piped {
+        Some(piped) => IncidentRequest::of_pipe(piped, &args.incident)?,
+        None => IncidentRequest::new(&args.path, &args.incident)?,
+    };
     let settings = GraphSettings::new(args.ci_test, alpha, args.max_condition, args.metrics.clone())?
         .with_bins(args.bins)
         .with_load_removal(args.load_removal, request.context().front_end())?;

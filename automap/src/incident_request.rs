@@ -16,7 +16,9 @@ use automap_collector::{
 use automap_proto::{incident::IncidentContext, time::UnixMillis, v1};
 use automap_walker::report::verdict::moment;
 
-use crate::{arguments::IncidentArgs, failure::Failure, remembered::GuessedSystem, stdout};
+use crate::{
+    arguments::IncidentArgs, failure::Failure, piped_metrics::PipedMetrics, remembered::GuessedSystem, stdout,
+};
 
 /// What a file packed by gzip begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -38,8 +40,20 @@ impl IncidentRequest {
     /// # Errors
     /// A file is missing or malformed, or neither files nor flags name the front end and the start of the anomaly.
     pub fn new(path: &Path, args: &IncidentArgs) -> Result<Self, Failure> {
-        refuse_unreadable(path)?;
-        let mut files = recording::describe(path)?;
+        refuse_packed(path, &path.display().to_string(), "gunzip --keep")?;
+        Self::of_files(recording::describe(path)?, args)
+    }
+
+    /// The same of metrics that came through a pipe and must stay until the request was carried out: flags tell the rest.
+    ///
+    /// # Errors
+    /// They are malformed, or flags do not name the front end and the start of the anomaly.
+    pub fn of_pipe(metrics: &PipedMetrics, args: &IncidentArgs) -> Result<Self, Failure> {
+        refuse_packed(metrics.path(), metrics.shown(), "zcat FILE | automap diagnose -")?;
+        Self::of_files(recording::describe_lone(metrics.path(), metrics.shown())?, args)
+    }
+
+    fn of_files(mut files: RecordingFiles, args: &IncidentArgs) -> Result<Self, Failure> {
         apply_flags(&mut files, args)?;
         for warning in files.warnings.iter().chain(&files.misread()) {
             stdout::warning(warning);
@@ -115,23 +129,19 @@ impl IncidentRequest {
     }
 }
 
-/// Refuses what is no file of metrics as it stands, in words that say how to make one of it.
-fn refuse_unreadable(path: &Path) -> Result<(), Failure> {
-    // What is not there is told by who reads it.
-    let Ok(found) = fs::metadata(path) else { return Ok(()) };
-    let refused = |problem: &str| Err(Failure::Usage(format!("{}: {problem}", path.display())));
-    if found.is_dir() {
+/// Refuses a packed file, which messages call `shown`, with the command that unpacks it.
+fn refuse_packed(path: &Path, shown: &str, unpacking: &str) -> Result<(), Failure> {
+    // What is not there, or is no file, is told by who reads it.
+    if !path.is_file() {
         return Ok(());
-    }
-    if !found.is_file() {
-        return refused(
-            "is a pipe or a device, and metrics are read more than once; save them in a file and name that",
-        );
     }
     let mut first = [0; 2];
     let is_packed =
         fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == GZIP;
-    if is_packed { refused("is compressed; unpack it first, as by gunzip --keep") } else { Ok(()) }
+    if is_packed {
+        return Err(Failure::Usage(format!("{shown}: is compressed; unpack it first, as by {unpacking}")));
+    }
+    Ok(())
 }
 
 fn apply_flags(files: &mut RecordingFiles, args: &IncidentArgs) -> Result<(), Failure> {
@@ -169,15 +179,7 @@ pub(crate) fn parse_step(text: &str) -> Result<Option<u64>, Failure> {
 
 /// Unix seconds, or a time with its offset such as 2026-03-01T10:20:00Z.
 pub(crate) fn parse_time(flag: &str, text: &str) -> Result<UnixMillis, Failure> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Ok(UnixMillis::from_seconds(flag, seconds)?);
-    }
-    let wrong = || {
-        Failure::Usage(format!(
-            "{flag} {text}: use unix seconds or a time with its offset such as 2026-03-01T10:20:00Z"
-        ))
-    };
-    text.parse::<jiff::Timestamp>().map(|time| UnixMillis(time.as_millisecond())).map_err(|_| wrong())
+    recording::parse_instant(text).map_err(|problem| Failure::Usage(format!("{flag} {text}: {problem}")))
 }
 
 fn unknown(what: &str, flag: &str) -> Failure {
@@ -208,11 +210,11 @@ mod tests {
 
     #[test]
     fn times_are_unix_seconds_or_carry_their_offset() {
-        assert_eq!(parse_time("--t", "1661270702.5").unwrap(), UnixMillis(1_661_270_702_500));
         assert_eq!(parse_time("--t", "2026-03-01T10:00:00Z").unwrap(), UnixMillis(1_772_359_200_000));
-        assert_eq!(parse_time("--t", "2026-03-01T11:00:00+01:00").unwrap(), UnixMillis(1_772_359_200_000));
-        for wrong in ["yesterday", "2026-03-01T10:00:00", "inf", ""] {
-            assert!(matches!(parse_time("--t", wrong), Err(Failure::Usage(_))), "{wrong}");
-        }
+        let error = parse_time("--t", "1772359200000").unwrap_err();
+        assert!(
+            matches!(&error, Failure::Usage(text) if text.starts_with("--t 1772359200000: is no time in unix seconds")),
+            "{error}"
+        );
     }
 }

@@ -10,7 +10,7 @@
 //! | [`config`], [`services_config`] | a subcommand, and the settings of all services |
 //! | [`bench`] | generated loads and what they cost |
 //! | [`source_arguments`], [`named_source`], [`queried_incident`] | servers that are queried, and incidents whose metrics are |
-//! | [`incident_request`] | what is known of a recorded incident, from its files and from flags |
+//! | [`incident_request`], [`piped_metrics`] | what is known of a recorded incident, from its files and from flags |
 //! | [`embedded`], `memory` | the four services in this process, and where they keep what they remember |
 //! | [`walker_client`] | a walker to ask, here or elsewhere |
 //! | [`profiler_client`], [`store_place`] | a profiler to ask, here or elsewhere |
@@ -46,6 +46,7 @@ pub mod npy_writer;
 pub mod output;
 pub mod output_directory;
 pub mod output_file;
+pub mod piped_metrics;
 pub mod profiler_client;
 pub mod progress;
 pub mod queried_incident;

@@ -85,9 +85,30 @@ pub fn automap_behind<S: AsRef<OsStr>>(words: &[S], home: &Path) -> anyhow::Resu
 /// # Errors
 /// The command was not built, cannot be started or does not end: a command that wrongly serves must fail its test.
 pub fn run<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> anyhow::Result<Ended> {
+    ended(assert_cmd::Command::from_std(given(home, arguments)?))
+}
+
+/// Runs `automap` with `arguments` to its end, with `input` on its standard input, through a pipe.
+///
+/// # Errors
+/// As of [`run`].
+pub fn run_with_input<S: AsRef<OsStr>>(
+    home: &Path,
+    arguments: &[S],
+    input: impl Into<Vec<u8>>,
+) -> anyhow::Result<Ended> {
+    let mut command = assert_cmd::Command::from_std(given(home, arguments)?);
+    command.write_stdin(input);
+    ended(command)
+}
+
+fn given<S: AsRef<OsStr>>(home: &Path, arguments: &[S]) -> anyhow::Result<Command> {
     let mut command = automap(home)?;
     command.args(arguments);
-    let mut command = assert_cmd::Command::from_std(command);
+    Ok(command)
+}
+
+fn ended(mut command: assert_cmd::Command) -> anyhow::Result<Ended> {
     let output = command.timeout(PATIENCE).output().context("cannot start automap")?;
     ensure!(
         output.status.code().is_some(),

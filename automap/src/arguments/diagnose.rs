@@ -22,6 +22,8 @@ Examples:
       --front-end web --at 2026-03-01T10:30:00Z
   automap diagnose metrics.csv --front-end web \\
       --anomaly-start 2026-03-01T10:20:00Z
+  zcat metrics.csv.gz | automap diagnose - --front-end web \\
+      --anomaly-start 2026-03-01T10:20:00Z
   automap diagnose incident --method automap --set automap.alpha=0.01
   automap diagnose incident --server http://walker.automap:4310
   automap diagnose incident --server https://walker.automap:4310 --ca ca.pem \\
@@ -40,7 +42,7 @@ Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 too little data to answer";
 /// Arguments of `diagnose`.
 #[derive(Debug, Args)]
 pub struct DiagnoseArgs {
-    /// Directory of a recorded incident, or a lone metrics file; none with --source.
+    /// Directory of a recorded incident, or a lone metrics file, - for one on standard input; none with --source.
     #[arg(required_unless_present = "source", conflicts_with = "source")]
     pub path: Option<PathBuf>,
     /// What is known of the incident.

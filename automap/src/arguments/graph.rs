@@ -16,7 +16,7 @@ use crate::named_value::NamedValue;
 /// Arguments of `graph`.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
-    /// Directory of a recorded incident, or a lone metrics file.
+    /// Directory of a recorded incident, or a lone metrics file; - for one on standard input.
     pub path: PathBuf,
     /// What is known of the incident.
     #[command(flatten)]

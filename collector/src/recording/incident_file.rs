@@ -7,7 +7,7 @@ use automap_proto::{
 };
 use serde_json::{Map, Value};
 
-use super::{context::PartialContext, place::SourceFile};
+use super::{context::PartialContext, instant::parse_instant, place::SourceFile};
 use crate::error::CollectError;
 
 /// The fields that are read.
@@ -101,24 +101,11 @@ impl Fields<'_> {
     }
 
     fn instant_of(&self, field: &str, value: &Value) -> Result<UnixMillis, CollectError> {
-        const FORMS: &str = "use unix seconds or a time with its offset such as 2026-03-01T10:20:00Z";
-        let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
-        let seconds = |number: f64| UnixMillis::from_seconds(field, number).ok();
-        let told = || value.as_str()?.trim().parse::<jiff::Timestamp>().ok();
-        if let Some(instant) = number.and_then(seconds).or_else(|| Some(UnixMillis(told()?.as_millisecond())))
-        {
-            return Ok(instant);
-        }
-        let shown = brief(value);
-        let problem =
-            match number.filter(|number| number.is_finite()).and_then(|number| seconds(number / 1000.0)) {
-                Some(instant) => format!(
-                    "{shown} is no time in unix seconds, but one in milliseconds; write {}",
-                    instant.seconds()
-                ),
-                None => format!("{shown} is no time; {FORMS}"),
-            };
-        Err(self.wrong(field, &problem))
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        parse_instant(&text).map_err(|problem| self.wrong(field, &format!("{} {problem}", brief(value))))
     }
 
     fn step(&self) -> Result<Option<u64>, CollectError> {

@@ -13,6 +13,7 @@
 
 mod context;
 mod incident_file;
+mod instant;
 mod place;
 mod source;
 
@@ -20,10 +21,10 @@ use std::path::{Path, PathBuf};
 
 use automap_proto::time::UnixMillis;
 
-pub use self::context::PartialContext;
 pub(crate) use self::place::SourceFile;
 use self::place::{RecordingDirectory, directory_name};
 pub use self::source::RecordingSource;
+pub use self::{context::PartialContext, instant::parse_instant};
 use crate::{
     call_graph,
     column_plan::ColumnPlan,
@@ -122,19 +123,28 @@ pub fn describe(path: &Path) -> Result<RecordingFiles, CollectError> {
     if metadata.is_dir() {
         return describe_directory(&RecordingDirectory::local(path));
     }
-    let metrics = SourceFile::find(path, path.display().to_string(), None)?
-        .ok_or_else(|| CollectError::reading(&shown, &std::io::ErrorKind::NotFound.into()))?;
+    let mut files = describe_lone(path, &shown.to_string())?;
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    let mut files = with_header(metrics)?;
     files.context.system = directory_name(&parent);
     files.system_guessed = true;
     if files.layout == RecordingLayout::Rcaeval {
         files.context.anomaly_start = read_inject_time(&RecordingDirectory::local(&parent))?;
     }
     Ok(files)
+}
+
+/// A metrics file that messages call `shown` and whose place tells nothing, as of one that came through a pipe: it brings its
+/// layout alone.
+///
+/// # Errors
+/// There is no such file, or its header is malformed.
+pub fn describe_lone(path: &Path, shown: &str) -> Result<RecordingFiles, CollectError> {
+    let metrics = SourceFile::find(path, shown.to_owned(), None)?
+        .ok_or_else(|| CollectError::reading(shown, &std::io::ErrorKind::NotFound.into()))?;
+    with_header(metrics)
 }
 
 /// Finds out what the directory `name` below `root` holds; see [`describe`]. Nothing outside the root is opened.

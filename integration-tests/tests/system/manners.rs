@@ -165,6 +165,36 @@ fn a_reader_that_has_gone_is_no_error_and_no_panic() {
     }
 }
 
+#[test]
+fn metrics_come_through_a_pipe_as_from_a_file() {
+    let home = home();
+    let metrics = fs::read(home.path().join("incident/metrics.csv")).unwrap();
+    let known = fs::read_to_string(home.path().join("incident/incident.json")).unwrap();
+    let known: Value = serde_json::from_str(&known).unwrap();
+    let (front_end, start) = (known["front_end"].as_str().unwrap(), known["anomaly_start"].to_string());
+    let flags = ["--front-end", front_end, "--anomaly-start", start.trim_matches('"'), "--output", "json"];
+    for command in [&["diagnose", "--no-record"][..], &["graph"]] {
+        let read = |place, input: &[u8]| {
+            let arguments = [command, &[place], &flags].concat();
+            let ended = command::run_with_input(home.path(), &arguments, input).unwrap();
+            assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.stderr);
+            let answer: Value = serde_json::from_str(&ended.stdout).unwrap();
+            answer.get("ranking").unwrap_or(&answer).clone()
+        };
+        let wanted = read("incident/metrics.csv", &[]);
+        for place in ["-", "/dev/stdin"] {
+            assert_eq!(read(place, &metrics), wanted, "{command:?} {place}");
+        }
+    }
+    let malformed =
+        command::run_with_input(home.path(), &["diagnose", "-"], "timestamp,web_cpu\n1,x\n").unwrap();
+    assert_eq!(malformed.code, 2, "{}", malformed.stderr);
+    assert!(malformed.stderr.contains("--front-end"), "{}", malformed.stderr);
+    let arguments = [&["diagnose", "-"][..], &flags].concat();
+    let malformed = command::run_with_input(home.path(), &arguments, "timestamp,web_cpu\n1,x\n").unwrap();
+    assert!(malformed.stderr.contains("standard input line 2"), "{}", malformed.stderr);
+}
+
 /// Runs a command on a terminal and answers what appears there.
 fn on_a_terminal(home: &Path, environment: &[(&str, &str)]) -> String {
     let binary = command::binary().unwrap();

@@ -1,6 +1,6 @@
 //! Errors of a person in a hurry name what is wrong, and the way out.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, path::Path};
 
 use automap_integration_tests::{
     command::{self, Ended},
@@ -22,10 +22,16 @@ fn files_that_are_no_metrics_as_they_stand_are_told_what_they_are() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("m.csv.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0]).unwrap();
     assert_refused(home.path(), &["diagnose", "m.csv.gz"], 2, &["m.csv.gz: is compressed", "gunzip"]);
-    let mut piped = command::automap(home.path()).unwrap();
-    let ended: Ended = piped.args(["diagnose", "/dev/stdin"]).stdin(Stdio::null()).output().unwrap().into();
-    assert_eq!(ended.code, 2, "{}", ended.stderr);
-    assert!(ended.stderr.contains("/dev/stdin: is a pipe or a device"), "{}", ended.stderr);
+    // Nothing comes through standard input.
+    assert_refused(home.path(), &["diagnose", "/dev/stdin"], 1, &["/dev/stdin is empty"]);
+    assert_refused(home.path(), &["diagnose", "-"], 1, &["standard input is empty"]);
+    let ended = command::run_with_input(home.path(), &["diagnose", "-"], [0x1f, 0x8b, 8]).unwrap();
+    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("standard input: is compressed; unpack it first, as by zcat"),
+        "{}",
+        ended.stderr
+    );
     assert_refused(home.path(), &["demo", "--incident", "all"], 2, &["--incident all", "--export DIR"]);
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use automap_profiler::store::{
     StoreStatistics,
     care::{self, Verification},
+    error::StoreError,
     salvage::{self, Salvage},
     sled_store::StoreOptions,
 };
@@ -30,7 +31,7 @@ use crate::{
 /// [`Failure::Damaged`] when something is damaged; the report is printed all the same.
 pub fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let path = directory(args.place.store.as_deref())?;
-    let report = care::verify(&path).map_err(ServiceError::from)?;
+    let report = care::verify(&path).map_err(refused)?;
     match args.output {
         AnswerFormat::Json => {
             #[derive(Serialize)]
@@ -61,6 +62,18 @@ pub fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     }
 }
 
+/// Why a command that needs the files of a store for itself does not get them.
+fn refused(error: StoreError) -> Failure {
+    match error {
+        StoreError::InUse(path) => Failure::Failed(anyhow::anyhow!(
+            "the store {} is in use by another process, and this needs it alone: stop that process, or, where it is a \
+             profiler, ask it for all that it holds with `automap store export FILE --server URL`",
+            path.display()
+        )),
+        other => ServiceError::from(other).into(),
+    }
+}
+
 fn tell(text: &mut String, what: &str, problems: &[String]) {
     if problems.is_empty() {
         writeln!(text, "{what}: sound").ok();
@@ -81,7 +94,7 @@ pub fn compact(args: &CompactArgs) -> Result<(), Failure> {
         engine_bytes_after: u64,
     }
     let path = directory(args.place.store.as_deref())?;
-    let (before, after) = care::compact(&path, StoreOptions::default()).map_err(ServiceError::from)?;
+    let (before, after) = care::compact(&path, StoreOptions::default()).map_err(refused)?;
     match args.output {
         AnswerFormat::Json => {
             stdout::print_json(&Report { engine_bytes_before: before, engine_bytes_after: after })
@@ -132,8 +145,8 @@ pub async fn stats(args: &StatsArgs) -> Result<(), Failure> {
 /// [`Failure::Damaged`] when something is missing or doubtful; the export is written all the same.
 pub fn salvage(args: &SalvageArgs) -> Result<(), Failure> {
     let path = directory(args.place.store.as_deref())?;
-    let report: Salvage = salvage::salvage(&path, &regular_place(&args.file)?, &args.from_export)
-        .map_err(ServiceError::from)?;
+    let report: Salvage =
+        salvage::salvage(&path, &regular_place(&args.file)?, &args.from_export).map_err(refused)?;
     match args.output {
         AnswerFormat::Json => stdout::print_json(&report)?,
         AnswerFormat::Table => {

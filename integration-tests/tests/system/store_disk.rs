@@ -141,7 +141,17 @@ fn a_second_process_on_a_store_is_told_that_it_is_taken() {
         let ended = command::run(home.path(), arguments).unwrap();
         assert_eq!(ended.code, 1, "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("is in use by another process"), "{arguments:?}: {}", ended.stderr);
+        // What asks no server by itself says how one is asked.
+        let way_out = match arguments[1] {
+            "verify" | "compact" | "salvage" => "`automap store export FILE --server URL`",
+            "export" | "list" => "--server URL",
+            _ => "profiler.path",
+        };
+        assert!(ended.stderr.contains(way_out), "{arguments:?}: no {way_out} in {}", ended.stderr);
     }
+    let asked = ["store", "export", "out.export", "--server", &service.address];
+    let ended = command::run(home.path(), &asked).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(service.terminate().unwrap(), Some(0));
     let ended = command::run(home.path(), &["store", "verify", "--store", place]).unwrap();
     assert_eq!(ended.code, 0, "{}", ended.stderr);

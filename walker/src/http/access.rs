@@ -147,6 +147,13 @@ pub(super) async fn judge(State(door): State<Door>, mut request: Request, next: 
             {
                 return Redirect::to(&format!("/login?next={}", onward(&request))).into_response();
             }
+            // Whoever looks at a page by a program sees how people get there.
+            let error = if door.access.takes_tokens() && request.method() == Method::GET {
+                let message = format!("{}; a browser logs in at /login", error.message());
+                error.with_message(&message)
+            } else {
+                error
+            };
             let challenge = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"automap\""))];
             (challenge, HttpError(error)).into_response()
         }

@@ -70,7 +70,13 @@ fn failure(status: StatusCode, error: &ServiceError, visitor: &Visitor) -> Marku
     let title = status.canonical_reason().unwrap_or("Error");
     let content = html! {
         h1 { (title) }
-        p { (error.message()) }
+        @match visitor {
+            // What a program would send is nothing that a reader could.
+            Visitor::MayLogIn { onward } if status == StatusCode::UNAUTHORIZED => {
+                p { a href={ "/login?next=" (onward) } { "Log in" } " with a token to go on." }
+            }
+            _ => { p { (error.message()) } }
+        }
         p { a href="/diagnoses" { "All diagnoses" } }
     };
     page(title, Live::No, visitor, &content)

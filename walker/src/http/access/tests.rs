@@ -78,6 +78,7 @@ async fn a_token_lets_programs_in_and_readers_are_led_to_the_login() {
     let (status, headers, body) = port.ask("GET", "/diagnoses", &[], "").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(headers.contains_key(WWW_AUTHENTICATE) && body.contains("UNAUTHENTICATED"), "{body}");
+    assert!(body.contains("authorization: Bearer") && body.contains("a browser logs in at /login"), "{body}");
     let (status, headers, _) =
         port.ask("GET", "/diagnoses?system=a%26b", &[("accept", "text/html")], "").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
@@ -190,5 +191,7 @@ async fn whoever_sends_a_form_and_is_no_longer_known_finds_the_login() {
     let port = Port::open(None, None);
     let (status, headers, page) = port.ask("POST", "/diagnoses", &[READS], "").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
-    assert!(headers.contains_key(WWW_AUTHENTICATE) && page.contains("/login?next=/diagnoses\""), "{page}");
+    assert!(headers.contains_key(WWW_AUTHENTICATE), "{headers:?}");
+    let link = "<p><a href=\"/login?next=/diagnoses\">Log in</a> with a token to go on.</p>";
+    assert!(page.contains(link) && !page.contains("Bearer"), "{page}");
 }

@@ -10,7 +10,7 @@ use super::{
     api::Notes,
     fetch::{ask_instant, brief},
     metric_names::metric_names,
-    preset::{has_variables, shown},
+    preset::{another, has_variables, shown},
     source::{QuerySource, RECENT_MS},
     terms::unless_late,
     variables,
@@ -176,9 +176,9 @@ fn advice(found: &Preflight) -> Vec<String> {
     }
     if !found.usable() {
         advice.push(format!(
-            "nothing of {} is there: choose another preset, and if the server has tenants, set \
-             --header X-Scope-OrgID=TENANT (headers)",
-            shown(&found.preset)
+            "nothing of {} is there: choose {}, and if the server has tenants, set --header X-Scope-OrgID=TENANT (headers)",
+            shown(&found.preset),
+            another(&found.preset)
         ));
     }
     advice

@@ -318,6 +318,11 @@ pub fn shown(name: &str) -> String {
     if name == NO_PRESET { "the given expressions".into() } else { format!("preset {name}") }
 }
 
+/// What can be asked in place of the preset `name`.
+pub(crate) fn another(name: &str) -> &'static str {
+    if name == NO_PRESET { "other expressions" } else { "another preset" }
+}
+
 /// The unit of a frame for a metric.
 const fn natural_unit(metric: MetricKind) -> Unit {
     match metric {

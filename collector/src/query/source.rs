@@ -18,7 +18,7 @@ use super::{
     fetch::{Fetched, Query, ask_instant, brief, fetch, in_time},
     metric_names::metric_names,
     presence::presence_warnings,
-    preset::Preset,
+    preset::{Preset, another},
     rows::Naming,
     terms::Terms,
     variables,
@@ -213,12 +213,13 @@ impl QuerySource {
                 CollectErrorKind::TooLittleData,
                 format!(
                     "{} holds nothing of {} from {} to {}: nothing matched its expressions of {}; run `automap check` \
-                     with the same flags to see why, or choose another preset or time",
+                     with the same flags to see why, or choose {} or another time",
                     self.api.shown(),
                     self.preset.shown(),
                     moment(terms.grid.start()),
                     moment(terms.grid.last()),
-                    names.join(", ")
+                    names.join(", "),
+                    another(&self.preset.name)
                 ),
             )
             .into());

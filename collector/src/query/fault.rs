@@ -94,7 +94,7 @@ impl From<AnswerFault> for QueryFault {
 impl From<RowFault> for QueryFault {
     fn from(fault: RowFault) -> Self {
         let kind = match fault {
-            RowFault::TooLarge(_) => FaultKind::TooLarge,
+            RowFault::TooLarge(_) | RowFault::TooManyRows { .. } => FaultKind::TooLarge,
             _ => FaultKind::BadQuery,
         };
         Self::new(kind, fault.to_string())

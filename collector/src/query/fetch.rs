@@ -1,6 +1,6 @@
 //! Expressions asked over a grid: in parts that the server allows, several at once, merged into rows.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use automap_proto::time::{TimeGrid, UnixMillis};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -12,6 +12,7 @@ use super::{
     fault::{FaultKind, QueryFault},
     parts::{MAX_POINTS, Part},
     rows::{Naming, PartRows, Rows, merge},
+    sample_budget::SampleBudget,
     series_answer::{self, Labels},
 };
 
@@ -40,7 +41,8 @@ pub(crate) struct Fetched {
 /// fails by itself.
 ///
 /// # Errors
-/// A query failed in another way, or all answers together hold more than `max_samples`.
+/// A query failed in another way, or all answers together hold more than `max_samples`, as they came or as rows over the whole
+/// grid.
 pub(crate) async fn fetch(
     api: &Api,
     grid: &TimeGrid,
@@ -52,15 +54,15 @@ pub(crate) async fn fetch(
     let parts = Part::of(grid, MAX_POINTS);
     let jobs: Vec<(usize, Part)> =
         (0..queries.len()).flat_map(|index| parts.iter().map(move |part| (index, *part))).collect();
-    let taken = &AtomicUsize::new(0);
+    let budget = &SampleBudget::new(grid.samples(), max_samples);
     let late: &Vec<AtomicBool> = &queries.iter().map(|_| AtomicBool::new(false)).collect();
     let mut answers: Vec<(usize, Result<Answered, QueryFault>)> = futures::stream::iter(jobs)
         .map(|(index, part)| async move {
             // A part of what is late does not stand for the whole: the others need not be asked for.
             if late[index].load(Ordering::Relaxed) || until.is_some_and(|until| Moment::now() >= until) {
-                return Ok((index, Err(out_of_time(&queries[index].purpose))));
+                return Ok::<_, QueryFault>((index, Err(out_of_time(&queries[index].purpose))));
             }
-            let asked = fetch_part(api, grid, &queries[index], part, max_samples);
+            let asked = fetch_part(api, grid, &queries[index], part, budget);
             let answered = match in_time(asked, until, &queries[index].purpose).await {
                 Err(fault) if fault.kind == FaultKind::Timeout => {
                     late[index].store(true, Ordering::Relaxed);
@@ -68,11 +70,9 @@ pub(crate) async fn fetch(
                 }
                 answered => answered?,
             };
-            let samples: usize =
-                answered.parts.iter().flat_map(|(part, rows)| rows.values().map(|_| part.points)).sum();
-            if taken.fetch_add(samples, Ordering::Relaxed) + samples > max_samples {
-                return Err(too_large(max_samples));
-            }
+            budget
+                .count_rows(index, answered.parts.iter().flat_map(|(_, rows)| rows.keys()))
+                .map_err(|fault| QueryFault::from(fault).context(&queries[index].purpose))?;
             Ok((index, Ok(answered)))
         })
         .buffer_unordered(api.config().concurrent_queries)
@@ -125,17 +125,6 @@ fn out_of_time(purpose: &str) -> QueryFault {
     QueryFault::new(FaultKind::Timeout, late).context(purpose)
 }
 
-fn too_large(max_samples: usize) -> QueryFault {
-    QueryFault::new(
-        FaultKind::TooLarge,
-        format!(
-            "the answers hold more samples than a frame may ({} MiB); ask for a shorter window or a larger step, or raise \
-             collector.server.max-frame-mib",
-            (max_samples * size_of::<f64>()) >> 20
-        ),
-    )
-}
-
 struct Answered {
     parts: Vec<(Part, Rows)>,
     unnamed: usize,
@@ -148,12 +137,12 @@ async fn fetch_part(
     grid: &TimeGrid,
     query: &Query<'_>,
     part: Part,
-    max_samples: usize,
+    budget: &SampleBudget,
 ) -> Result<Answered, QueryFault> {
     let mut answered = Answered { parts: Vec::new(), unnamed: 0, notes: Notes::new() };
     let mut waiting = vec![part];
     while let Some(part) = waiting.pop() {
-        let asked = ask_range(api, grid, query, part, max_samples).await;
+        let asked = ask_range(api, grid, query, part, budget).await;
         let (rows, envelope) = match (asked, part.halves()) {
             (Err(fault), Some([one, other])) if fault.kind == FaultKind::TooManySamples => {
                 tracing::debug!(points = part.points, "the server finds this too much; asking in halves");
@@ -175,13 +164,13 @@ async fn fetch_part(
     Ok(answered)
 }
 
-async fn ask_range(
+async fn ask_range<'b>(
     api: &Api,
     grid: &TimeGrid,
     query: &Query<'_>,
     part: Part,
-    max_samples: usize,
-) -> Result<(PartRows, Envelope), QueryFault> {
+    budget: &'b SampleBudget,
+) -> Result<(PartRows<'b>, Envelope), QueryFault> {
     let seconds = |time: UnixMillis| format!("{}.{:03}", time.0.div_euclid(1000), time.0.rem_euclid(1000));
     let (start, end) = (seconds(part.start(grid)), seconds(part.end(grid)));
     let step = format!("{}", grid.step_ms() as f64 / 1000.0);
@@ -191,7 +180,7 @@ async fn ask_range(
         .ask(
             "query_range",
             &parameters,
-            || PartRows::new(*grid, part, max_samples),
+            || PartRows::new(*grid, part, budget),
             |rows, element| Ok(rows.take(element, &query.naming)?),
         )
         .await?;

@@ -6,6 +6,7 @@
 //! | [`preset`], `variables`, [`unit`] | expressions per series, from small files; a user overrides each |
 //! | `step`, `parts` | the grid: its step, the window of rates, and parts that a server answers |
 //! | `answer_stream`, `series_answer`, `rows` | an answer read as it arrives, its series, and rows per service |
+//! | `sample_budget` | how many samples a collection may hold |
 //! | `edges` | who calls whom, and how each call goes |
 //! | `metric_names`, `presence` | what is told of expressions that match nothing, and of services that come and go |
 //! | `api`, `fault` | the HTTP API: authentication, tries, and what each failure means |
@@ -33,6 +34,7 @@ mod metric_names;
 mod parts;
 mod presence;
 mod rows;
+mod sample_budget;
 mod series_answer;
 mod step;
 mod terms;

@@ -5,6 +5,9 @@ use automap_proto::time::{TimeGrid, UnixMillis};
 /// Most points of a series that Prometheus answers to one query.
 pub(crate) const MAX_POINTS: usize = 11_000;
 
+/// Most points of a window: a hundred queries for each expression. At a step of 15 s that is half a year.
+pub(crate) const MAX_WINDOW_POINTS: usize = 100 * MAX_POINTS;
+
 /// Points `first <= i < first + points` of a grid: one range query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {

@@ -6,6 +6,7 @@ use automap_proto::{frame::check_name, time::TimeGrid};
 
 use super::{
     parts::Part,
+    sample_budget::{HeldSamples, SampleBudget},
     series_answer::{self, Labels, Shape},
 };
 
@@ -22,9 +23,16 @@ pub(crate) enum RowFault {
     #[error("answered a sample at {0}, which is no point of the grid that was asked for")]
     OffGrid(String),
     #[error(
-        "answered more samples than a frame may hold ({0} MiB); ask for a shorter window or a larger step"
+        "answered more samples than a frame may hold ({0} MiB); ask for a shorter window or a larger step, or raise \
+         collector.server.max-frame-mib"
     )]
     TooLarge(usize),
+    #[error(
+        "answered series that make {rows} rows of {points} samples over the whole window, with all that was answered \
+         before, and a frame may hold {mebibytes} MiB; ask for a shorter window or a larger step, or raise \
+         collector.server.max-frame-mib"
+    )]
+    TooManyRows { rows: usize, points: usize, mebibytes: usize },
     #[error(
         "answered series without the label {label}: name one of {known} as the label, or aggregate: sum by ({label}) (…)"
     )]
@@ -50,30 +58,28 @@ pub(crate) type RowName = Vec<String>;
 pub(crate) type Rows = BTreeMap<RowName, Vec<f64>>;
 
 /// What one answer to a part of the grid brought. Kept apart until the answer is known to be whole.
-#[derive(Debug, Clone)]
-pub(crate) struct PartRows {
+#[derive(Debug)]
+pub(crate) struct PartRows<'b> {
     grid: TimeGrid,
     part: Part,
-    max_samples: usize,
+    held: HeldSamples<'b>,
     rows: BTreeMap<RowName, (Labels, Vec<f64>)>,
     /// Series whose label is empty or absent.
     unnamed: usize,
     unnamed_labels: Option<Labels>,
 }
 
-impl PartRows {
-    pub(crate) fn new(grid: TimeGrid, part: Part, max_samples: usize) -> Self {
-        Self { grid, part, max_samples, rows: BTreeMap::new(), unnamed: 0, unnamed_labels: None }
+impl<'b> PartRows<'b> {
+    pub(crate) fn new(grid: TimeGrid, part: Part, budget: &'b SampleBudget) -> Self {
+        let held = HeldSamples::new(budget);
+        Self { grid, part, held, rows: BTreeMap::new(), unnamed: 0, unnamed_labels: None }
     }
 
     /// Takes one series of the answer.
     ///
     /// # Errors
-    /// It does not fit the grid, or the naming.
+    /// It does not fit the grid, the naming, or what a collection may hold.
     pub(crate) fn take(&mut self, element: &[u8], naming: &Naming<'_>) -> Result<(), RowFault> {
-        if (self.rows.len() + 1).saturating_mul(self.part.points) > self.max_samples {
-            return Err(RowFault::TooLarge((self.max_samples * size_of::<f64>()) >> 20));
-        }
         let start = self.part.start(&self.grid).seconds();
         let step = self.grid.step_ms() as f64 / 1000.0;
         let mut samples = vec![f64::NAN; self.part.points];
@@ -120,6 +126,7 @@ impl PartRows {
                 label: naming.labels.join(", "),
             });
         }
+        self.held.hold(self.part.points)?;
         self.rows.insert(name, (labels, samples));
         Ok(())
     }
@@ -137,6 +144,7 @@ impl PartRows {
                 known: if known.is_empty() { "none, as they have none,".into() } else { known.join(", ") },
             });
         }
+        self.held.keep();
         Ok((self.rows.into_iter().map(|(name, (_, samples))| (name, samples)).collect(), self.unnamed))
     }
 }
@@ -189,7 +197,8 @@ mod tests {
         let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
         let rename = BTreeMap::from([("cart-v2".to_owned(), "cart".to_owned())]);
         let naming = Naming { labels: &labels, rename: &rename };
-        let mut rows = PartRows::new(grid(), ALL, 16);
+        let budget = SampleBudget::new(4, 16);
+        let mut rows = PartRows::new(grid(), ALL, &budget);
         for element in elements {
             rows.take(element.as_bytes(), &naming)?;
         }

@@ -17,6 +17,7 @@ use super::{
     fault::{FaultKind, QueryFault},
     fetch::{Fetched, Query, ask_instant, brief, fetch, in_time},
     metric_names::metric_names,
+    parts::MAX_WINDOW_POINTS,
     presence::presence_warnings,
     preset::{Preset, another},
     rows::Naming,
@@ -103,6 +104,11 @@ impl QuerySource {
 
     pub(super) fn max_samples(&self) -> usize {
         self.max_bytes / size_of::<f64>()
+    }
+
+    /// Most points of a window: one series of them must fit into a frame.
+    pub(super) fn most_points(&self) -> usize {
+        MAX_WINDOW_POINTS.min(self.max_samples())
     }
 
     /// Asks every expression of the preset.

@@ -11,6 +11,8 @@ use crate::error::CollectError;
 /// operator 30 s, and rates over four of these bear both badly, so that assuming is always told.
 pub(crate) const ASSUMED_INTERVAL_MS: u64 = 15_000;
 
+const DAY_MS: u64 = 24 * 3_600_000;
+
 /// The scrape interval, milliseconds, from the times at which samples of a few series were taken (unix seconds): the
 /// lower median of each series' distances, and of these the largest. `None` when no series has two samples.
 pub(crate) fn scrape_interval(series: &[Vec<f64>]) -> Option<u64> {
@@ -56,11 +58,12 @@ pub(crate) fn rate_window(step_ms: u64, scrape_ms: u64) -> u64 {
 /// so that servers that round times do not move them.
 ///
 /// # Errors
-/// No multiple of the step lies in the window, or more than a frame holds.
+/// No multiple of the step lies in the window, or more than `most` do.
 pub(crate) fn aligned_grid(
     start: UnixMillis,
     end: UnixMillis,
     step_ms: u64,
+    most: usize,
 ) -> Result<TimeGrid, CollectError> {
     let step = i64::try_from(step_ms.max(1)).map_err(|_| Invalid::new("step", "is too large"))?;
     let first = start.0.div_euclid(step) * step + if start.0.rem_euclid(step) == 0 { 0 } else { step };
@@ -77,6 +80,20 @@ pub(crate) fn aligned_grid(
             ),
         )
     })?;
+    if samples > most {
+        let seconds = |milliseconds: u64| milliseconds as f64 / 1000.0;
+        let most = most.max(2);
+        let problem = format!(
+            "makes a window of {:.1} days with {samples} samples of each series at a step of {} s, and a source is asked for \
+             at most {most}; ask for a window of at most {:.1} days, or set a step of at least {} s",
+            (end.0 - start.0) as f64 / DAY_MS as f64,
+            seconds(step_ms),
+            (most - 1) as f64 * step_ms as f64 / DAY_MS as f64,
+            // In whole seconds: a step is chosen by a person.
+            end.0.abs_diff(start.0).div_ceil(most as u64 - 1).div_ceil(1000)
+        );
+        return Err(Invalid::new("end", problem).into());
+    }
     Ok(TimeGrid::new(UnixMillis(first), step_ms, samples)?)
 }
 
@@ -111,11 +128,27 @@ mod tests {
 
     #[test]
     fn grids_lie_on_multiples_of_the_step_within_the_window() {
-        let grid = aligned_grid(UnixMillis(12_001), UnixMillis(31_999), 5000).unwrap();
+        let grid = aligned_grid(UnixMillis(12_001), UnixMillis(31_999), 5000, 4).unwrap();
         assert_eq!((grid.start(), grid.last(), grid.samples()), (UnixMillis(15_000), UnixMillis(30_000), 4));
-        let exact = aligned_grid(UnixMillis(10_000), UnixMillis(20_000), 5000).unwrap();
+        let exact = aligned_grid(UnixMillis(10_000), UnixMillis(20_000), 5000, 4).unwrap();
         assert_eq!((exact.start(), exact.samples()), (UnixMillis(10_000), 3));
-        let error = aligned_grid(UnixMillis(1), UnixMillis(4999), 5000).unwrap_err().to_string();
+        let error = aligned_grid(UnixMillis(1), UnixMillis(4999), 5000, 4).unwrap_err().to_string();
         assert!(error.contains("without a sample at a step of 5 s"), "{error}");
+    }
+
+    #[test]
+    fn a_window_of_too_many_points_is_refused_with_a_length_and_a_step_that_are_taken() {
+        let (day, most) = (DAY_MS.cast_signed(), 1_100_000);
+        let ten_years = |step| aligned_grid(UnixMillis(0), UnixMillis(3650 * day), step, most);
+        let error = ten_years(30_000).unwrap_err().to_string();
+        assert!(
+            error.starts_with("field `end`: makes a window of 3650.0 days with 10512001 samples"),
+            "{error}"
+        );
+        assert!(error.contains("at most 381.9 days, or set a step of at least 287 s"), "{error}");
+        assert!(ten_years(287_000).is_ok() && ten_years(286_000).is_err());
+        assert!(aligned_grid(UnixMillis(0), UnixMillis(381 * day), 30_000, most).is_ok());
+        let error = ten_years(1).unwrap_err().to_string();
+        assert!(error.contains("set a step of at least 287 s"), "{error}");
     }
 }

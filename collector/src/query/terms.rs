@@ -130,7 +130,7 @@ impl QuerySource {
             }
             Step::Auto => self.call_weighted(start, end, scrape_ms, until, notes).await?,
         };
-        let grid = aligned_grid(start, end, step_ms)?;
+        let grid = aligned_grid(start, end, step_ms, self.most_points())?;
         Ok(Terms { grid, window_ms: rate_window(step_ms, scrape_ms) })
     }
 
@@ -149,7 +149,7 @@ impl QuerySource {
             return Ok(scrape_ms);
         };
         let coarse = (end.0.abs_diff(start.0) / RATE_POINTS / 1000 * 1000).max(scrape_ms);
-        let grid = aligned_grid(start, end, coarse)?;
+        let grid = aligned_grid(start, end, coarse, self.most_points())?;
         let labels = [throughput.label.clone()];
         let query = Query {
             purpose: "throughput".into(),

@@ -39,6 +39,7 @@ mod large_input;
 mod learning;
 mod lifecycle;
 mod live_diagnosis;
+mod live_windows;
 mod logs;
 mod manners;
 mod memory;

@@ -25,6 +25,8 @@ use crate::{
     test_frames::{TestSeries, frame_of},
 };
 
+mod renaming;
+
 const ROWS: usize = 60;
 const INCIDENT: usize = 50;
 /// web calls cart and pay, both call db, and cart calls mq.

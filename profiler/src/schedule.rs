@@ -128,8 +128,112 @@ fn is_scheduled(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use automap_proto::v1;
+    use tokio::{task::JoinHandle, time::sleep};
+
     use super::*;
-    use crate::store::sled_store::{SledStore, StoreOptions};
+    use crate::{
+        config::ScheduleConfig,
+        diagnosis_record::DiagnosisRecord,
+        record_id::RecordId,
+        store::sled_store::{SledStore, StoreOptions},
+    };
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A store with a schedule that runs.
+    struct Scheduled {
+        store: Arc<dyn ProfileStore>,
+        exports: PathBuf,
+        shutdown: CancellationToken,
+        running: JoinHandle<()>,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Scheduled {
+        fn start(housekeeping_minutes: u64, export_hours: u64) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("store");
+            let store: Arc<dyn ProfileStore> = Arc::new(
+                SledStore::open(&path, StoreOptions { cache_mib: 8, ..StoreOptions::default() }).unwrap(),
+            );
+            let exports = directory.path().join("exports");
+            let schedule = ScheduleConfig {
+                housekeeping_minutes,
+                export_hours,
+                export_directory: Some(exports.clone()),
+                ..ScheduleConfig::default()
+            };
+            let config = ProfilerConfig { path, schedule, ..ProfilerConfig::default() };
+            let shutdown = CancellationToken::new();
+            let running = tokio::spawn(run(Arc::clone(&store), config, shutdown.clone()));
+            Self { store, exports, shutdown, running, _directory: directory }
+        }
+
+        /// Puts a diagnosis of 1970 into the store, which outlived every time.
+        fn put_old(&self, name: &str) {
+            let old = v1::Diagnosis {
+                diagnosis_id: name.into(),
+                system: "shop".into(),
+                state: v1::DiagnosisState::Done.into(),
+                created_at: Some(UnixMillis(1000).to_wire()),
+                ..v1::Diagnosis::default()
+            };
+            self.store.put_diagnosis(&DiagnosisRecord::new(old).unwrap()).unwrap();
+        }
+
+        fn keeps(&self, name: &str) -> bool {
+            self.store.diagnosis(&RecordId::new("id", name).unwrap()).unwrap().is_some()
+        }
+
+        /// The exports that are there; they are taken away.
+        fn take_exports(&self) -> usize {
+            let Ok(found) = fs::read_dir(&self.exports) else { return 0 };
+            let files: Vec<PathBuf> = found.map(|file| file.unwrap().path()).collect();
+            files.iter().for_each(|file| fs::remove_file(file).unwrap());
+            files.len()
+        }
+
+        async fn end(self) {
+            self.shutdown.cancel();
+            tokio::time::timeout(MINUTE, self.running).await.unwrap().unwrap();
+            self.store.close().unwrap();
+        }
+    }
+
+    // Paused time goes on only when nothing is left to be done, blocking work included.
+    #[tokio::test(start_paused = true)]
+    async fn housekeeping_and_exports_come_on_time_again_and_again_until_shutdown() {
+        let scheduled = Scheduled::start(10, 1);
+        // A second behind the ticks, at each round.
+        sleep(SECOND).await;
+        for name in ["first", "second"] {
+            scheduled.put_old(name);
+            sleep(10 * MINUTE - 2 * SECOND).await;
+            assert!(scheduled.keeps(name), "{name} is removed too early");
+            sleep(2 * SECOND).await;
+            assert!(!scheduled.keeps(name), "{name} is not removed on time");
+        }
+        // Of the first hour twenty minutes and a second have passed.
+        for (hour, wait) in [(1, 39 * MINUTE), (2, 59 * MINUTE)] {
+            sleep(wait).await;
+            assert_eq!(scheduled.take_exports(), 0, "an export before hour {hour}");
+            sleep(MINUTE).await;
+            assert_eq!(scheduled.take_exports(), 1, "no export at hour {hour}");
+        }
+        scheduled.end().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_never_to_be_done_is_not_done_and_shutdown_ends_it_all_the_same() {
+        let scheduled = Scheduled::start(0, 0);
+        scheduled.put_old("kept");
+        sleep(MINUTE * 60 * 24 * 365).await;
+        assert!(scheduled.keeps("kept"));
+        assert_eq!(scheduled.take_exports(), 0);
+        scheduled.end().await;
+    }
 
     #[test]
     fn the_newest_exports_are_kept_and_foreign_files_left_alone() {

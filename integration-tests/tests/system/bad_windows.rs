@@ -1,9 +1,10 @@
-//! Windows and systems that hold nothing to diagnose, or next to nothing.
+//! Windows and systems that hold nothing to diagnose, or next to nothing, and what a caller hears of one that does.
 
 use std::fs;
 
 use automap_integration_tests::{processes::FourProcesses, recording};
 use automap_proto::{
+    metric::MetricKind,
     time::{TimeWindow, UnixMillis},
     v1::{self, diagnose_response::Part, walker_service_client::WalkerServiceClient},
 };
@@ -18,14 +19,39 @@ async fn diagnose(
     walker: &mut WalkerServiceClient<Channel>,
     request: v1::DiagnoseRequest,
 ) -> Result<v1::Diagnosis, ServiceError> {
+    listen(walker, request).await.map(|(diagnosis, _)| diagnosis)
+}
+
+/// A diagnosis, and what was told of it on its way.
+async fn listen(
+    walker: &mut WalkerServiceClient<Channel>,
+    request: v1::DiagnoseRequest,
+) -> Result<(v1::Diagnosis, Vec<v1::DiagnosisProgress>), ServiceError> {
     let mut answers = walker.diagnose(request).await?.into_inner();
-    let mut diagnosis = None;
+    let (mut diagnosis, mut told) = (None, Vec::new());
     while let Some(message) = answers.message().await? {
-        if let Some(Part::Diagnosis(found)) = message.part {
-            diagnosis = Some(found);
+        match message.part {
+            Some(Part::Diagnosis(found)) => diagnosis = Some(found),
+            Some(Part::Progress(progress)) => told.push(progress),
+            _ => {}
         }
     }
-    Ok(diagnosis.expect("an answer that ends without an error has a diagnosis"))
+    Ok((diagnosis.expect("an answer that ends without an error has a diagnosis"), told))
+}
+
+/// While graphs are tested, a caller hears which graph and metric type, at which level, and how many tests there were.
+fn assert_levels_are_told(told: &[v1::DiagnosisProgress]) {
+    let testing: Vec<_> = told.iter().filter(|one| one.stage() == v1::DiagnosisStage::Testing).collect();
+    // What comes first of a stage is always told, and no metric type begins above level 0.
+    assert_eq!(testing.first().and_then(|first| first.level), Some(0), "{told:?}");
+    for one in testing {
+        let metric = MetricKind::from_wire("metric", one.metric).unwrap();
+        let (graph, level, tests) = (&one.graph, one.level.unwrap(), one.tests);
+        assert!(!graph.is_empty() && level <= 3, "{one:?}");
+        let sentence =
+            format!("{graph} graph: tested {} at level {level}, {tests} tests so far", metric.name());
+        assert_eq!(one.detail, sentence);
+    }
 }
 
 fn request(recording: &str, window: Option<v1::TimeWindow>) -> v1::DiagnoseRequest {
@@ -57,8 +83,9 @@ async fn windows_without_an_incident_and_systems_of_one_service_have_defined_ans
     let four = FourProcesses::start(home.path(), home.path()).unwrap();
     let mut walker = WalkerServiceClient::new(client::channel("address", &four.walker.address).unwrap());
 
-    let whole = diagnose(&mut walker, request("incident", None)).await.unwrap();
+    let (whole, told) = listen(&mut walker, request("incident", None)).await.unwrap();
     assert_eq!(whole.ranking[0].service, "cart");
+    assert_levels_are_told(&told);
     let alert = UnixMillis::from_wire("start", whole.window.as_ref().unwrap().start).unwrap().0;
 
     let years = diagnose(&mut walker, request("incident", window(alert - 5 * YEAR_MS, alert + 5 * YEAR_MS)))

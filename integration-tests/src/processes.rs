@@ -4,13 +4,14 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     io::{BufRead as _, BufReader},
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 use crate::{command, setup::Setup, usage};
@@ -68,6 +69,30 @@ impl Service {
         command.args(["serve", role, "--log-format", "json", "--config"]).arg(&file).args(flags);
         command.envs(environment.iter().copied());
         Self::spawn(command)
+    }
+
+    /// Starts a service as [`Self::start`] does, and kills it by SIGKILL `after` so long; answers whether that was before it
+    /// listened.
+    ///
+    /// # Errors
+    /// It ended by itself before; its log is in the error.
+    pub fn kill_after(home: &Path, role: &str, configuration: &str, after: Duration) -> anyhow::Result<bool> {
+        const SIGKILL: i32 = 9;
+        let file = home.join(format!("{role}.toml"));
+        std::fs::write(&file, configuration)?;
+        let mut command = command::automap(home)?;
+        command.args(["serve", role, "--log-format", "json", "--config"]).arg(&file);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        std::thread::sleep(after);
+        child.kill()?;
+        let ended = child.wait_with_output()?;
+        let log = String::from_utf8_lossy(&ended.stderr);
+        ensure!(
+            ended.status.signal() == Some(SIGKILL),
+            "the service ended: {}; its log: {log}",
+            ended.status
+        );
+        Ok(!log.lines().any(|line| listening_address(line).is_some()))
     }
 
     /// The same as [`Self::start`], with a disk of `mib` MiB mounted at `disk` that goes with the process and that others
@@ -221,7 +246,7 @@ impl Service {
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         // The shell's own kill, because a bare Debian has no other.
         let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status()?;
-        anyhow::ensure!(status.success(), "kill -{name} failed");
+        ensure!(status.success(), "kill -{name} failed");
         Ok(())
     }
 
@@ -236,15 +261,15 @@ impl Service {
         Ok(())
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, and answers how.
     ///
     /// # Errors
     /// It did not in time.
-    pub fn ended(mut self) -> anyhow::Result<()> {
+    pub fn ended(mut self) -> anyhow::Result<ExitStatus> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            if self.child.try_wait()?.is_some() {
-                return Ok(());
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{
     audit::{self, Found},
     history::{History, now},
-    load::Writer,
+    load::{Life, Writer},
     profiler,
 };
 use crate::command;
@@ -44,6 +44,10 @@ pub struct Report {
     pub doubtful: usize,
     /// Named as missing.
     pub missing: usize,
+    /// Lost without a name, but within the number of changes that salvage says are lost.
+    pub unnamed: usize,
+    /// Those changes, over all cases: no case may lose more records than it names changes.
+    pub changes_named: u64,
 }
 
 /// Damages a store in `cases` ways. Of every four cases one damages two files, so that it can hit both copies.
@@ -81,7 +85,7 @@ async fn template(home: &Path, name: &str, gently: bool, seed: u64) -> anyhow::R
     for (life, writes) in [150, 60].into_iter().enumerate() {
         let service = profiler::start(home, &store, &[])?;
         let mut writer = Writer::new(&format!("{name}-{life}"), seed ^ life as u64);
-        writer.run(profiler::connect(&service)?, writes).await?;
+        writer.run(profiler::connect(&service)?, writes, &Life::default()).await?;
         history.extend(writer.history);
         if life == 0 || gently {
             service.terminate()?;
@@ -211,6 +215,7 @@ async fn salvage(home: &Path, place: &Path, history: &History, report: &mut Repo
     ensure!(ended.code == 0, "what was saved cannot be imported: {}", ended.stderr);
     let service = profiler::start(home, Path::new(&new), &[])?;
     let mut client = profiler::connect(&service)?;
+    let mut unnamed = Vec::new();
     for (record, allowed) in history.allowed(now()) {
         report.records += 1;
         let found = audit::read(&mut client, record).await?;
@@ -218,21 +223,88 @@ async fn salvage(home: &Path, place: &Path, history: &History, report: &mut Repo
             report.saved += 1;
             continue;
         }
-        // A name, or a number of changes where the names themselves are lost.
         let named = |lines: &[String]| lines.iter().any(|line| names(line, record.name()));
-        let unnamed = |lines: &[String]| lines.iter().any(|line| line.contains("change"));
         match &found {
             Found::Version(_) if named(&doubtful) => report.doubtful += 1,
-            _ if named(&missing) || unnamed(&missing) => report.missing += 1,
-            wrong => bail!(
-                "{record:?} was saved as {wrong:?}, may be {allowed:?}, and nothing is said of it: {missing:?} {doubtful:?}"
-            ),
+            _ if named(&missing) => report.missing += 1,
+            _ => unnamed.push(format!("{record:?} was saved as {found:?} and may be {allowed:?}")),
         }
     }
+    // Where the names themselves are lost, the number of changes is told: each makes one record.
+    let lost = changes_lost(&missing);
+    ensure!(
+        unnamed.len() as u64 <= lost,
+        "{} records are lost without a name, and {lost} changes are said to be: {unnamed:?}; {missing:?} {doubtful:?}",
+        unnamed.len()
+    );
+    report.unnamed += unnamed.len();
+    report.changes_named += lost;
     service.kill()
+}
+
+/// How many changes neither copy has, at most, by the lines of a salvage; 0 where they give no number for either.
+fn changes_lost(missing: &[String]) -> u64 {
+    let numbers = ["the journal", "the engine"].into_iter().filter_map(|copy| changes_lacking(missing, copy));
+    numbers.min().unwrap_or(0)
+}
+
+/// How many changes the lines about one copy say that it lacks; `None` where one of them gives no number.
+fn changes_lacking(missing: &[String], copy: &str) -> Option<u64> {
+    let lines = missing.iter().filter_map(|line| line.strip_prefix(copy));
+    let lacking = lines.map(|line| {
+        let said = line.strip_prefix(": ")?;
+        let digits = said.split(|letter: char| !letter.is_ascii_digit());
+        let numbers: Vec<u64> = digits.filter_map(|number| number.parse().ok()).collect();
+        let begins = |words: &str| said.starts_with(words);
+        match numbers.as_slice() {
+            [first, last] if begins("changes ") => Some((last + 1).saturating_sub(*first)),
+            [last, all] if begins("it ends at change ") => Some(all.saturating_sub(*last)),
+            [_] if begins("change ") || begins("it ends at change ") || begins("what follows change ") => {
+                Some(1)
+            }
+            [all] if begins("parts of the checkpoint at change ") => Some(*all),
+            // How many are missing there is a gap, which another line tells.
+            [_] if begins("the journal does not begin at change ") => Some(0),
+            _ => None,
+        }
+    });
+    lacking.sum()
 }
 
 /// Whether a line speaks of a record by its whole name.
 fn names(line: &str, name: &str) -> bool {
     line.split([' ', ':', ',', ';']).any(|word| word == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_changes_are_counted_by_what_either_copy_says_it_lacks() {
+        let lost =
+            |lines: &[&str]| changes_lost(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            lost(&["the journal: changes 5 to 9 are unreadable", "the journal: change 12 is unreadable"]),
+            0
+        );
+        let engine = "the engine: it has lost rows or gives back old ones";
+        assert_eq!(lost(&["the journal: changes 5 to 9 are unreadable", engine]), 5);
+        assert_eq!(
+            lost(&["the journal: changes 5 to 9 are unreadable", "the engine: it ends at change 7 of 9"]),
+            2
+        );
+        assert_eq!(
+            lost(&[
+                "the journal: changes 5 to 9 are unreadable",
+                "the journal: change 12 is unreadable",
+                engine
+            ]),
+            6
+        );
+        assert_eq!(lost(&["the journal: parts of the checkpoint at change 150 are unreadable", engine]), 150);
+        assert_eq!(lost(&["the journal cannot be read: gone", engine]), 0);
+        let torn = "the journal: what follows change 8 is unreadable: a change that was never acknowledged, or a lost one";
+        assert_eq!(lost(&[torn, engine]), 1);
+    }
 }

@@ -1,5 +1,7 @@
 //! Clients that write, each to records of its own, until the server is gone.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use automap_proto::v1::{self, profiler_service_client::ProfilerServiceClient};
 use automap_service_kit::client::Channel;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
@@ -13,6 +15,15 @@ use super::{
 
 /// Diagnoses that one client writes again and again.
 const DIAGNOSES: u32 = 6;
+
+/// What clients and whoever kills their server tell each other.
+#[derive(Debug, Default)]
+pub struct Life {
+    /// From now on the server may be gone.
+    pub killed: AtomicBool,
+    /// Writes that it acknowledged.
+    pub acknowledged: AtomicUsize,
+}
 
 /// One client.
 #[derive(Debug)]
@@ -37,14 +48,15 @@ impl Writer {
         }
     }
 
-    /// Writes until the server cannot be reached any more, or `most` writes were acknowledged.
+    /// Writes until the server is killed, or `most` writes were acknowledged.
     ///
     /// # Errors
-    /// The server refused a write.
+    /// The server refused a write, or could not be reached before it was killed.
     pub async fn run(
         &mut self,
         mut client: ProfilerServiceClient<Channel>,
         most: usize,
+        life: &Life,
     ) -> Result<(), Status> {
         for _ in 0..most {
             let (record, version) = self.next();
@@ -52,9 +64,10 @@ impl Writer {
             match write(&mut client, &record, version).await {
                 Ok(()) => {
                     self.acknowledged += 1;
+                    life.acknowledged.fetch_add(1, Ordering::SeqCst);
                     self.history.acknowledge(&record);
                 }
-                Err(status) if is_gone(&status) => return Ok(()),
+                Err(status) if is_gone(&status) && life.killed.load(Ordering::SeqCst) => return Ok(()),
                 Err(status) => return Err(status),
             }
         }
@@ -109,9 +122,11 @@ impl Writer {
     }
 }
 
-/// Whether the server ended, as opposed to refusing.
-fn is_gone(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+/// Whether the server is gone, as opposed to refusing: a store that fails is told with the same codes, but what a server
+/// answers brings headers along.
+pub fn is_gone(status: &Status) -> bool {
+    status.metadata().is_empty()
+        && matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
 }
 
 /// Writes one version.

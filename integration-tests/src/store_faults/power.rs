@@ -1,12 +1,13 @@
 //! Power failures while clients write, and after kills and restarts.
 //!
-//! The server runs under `shim.c`, which tells every change to its files and every sync in their order. Several lives
-//! follow each other in one store, each ended by SIGKILL at a random operation. Then the disk is acted out again, up to
-//! random moments, without what was not synced by then; on what is left the real server is started, and everything that
-//! was acknowledged by that moment must be there.
+//! The server runs under `shim.c`, which tells every change to its files and every sync in their order, and lets it make no
+//! other change. Several lives follow each other in one store, each ended by SIGKILL at a random operation. Then the disk is
+//! acted out again, up to random moments, without what was not synced by then; on what is left the real server is started,
+//! and everything that was acknowledged by that moment must be there.
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -20,7 +21,7 @@ use super::{
     audit,
     history::History,
     kills,
-    load::Writer,
+    load::{self, Life, Writer},
     profiler,
     recorded_disk::{self, Event, Mercy, RecordedDisk},
 };
@@ -28,6 +29,7 @@ use super::{
 const SHIM: &str = include_str!("shim.c");
 /// Clients that write at once.
 const WRITERS: usize = 3;
+const SIGKILL: i32 = 9;
 /// A life ends before so many operations on files.
 const LONGEST_LIFE: u64 = 1_500;
 
@@ -38,7 +40,9 @@ pub struct Report {
     pub lives: usize,
     /// Operations that were recorded.
     pub operations: usize,
-    /// Syncs among them.
+    /// Of these, rooms taken for files.
+    pub allocations: usize,
+    /// Writes that were acknowledged.
     pub writes_acknowledged: usize,
     /// Power failures, each followed by a reopen that succeeded.
     pub power_failures: usize,
@@ -78,9 +82,12 @@ pub async fn run(home: &Path, lives: usize, failures: usize, seed: u64) -> anyho
         (0..WRITERS).map(|index| Writer::new(&format!("p{index}"), seed ^ index as u64)).collect();
     for life in 0..lives {
         let last = random.random_range(LONGEST_LIFE / 10..LONGEST_LIFE).to_string();
-        live(home, &shim, &last, &mut writers, life % 4 == 3)
-            .await
-            .with_context(|| format!("in life {}", life + 1))?;
+        let lived = live(home, &shim, &last, &mut writers, life % 4 == 3).await;
+        if lived.is_err() {
+            // A change that the shim does not tell of ends the process: that is why, then.
+            recorded_disk::events(&log)?;
+        }
+        lived.with_context(|| format!("in life {}", life + 1))?;
     }
     let mut history = History::default();
     for writer in &mut writers {
@@ -89,6 +96,7 @@ pub async fn run(home: &Path, lives: usize, failures: usize, seed: u64) -> anyho
     }
     let events = recorded_disk::events(&log)?;
     report.operations = events.len();
+    report.allocations = events.iter().filter(|event| event.allocates()).count();
     let mut moments: Vec<usize> = (0..failures).map(|_| random.random_range(0..=events.len())).collect();
     moments.sort_unstable();
     let mut acted = RecordedDisk::new(&disk)?;
@@ -131,9 +139,9 @@ async fn live(
         environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let service = match profiler::start(home, &home.join("disk/store"), &environment) {
         Ok(service) => service,
-        Err(error) if format!("{error:#}").contains("cannot open the store") => return Err(error),
         // It may be killed before it listens: that is a life, too.
-        Err(_) => return Ok(()),
+        Err(error) if format!("{error:#}").contains("signal: 9") => return Ok(()),
+        Err(error) => return Err(error),
     };
     let mut running = Vec::new();
     for mut writer in writers.drain(..) {
@@ -141,11 +149,13 @@ async fn live(
         running.push(tokio::spawn(async move {
             // What is in the air is known once the server can be asked; it may be gone by then.
             let outcome = match kills::settle(&mut client, &mut writer).await {
-                Err(error) if error.downcast_ref::<tonic::Status>().is_none() => Err(error),
-                Err(_) => Ok(()),
+                Err(error) if error.downcast_ref::<tonic::Status>().is_some_and(load::is_gone) => Ok(()),
+                Err(error) => Err(error),
                 Ok(_) => {
                     let most = if gently { 40 } else { usize::MAX };
-                    writer.run(client, most).await.map_err(anyhow::Error::new)
+                    // The server kills itself: when, nobody knows before.
+                    let life = Life { killed: true.into(), ..Life::default() };
+                    writer.run(client, most, &life).await.map_err(anyhow::Error::new)
                 }
             };
             (writer, outcome)
@@ -156,7 +166,12 @@ async fn live(
         writers.push(writer);
         outcome?;
     }
-    if gently { service.terminate().map(drop) } else { service.ended() }
+    if gently {
+        return service.terminate().map(drop);
+    }
+    let ended = service.ended()?;
+    ensure!(ended.signal() == Some(SIGKILL), "the server ended by {ended}");
+    Ok(())
 }
 
 /// Starts a server on what is left, and checks it.

@@ -1,6 +1,6 @@
 //! The server under test.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use automap_proto::v1::profiler_service_client::ProfilerServiceClient;
 use automap_service_kit::client::{self, Channel};
@@ -22,6 +22,14 @@ pub fn configuration(store: &Path) -> String {
 /// It does not start; its log is in the error.
 pub fn start(home: &Path, store: &Path, environment: &[(&str, &str)]) -> anyhow::Result<Service> {
     Service::start_in(environment, home, "profiler", &configuration(store))
+}
+
+/// Starts it and kills it `after` so long; answers whether that was before it listened.
+///
+/// # Errors
+/// It ended by itself before; its log is in the error.
+pub fn kill_after(home: &Path, store: &Path, after: Duration) -> anyhow::Result<bool> {
+    Service::kill_after(home, "profiler", &configuration(store), after)
 }
 
 /// A client of it with a connection of its own.

@@ -33,16 +33,24 @@ enum Operation {
     Create { path: PathBuf, inode: u64 },
     Write { inode: u64, offset: usize, data: Vec<u8> },
     Truncate { inode: u64, length: usize },
+    Allocate { inode: u64, length: usize },
     Sync { inode: u64 },
     Rename { from: PathBuf, to: PathBuf },
     Remove { path: PathBuf },
     MakeDirectory { path: PathBuf, inode: u64 },
 }
 
+impl Event {
+    /// Whether room was taken for a file, beyond its end.
+    pub const fn allocates(&self) -> bool {
+        matches!(self.operation, Operation::Allocate { .. })
+    }
+}
+
 /// Reads what the shim wrote.
 ///
 /// # Errors
-/// The file cannot be read or is none of the shim's.
+/// The file cannot be read or is none of the shim's, or a process changed a file in a way that is not told.
 pub fn events(log: &Path) -> anyhow::Result<Vec<Event>> {
     let bytes = fs::read(log).with_context(|| format!("cannot read {}", log.display()))?;
     let mut rest = bytes.as_slice();
@@ -80,6 +88,14 @@ fn event(bytes: &[u8]) -> Option<(anyhow::Result<Event>, &[u8])> {
         5 => Operation::Rename { from: path, to: PathBuf::from(OsString::from_vec(other)) },
         6 | 8 => Operation::Remove { path },
         7 => Operation::MakeDirectory { path, inode },
+        9 => Operation::Allocate { inode, length: number },
+        10 => {
+            let way = path.display();
+            return Some((
+                Err(anyhow::anyhow!("a file is changed by {way}, of which the shim does not tell")),
+                rest,
+            ));
+        }
         unknown => return Some((Err(anyhow::anyhow!("operation {unknown} is unknown")), rest)),
     };
     Some((Ok(Event { at, operation }), rest))
@@ -89,6 +105,7 @@ fn event(bytes: &[u8]) -> Option<(anyhow::Result<Event>, &[u8])> {
 enum Pending {
     Write { offset: usize, data: Vec<u8> },
     Truncate(usize),
+    Extend(usize),
 }
 
 impl Pending {
@@ -96,6 +113,7 @@ impl Pending {
         match self {
             Self::Write { offset, data } => put(content, *offset, data),
             Self::Truncate(length) => content.resize(*length, 0),
+            Self::Extend(length) => content.resize(content.len().max(*length), 0),
         }
     }
 }
@@ -186,6 +204,7 @@ impl RecordedDisk {
                 self.pend(*inode, Pending::Write { offset: *offset, data: data.clone() })
             }
             Operation::Truncate { inode, length } => self.pend(*inode, Pending::Truncate(*length)),
+            Operation::Allocate { inode, length } => self.pend(*inode, Pending::Extend(*length)),
             Operation::Sync { inode } => self.sync(*inode),
             Operation::Rename { from, to } => self.rename(from, to),
             Operation::Remove { path } => {

@@ -114,7 +114,7 @@ impl Correlation {
         self.coefficients[first * self.services + second]
     }
 
-    /// Rows in which both series have a sample.
+    /// Rows in which two series that vary both have a sample.
     pub fn common_rows(&self, first: usize, second: usize) -> u32 {
         match &self.counts {
             SampleCounts::Uniform(rows) => *rows,
@@ -302,6 +302,14 @@ mod tests {
     }
 
     #[test]
+    fn a_series_with_one_sample_is_compared_with_none() {
+        let nan = f64::NAN;
+        let correlation = correlate(array![[nan, 2.0, nan, nan, nan], [1.0, 5.0, 2.0, 6.0, 3.0]]);
+        assert!(!correlation.varies(0) && correlation.varies(1) && !correlation.is_testable(0, 1));
+        assert_eq!(correlation.coefficient(0, 1), 0.0);
+    }
+
+    #[test]
     fn no_series_and_no_row_have_an_empty_answer() {
         assert_eq!(correlate(Array2::zeros((0, 5))).services(), 0);
         assert_eq!(correlate(Array2::zeros((2, 0))).row(1), [0.0, 0.0]);
@@ -320,7 +328,7 @@ mod tests {
             });
             let correlation = correlate(values.clone());
             for first in 0..90 {
-                for second in 0..first {
+                for second in (0..first).filter(|second| correlation.varies(first) && correlation.varies(*second)) {
                     let (coefficient, count) = textbook(values.row(first), values.row(second));
                     prop_assert_eq!(correlation.common_rows(first, second), count);
                     if count >= MIN_COMMON_ROWS {

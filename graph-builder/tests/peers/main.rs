@@ -33,7 +33,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 type Client = GraphBuilderServiceClient<Channel>;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than any build takes that others keep from the cores: alone one takes seconds.
+const PATIENCE: Duration = Duration::from_secs(600);
 const SAMPLES: usize = 300;
 /// So close to 1 that hardly any set separates a pair: the load is as heavy as it can be.
 const ALPHA: f64 = 0.999;

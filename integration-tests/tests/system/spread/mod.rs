@@ -32,7 +32,8 @@ const SAMPLES: usize = 240;
 const ALPHA: f64 = 0.999;
 /// Resamples of a graph: enough to take about as long as its levels.
 const RESAMPLES: u32 = 2;
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Longer than anything takes that others keep from the cores.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// One computation at a time on one thread; further ones wait.
 const ONE_THREAD: &str = "threads = 1\nconcurrent-builds = 1\n";
 

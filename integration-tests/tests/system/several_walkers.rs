@@ -120,13 +120,13 @@ fn any_walker_lists_shows_and_stops_what_another_runs() {
     runtime().block_on(stop_from_elsewhere(&two.four.walker, &two.stuck));
 }
 
-async fn stop_from_elsewhere(works: &Service, stuck: &Service) {
-    let mut works = client_of(works);
+async fn stop_from_elsewhere(watched: &Service, stuck: &Service) {
+    let mut works = client_of(watched);
     let mut other = client_of(stuck);
     let watch = v1::WatchDiagnosesRequest::default();
     let mut news = works.watch_diagnoses(watch).await.unwrap().into_inner();
     // Whoever watches hears from then on that the profiler knows of it.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    watched.log_line("hears of other walkers").unwrap();
 
     start(&mut other, "started", 1).await.unwrap();
     let asked = request("", 1).diagnosis.unwrap();

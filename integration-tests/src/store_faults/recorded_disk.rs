@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs,
+    io::Write as _,
     os::unix::{ffi::OsStringExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -300,7 +301,11 @@ impl RecordedDisk {
                 for pending in since {
                     keep(pending, mercy, random, &mut content);
                 }
-                Ok(fs::write(place, content)?)
+                // Room that was taken and not written to takes none here.
+                let written = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                let mut file = fs::File::create_new(place)?;
+                file.write_all(&content[..written])?;
+                Ok(file.set_len(content.len() as u64)?)
             }
             Node::Directory { synced, now, since } => {
                 let names = match mercy {

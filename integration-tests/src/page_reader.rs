@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 /// How long a browser may take in all.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(480);
 
 /// What is read.
 #[derive(Debug)]

@@ -241,7 +241,7 @@ mod tests {
         assert!(said(&[r#"{"metric":{"s":"a"},"values":[[30,"7"]]}"#], "s").contains("no point"));
         assert!(said(&[r#"{"metric":{"s":"a"},"value":[10,"7"]}"#], "s").contains("a vector"));
         let many: Vec<String> =
-            (0..5).map(|index| format!(r#"{{"metric":{{"s":"{index}"}},"values":[]}}"#)).collect();
+            (0..9).map(|index| format!(r#"{{"metric":{{"s":"{index}"}},"values":[]}}"#)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(said(&many, "s").contains("more samples than a frame"));
     }

@@ -34,13 +34,14 @@ struct WholeRows {
 }
 
 impl WholeRows {
+    /// Of services or of pairs, whichever has more: a frame may be as large beside measured calls as without.
     fn count(&self) -> usize {
-        self.services.len() + EdgeMetric::ALL.len() * self.pairs.len()
+        self.services.len().max(EdgeMetric::ALL.len() * self.pairs.len())
     }
 }
 
 impl SampleBudget {
-    /// At most `most` samples, on a grid of `points`.
+    /// At most `most` samples of services and as many of pairs, on a grid of `points`.
     pub(crate) fn new(points: usize, most: usize) -> Self {
         Self { points, most, held: AtomicUsize::new(0), whole: Mutex::default() }
     }
@@ -56,10 +57,15 @@ impl SampleBudget {
     ) -> Result<(), RowFault> {
         let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         for name in names {
-            if name.len() == 2 {
-                whole.pairs.insert(name.clone());
-            } else {
-                whole.services.insert((query, name.clone()));
+            match name.as_slice() {
+                // What calls itself is no pair.
+                [caller, callee] if caller == callee => {}
+                [_, _] => {
+                    whole.pairs.insert(name.clone());
+                }
+                _ => {
+                    whole.services.insert((query, name.clone()));
+                }
             }
         }
         let rows = whole.count();
@@ -94,7 +100,7 @@ impl<'b> HeldSamples<'b> {
     pub(crate) fn hold(&mut self, samples: usize) -> Result<(), RowFault> {
         let before = self.budget.held.fetch_add(samples, Ordering::Relaxed);
         self.samples += samples;
-        if before.saturating_add(samples) > self.budget.most {
+        if before.saturating_add(samples) > self.budget.most.saturating_mul(2) {
             return Err(RowFault::TooLarge(self.budget.mebibytes()));
         }
         Ok(())
@@ -141,8 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn services_and_pairs_have_room_beside_each_other_and_own_calls_take_none() {
+        let budget = SampleBudget::new(100, 300);
+        budget.count_rows(0, &names(&[&["a", "b"], &["a", "a"], &["b", "b"]])).unwrap();
+        budget.count_rows(1, &names(&[&["a"], &["b"], &["c"]])).unwrap();
+        assert!(budget.count_rows(1, &names(&[&["d"]])).is_err());
+    }
+
+    #[test]
     fn answers_under_way_share_one_budget_and_what_is_dropped_is_free_again() {
-        let budget = SampleBudget::new(100, 10);
+        let budget = SampleBudget::new(100, 5);
         let (mut one, mut other) = (HeldSamples::new(&budget), HeldSamples::new(&budget));
         one.hold(6).unwrap();
         assert_eq!(other.hold(5), Err(RowFault::TooLarge(0)));

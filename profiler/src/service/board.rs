@@ -13,6 +13,10 @@ const GRACE: Duration = Duration::from_secs(30);
 /// Claims of a walker that has left are forgotten after this time.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
+/// How long a diagnosis may be a walker's before that tells of it: the walker may have said what it runs before it heard that
+/// it has this one, too.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// News that are remembered for walkers that come to ask.
 const NEWS: usize = 1024;
 
@@ -24,6 +28,7 @@ const LOST: &str =
 #[derive(Debug)]
 struct Claim {
     walker: String,
+    granted: Instant,
     until: Instant,
     /// What is known of it.
     outline: v1::Diagnosis,
@@ -75,7 +80,10 @@ impl Board {
         if self.holder(&id, now).is_some_and(|holder| holder != walker) {
             return false;
         }
-        self.claims.insert(id, Claim { walker: walker.into(), until, outline, doing, told_lost: false });
+        let granted =
+            self.claims.get(&id).filter(|claim| claim.walker == walker).map_or(now, |claim| claim.granted);
+        let walker = walker.into();
+        self.claims.insert(id, Claim { walker, granted, until, outline, doing, told_lost: false });
         true
     }
 
@@ -85,8 +93,10 @@ impl Board {
     }
 
     /// Those of a walker that it does not run any more are forgotten.
-    pub(super) fn keep_only(&mut self, walker: &str, running: &BTreeSet<&str>) {
-        self.claims.retain(|id, claim| claim.walker != walker || running.contains(id.as_str()));
+    pub(super) fn keep_only(&mut self, walker: &str, running: &BTreeSet<&str>, now: Instant) {
+        self.claims.retain(|id, claim| {
+            claim.walker != walker || running.contains(id.as_str()) || now < claim.granted + SETTLING
+        });
     }
 
     /// A diagnosis has ended.

@@ -28,6 +28,10 @@ const LEASES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Dura
 /// How long a diagnosis runs whose walker tells nothing of itself, as those of earlier versions.
 const UNNAMED: Duration = Duration::from_secs(3600);
 
+/// How often a diagnosis that alerts began is taken over: what kills every walker that runs it must end. Those of callers
+/// begin anew as often as they are asked for.
+const MAX_TAKEOVERS: u32 = 3;
+
 /// Most running diagnoses of one walker.
 const MAX_RUNNING: usize = 1 << 17;
 
@@ -96,6 +100,18 @@ impl Claims {
                 return refused(known);
             }
             mine.created_at = known.created_at;
+            mine.takeovers = known.takeovers.saturating_add(u32::from(known.walker != mine.walker));
+            if mine.alerts.is_some() && mine.takeovers > MAX_TAKEOVERS {
+                let ended = v1::Diagnosis {
+                    state: DiagnosisState::Failed.into(),
+                    failure: format!("{} walkers ended before it did; diagnose again", mine.takeovers),
+                    ended_at: Some(now.to_wire()),
+                    ..known
+                };
+                store.put_diagnosis(&DiagnosisRecord::new(ended.clone())?)?;
+                self.board().end(&ended.diagnosis_id);
+                return refused(ended);
+            }
         }
         let now = Instant::now();
         let (id, walker) = (mine.diagnosis_id.clone(), mine.walker.clone());
@@ -145,7 +161,7 @@ impl Claims {
         let mut board = self.board();
         let mut lost = Vec::new();
         let ids: Vec<String> = outlines.iter().map(|(record, _)| record.id().as_str().to_owned()).collect();
-        board.keep_only(&walker, &ids.iter().map(String::as_str).collect::<BTreeSet<_>>());
+        board.keep_only(&walker, &ids.iter().map(String::as_str).collect::<BTreeSet<_>>(), now);
         for (record, doing) in outlines {
             let id = record.id().as_str().to_owned();
             if !board.claim(record.into_wire(), &walker, doing, now + lease, now) {
@@ -231,8 +247,11 @@ impl Claims {
         let walker = wire.walker.clone();
         if let Some(known) = store.diagnosis(&id)?.map(DiagnosisRecord::into_wire) {
             let runs = known.state() == DiagnosisState::Running;
-            let held = self.board().holder(id.as_str(), Instant::now()).is_some();
-            if !known.walker.is_empty() && known.walker != walker && (held || !runs) {
+            let taken_over = match self.board().holder(id.as_str(), Instant::now()) {
+                Some(holder) => holder != walker,
+                None => !known.walker.is_empty() && known.walker != walker && !runs,
+            };
+            if taken_over {
                 return Err(ServiceError::new(
                     ErrorCode::Conflict,
                     format!("diagnosis {id} was taken over by walker {}", known.walker),

@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(250);
 const AGAIN_MS: i64 = 5000;
 /// What a walker left is begun again for so long after it was begun first, milliseconds.
 const LEFT_MS: i64 = 60 * 60_000;
+/// Longest time between two looks at what walkers left.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Longest time until the profiler has told what there is of that.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn begin_all(alerts: Alerts, walker: WalkerRpc, shutdown: CancellationToken) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = interval(walker.lease() * 2);
+    let mut looks = interval((walker.lease() * 2).min(LONGEST_PAUSE));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -72,7 +74,8 @@ fn step(alerts: &Alerts, walker: &WalkerRpc) {
 async fn look_around(alerts: Alerts, walker: WalkerRpc) {
     let awaited = alerts.desk().awaited();
     earlier::hear(&alerts, &walker, awaited, Instant::now() + earlier::PATIENCE).await;
-    let lost = walker.lost_since(UnixMillis(now().0 - LEFT_MS));
+    let leases = i64::try_from(walker.lease().as_millis()).unwrap_or(i64::MAX).saturating_mul(4);
+    let lost = walker.lost_since(UnixMillis(now().0.saturating_sub(LEFT_MS.max(leases))));
     match timeout(PATIENCE, lost).await {
         Ok(Ok(lost)) => earlier::take_up(&alerts, &lost, now()),
         Ok(Err(error)) => tracing::debug!(%error, "what other walkers left is not known"),

@@ -125,13 +125,17 @@ impl WalkerRpc {
                     let (system, code) = (&outline.system, error.code().reason());
                     tracing::warn!(parent: &span, diagnosis = id, system, code, reason = %error, "a diagnosis failed");
                 }
-                let ended = ended(outline, state_after(error), &error.to_string());
+                let mut ended = ended(outline, state_after(error), &error.to_string());
                 // Whoever started it comes to look.
                 if awaited == For::Later
                     && let Err(error) = self.keep(ended.clone()).await
                 {
                     tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
                     self.remember(&error, ended.clone());
+                    if error.code() == ErrorCode::Conflict {
+                        // Another walker has it, and tells how it ends.
+                        (ended.state, ended.ended_at) = (DiagnosisState::Failed.into(), None);
+                    }
                 }
                 entry.end(&ended);
             }

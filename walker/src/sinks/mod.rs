@@ -31,7 +31,10 @@ use automap_service_kit::error::{ErrorCode, ServiceError};
 use backon::{ExponentialBuilder, Retryable as _};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::metrics::{Delivered, SinkMetrics};
+use crate::{
+    metrics::{Delivered, SinkMetrics},
+    service::claims::is_lost,
+};
 use config::SinkConfig;
 use delivery::Delivery;
 use message::Message;
@@ -142,7 +145,8 @@ impl Sink {
 fn wants(config: &SinkConfig, diagnosis: &v1::Diagnosis) -> bool {
     let ended_well = match diagnosis.state() {
         DiagnosisState::Done => true,
-        DiagnosisState::Failed => config.failures,
+        // One whose walker is gone, or that another walker took over, has not ended.
+        DiagnosisState::Failed => config.failures && !is_lost(diagnosis),
         _ => false,
     };
     let of_system = config.systems.is_empty() || config.systems.contains(&diagnosis.system);
@@ -256,6 +260,10 @@ mod tests {
         assert!(wanted(&|config| config.only_from_alerts = false, &by_hand));
         let failed =
             v1::Diagnosis { state: DiagnosisState::Failed.into(), assessment: None, ..diagnosis.clone() };
+        let ended_at = Some(automap_proto::time::UnixMillis(1).to_wire());
+        let lost = v1::Diagnosis { ended_at: None, ..failed.clone() };
+        let failed = v1::Diagnosis { ended_at, ..failed };
+        assert!(!wanted(&|config| config.failures = true, &lost), "another walker has it");
         assert!(!wanted(&|_| (), &failed));
         assert!(wanted(&|config| (config.failures, config.min_confidence) = (true, 0.5), &failed));
         let cancelled = v1::Diagnosis { state: DiagnosisState::Cancelled.into(), ..diagnosis.clone() };

@@ -141,7 +141,12 @@ impl Picture {
             let stands = |test: &&EdgeTest| weights.weight(test.metric) > 0.0;
             let tests = graph.tests(from, to).iter().filter(stands).copied().collect();
             let (Some(&from), Some(&to)) = ends else { continue };
-            let walked = steps.remove(&(from, to)).is_some() | steps.remove(&(to, from)).is_some();
+            let taken =
+                [(from, to), (to, from)].map(|ends| steps.remove(&ends).map(|directed| (ends, directed)));
+            let step = taken.into_iter().flatten().next();
+            let walked = step.is_some();
+            // A walked step is drawn as calls go, where it is known how.
+            let ((from, to), directed) = step.filter(|(_, known)| *known).unwrap_or(((from, to), directed));
             let metrics = MetricKind::ALL.into_iter().filter(|kind| weights.weight(*kind) > 0.0).collect();
             edges.push(Edge { from, to, directed, metrics, walked, confidence, tests });
         }
@@ -231,13 +236,27 @@ mod tests {
     }
 
     #[test]
+    fn a_walked_edge_points_as_calls_go_and_as_it_did_where_nobody_knows_how() {
+        // c -> b in the graph.
+        let drawn = |hop: Hop| {
+            let top = RankedService { path_hops: vec![hop], ..ranked(1, "c", &["b", "c"]) };
+            let ranking = Ranking::new(vec![top, ranked(2, "a", &[]), ranked(3, "b", &[])]).unwrap();
+            let picture = Picture::of_diagnosis(&graph(), &ranking, "b", Size::USUAL);
+            let walked = picture.edges.iter().find(|edge| edge.walked).unwrap();
+            (walked.from, walked.to, walked.directed, walked.metrics.len())
+        };
+        assert_eq!(drawn(Hop::Calls), (1, 2, true, 2));
+        assert_eq!([drawn(Hop::CalledBy), drawn(Hop::Unknown)], [(2, 1, true, 2); 2]);
+    }
+
+    #[test]
     fn walked_edges_are_marked_and_steps_beyond_the_graph_are_added() {
         let ranking =
             Ranking::new(vec![ranked(1, "c", &["a", "c"]), ranked(2, "b", &["a", "b"]), ranked(3, "a", &[])]);
         let picture = Picture::of_diagnosis(&graph(), &ranking.unwrap(), "a", Size::USUAL);
         let edges: Vec<(usize, usize, bool, bool)> =
             picture.edges.iter().map(|edge| (edge.from, edge.to, edge.directed, edge.walked)).collect();
-        assert_eq!(edges, [(0, 1, false, true), (0, 2, true, true), (2, 1, true, false)]);
+        assert_eq!(edges, [(0, 1, true, true), (0, 2, true, true), (2, 1, true, false)]);
         assert_eq!(picture.edges[0].metrics, [MetricKind::Latency, MetricKind::Cpu]);
         let tested: Vec<MetricKind> = picture.edges[0].tests.iter().map(|test| test.metric).collect();
         assert_eq!(tested, [MetricKind::Cpu]);

@@ -7,6 +7,9 @@ use automap_service_kit::client::{ClientConfig, Dialer};
 
 use crate::{Client, Error};
 
+/// The longest time that the header of gRPC has digits for.
+const LONGEST: Duration = Duration::from_secs(99_999_999 * 3600);
+
 /// How a walker is reached, and what is shown to it.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is connected before `connect`"]
@@ -81,6 +84,25 @@ impl ClientBuilder {
         if self.deadline.is_some_and(|deadline| deadline.is_zero()) {
             return Err(Invalid::new("deadline", "is zero, in which nothing is answered").into());
         }
+        if self.deadline.is_some_and(|deadline| deadline > LONGEST) {
+            let problem = "is longer than gRPC can tell, 99999999 hours; leave it away to wait for ever";
+            return Err(Invalid::new("deadline", problem).into());
+        }
         Ok(Client::new(walker, self.url, self.deadline, self.config.attempts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_that_cannot_be_told_is_refused() {
+        let connect = |deadline| Client::builder("http://127.0.0.1:1").deadline(deadline).connect();
+        for wrong in [Duration::ZERO, LONGEST + Duration::from_nanos(1), Duration::MAX] {
+            let error = connect(wrong).unwrap_err();
+            assert!(error.to_string().contains("deadline"), "{error}");
+        }
+        assert!(connect(LONGEST).is_ok());
     }
 }

@@ -8,6 +8,7 @@ use automap_proto::{
     time::{TimeWindow, UnixMillis, duration_to_wire},
     v1::{self, metric_source::Source},
 };
+use automap_walker::learning_window::learning_parts;
 use serde::Serialize;
 
 use crate::{
@@ -29,8 +30,6 @@ const MAX_DEPTH: usize = 4;
 const ENDLESS_MS: i64 = 366 * 24 * 3_600_000;
 /// How much of a server's past is learned unless a flag says so.
 const DEFAULT_LENGTH: &str = "24h";
-/// Longest window that a server is asked for at once, milliseconds.
-const PART_MS: u64 = 3_600_000;
 
 /// What was learned from one recording or server.
 #[derive(Debug, Serialize)]
@@ -80,7 +79,8 @@ pub async fn run(args: LearnArgs) -> Result<(), Failure> {
 /// What flags name, and the server that an embedded collector has to know for it.
 fn lesson(args: &LearnArgs) -> Result<(Lesson, Option<NamedSource>), Failure> {
     if args.source.source.is_some() {
-        let windows = window(args)?.parts(PART_MS).collect();
+        let graph_window = args.graph_window.as_deref().map(graph_window_ms).transpose()?;
+        let windows = learning_parts(window(args)?, graph_window);
         let step = args.step.as_deref();
         if args.remote.server.is_some() {
             return Ok((Lesson::Queried(known_elsewhere(&args.source, step)?, windows), None));
@@ -112,10 +112,10 @@ fn window(args: &LearnArgs) -> Result<TimeWindow, Failure> {
         .map_err(|_| Failure::Usage("--from lies behind --to; name an earlier time".into()))
 }
 
-fn graph_window(text: &str) -> Result<prost_types::Duration, Failure> {
+fn graph_window_ms(text: &str) -> Result<u64, Failure> {
     let length = parse_duration("--graph-window", text)
         .map_err(|invalid| Failure::Usage(format!("--graph-window: {}", invalid.problem())))?;
-    Ok(duration_to_wire(u64::try_from(length.as_millis()).unwrap_or(u64::MAX)))
+    Ok(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
 }
 
 async fn learn(
@@ -123,7 +123,7 @@ async fn learn(
     lesson: &Lesson,
     args: &LearnArgs,
 ) -> Result<Vec<LearnedJson>, Failure> {
-    let graph_window = args.graph_window.as_deref().map(graph_window).transpose()?;
+    let graph_window = args.graph_window.as_deref().map(graph_window_ms).transpose()?.map(duration_to_wire);
     match lesson {
         Lesson::Recordings(recordings) => {
             learn_recordings(walker, recordings, args.system.as_deref(), graph_window).await
@@ -178,7 +178,7 @@ async fn learn_source(
     windows: &[TimeWindow],
     request: v1::LearnSourceRequest,
 ) -> Result<LearnedJson, Failure> {
-    let bar = counting_bar(windows.len(), "hours");
+    let bar = counting_bar(windows.len(), "parts");
     let mut all = v1::Learned::default();
     for window in windows {
         let request = v1::LearnSourceRequest { window: Some(window.to_wire()), ..request.clone() };

@@ -47,6 +47,7 @@ mod graph_findings;
 pub mod graph_plan;
 mod http;
 mod impact_graph;
+pub mod learning_window;
 mod listener;
 mod memory;
 mod metrics;

@@ -10,15 +10,18 @@ use automap_service_kit::error::ServiceError;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::LearnJob, memory::now, service::WalkerRpc};
+use crate::{
+    config::LearnJob,
+    learning_window::{begin_of, learning_parts},
+    memory::now,
+    service::WalkerRpc,
+};
 
 /// Until the next try after one that failed: at the start the collector may not be there yet.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// How much more than the time since the last turn is asked of a server: samples may come late. What was learned already
 /// counts once.
 const OVERLAP_MS: i64 = 5 * 60_000;
-/// Longest window that is asked for at once, milliseconds.
-const PART_MS: u64 = 3_600_000;
 
 /// Starts every job of the configuration; they end with `shutdown`.
 pub(crate) fn start(walker: &WalkerRpc, shutdown: &CancellationToken) {
@@ -75,9 +78,7 @@ async fn learn(
         system: job.system.clone().unwrap_or_default(),
         abnormal: Vec::new(),
         window: window.map(TimeWindow::to_wire),
-        graph_window: job
-            .graph_window_minutes
-            .map(|minutes| duration_to_wire(minutes.saturating_mul(60_000))),
+        graph_window: graph_window_ms(job).map(duration_to_wire),
     };
     let Some(name) = &job.source else {
         let recording = job.recording.clone().unwrap_or_default();
@@ -86,7 +87,7 @@ async fn learn(
     let query =
         v1::QuerySource { name: name.clone(), preset: job.preset.clone().unwrap_or_default(), step: None };
     let mut learned = v1::Learned::default();
-    for part in window(job, learned_to, until)?.parts(PART_MS) {
+    for part in learning_parts(window(job, learned_to, until)?, graph_window_ms(job)) {
         let found = walker.learn_source_of(request(Source::Query(query.clone()), Some(part))).await?;
         learned = v1::Learned {
             rows: learned.rows.saturating_add(found.rows),
@@ -98,18 +99,26 @@ async fn learn(
     Ok(learned)
 }
 
-/// From a little before the last turn that learned, or the time between two turns ago, at most a week.
+fn graph_window_ms(job: &LearnJob) -> Option<u64> {
+    job.graph_window_minutes.map(|minutes| minutes.saturating_mul(60_000))
+}
+
+/// From a little before the last turn that learned, or the time between two turns ago, at most a week. Where normal graphs are
+/// learned it begins where one of their windows does, so that each is asked for as a whole once it has ended.
 fn window(
     job: &LearnJob,
     learned_to: Option<UnixMillis>,
     until: UnixMillis,
 ) -> Result<TimeWindow, ServiceError> {
     let minutes = |minutes: u64| i64::try_from(minutes.saturating_mul(60_000)).unwrap_or(i64::MAX);
-    let from = learned_to.unwrap_or(UnixMillis(until.0.saturating_sub(minutes(job.every_minutes))));
+    let graph_window = job.graph_window_minutes.unwrap_or_default();
+    let first = minutes(job.every_minutes.max(graph_window));
+    let from = learned_to.unwrap_or(UnixMillis(until.0.saturating_sub(first)));
     let oldest = until.0.saturating_sub(minutes(LearnJob::MAX_MINUTES));
     // A clock that was set back must not end a window before it begins.
-    let start = from.0.saturating_sub(OVERLAP_MS).clamp(oldest, until.0);
-    Ok(TimeWindow::new("window", UnixMillis(start), until)?)
+    let start = UnixMillis(from.0.saturating_sub(OVERLAP_MS).clamp(oldest, until.0));
+    let start = graph_window_ms(job).map_or(start, |length| begin_of(start, length));
+    Ok(TimeWindow::new("window", start, until)?)
 }
 
 #[cfg(test)]
@@ -128,5 +137,33 @@ mod tests {
         assert_eq!(start(Some(now - 90 * MINUTE), now), now - 95 * MINUTE, "after turns that failed");
         assert_eq!(start(Some(0), now), now - 7 * 24 * 60 * MINUTE);
         assert_eq!(start(Some(now + 10 * MINUTE), now), now, "a clock that was set back");
+    }
+
+    #[test]
+    fn the_window_of_each_normal_graph_is_asked_for_as_a_whole() {
+        let minutes = |from: u64, to: u64| (from * 60_000, to * 60_000);
+        for (every, length) in [(60, 10), (15, 30), (15, 180), (60, 60), (7, 11)] {
+            let job =
+                LearnJob { every_minutes: every, graph_window_minutes: Some(length), ..LearnJob::default() };
+            let begin = 1_000_000_u64.next_multiple_of(length) + 3;
+            let mut learned_to = None;
+            let mut whole = std::collections::BTreeSet::new();
+            for turn in 0..40 {
+                let until = UnixMillis(i64::try_from((begin + turn * every) * 60_000).unwrap());
+                let asked = window(&job, learned_to, until).unwrap();
+                for part in learning_parts(asked, graph_window_ms(&job)) {
+                    let (from, to) = (part.start().0.unsigned_abs(), part.end().0.unsigned_abs());
+                    let first = from.div_ceil(length * 60_000);
+                    whole.extend((first..to / (length * 60_000)).map(|number| number * length));
+                }
+                learned_to = Some(until);
+            }
+            let last = begin + 39 * every;
+            let wanted: Vec<u64> = (0..)
+                .map(|number| begin - 3 + number * length)
+                .take_while(|start| minutes(*start, start + length).1 <= last * 60_000)
+                .collect();
+            assert!(wanted.iter().all(|start| whole.contains(start)), "{every} {length}");
+        }
     }
 }

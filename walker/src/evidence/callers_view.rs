@@ -12,7 +12,11 @@
 //!
 //! In the same measure the callers' own latency is explained: ln(1 + rise) is taken off theirs.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,35 +89,33 @@ impl CallersView<'_> {
     /// O(calls · log calls).
     pub fn evidence(&self) -> Vec<f64> {
         let services = self.throughput.len();
-        let shares = self.call_shares();
-        let watching: Vec<(usize, f64)> = (0..services)
-            .filter(|caller| self.calls.iter().any(|call| call.0 == *caller))
-            .filter_map(|caller| Some((caller, self.spreads[caller]?)))
-            .collect();
-        let rises: Vec<f64> = watching.iter().map(|(caller, _)| self.rises[*caller]).collect();
+        let callers: BTreeSet<usize> = self.calls.iter().map(|call| call.0).collect();
+        let watching = || callers.iter().filter(|caller| self.spreads[**caller].is_some());
+        let rises: Vec<f64> = watching().map(|caller| self.rises[*caller]).collect();
         let length = norm(&rises);
         if length == 0.0 {
             return vec![0.0; services];
         }
-        let seen: Vec<f64> = rises.iter().map(|rise| rise.ln_1p()).collect();
-        (0..services)
-            .map(|callee| {
-                let slower: Vec<f64> = watching
-                    .iter()
-                    .map(|(caller, spread)| {
-                        shares.get(&(*caller, callee)).map_or(0.0, |share| share / spread)
-                    })
-                    .collect();
-                let size = norm(&slower);
-                if size == 0.0 {
-                    return 0.0;
-                }
-                let expected: Vec<f64> = slower.iter().map(|one| (one / size * length).ln_1p()).collect();
-                let together: f64 = expected.iter().zip(&seen).map(|(one, other)| one * other).sum();
-                let fit = together / (norm(&expected) * norm(&seen));
-                if fit.is_finite() { fit.clamp(0.0, 1.0).powi(4) * length.ln_1p() } else { 0.0 }
-            })
-            .collect()
+        let seen_by_all = norm(&rises.iter().map(|rise| rise.ln_1p()).collect::<Vec<_>>());
+        // Of each callee its callers that watch, in ascending order: what it would make of theirs, and what they see.
+        let mut watched = vec![Vec::new(); services];
+        for (&(caller, callee), share) in &self.call_shares() {
+            if let Some(spread) = self.spreads[caller] {
+                watched[callee].push((share / spread, self.rises[caller].ln_1p()));
+            }
+        }
+        let of_callee = |watched: Vec<(f64, f64)>| {
+            let (slower, seen): (Vec<f64>, Vec<f64>) = watched.into_iter().unzip();
+            let size = norm(&slower);
+            if size == 0.0 {
+                return 0.0;
+            }
+            let expected: Vec<f64> = slower.iter().map(|one| (one / size * length).ln_1p()).collect();
+            let together: f64 = expected.iter().zip(&seen).map(|(one, other)| one * other).sum();
+            let fit = together / (norm(&expected) * seen_by_all);
+            if fit.is_finite() { fit.clamp(0.0, 1.0).powi(4) * length.ln_1p() } else { 0.0 }
+        };
+        watched.into_iter().map(of_callee).collect()
     }
 
     /// The part of each service's latency that what it calls explains: ln(1 + rise).

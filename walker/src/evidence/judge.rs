@@ -144,7 +144,11 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     };
 
     stop::poll(input.stop)?;
-    let placebo: Vec<Found> = measured.placebo.iter().map(laid_out).collect();
+    let placebo: Vec<Found> = measured
+        .placebo
+        .iter()
+        .map(|window| stop::poll(input.stop).map(|()| laid_out(window)))
+        .collect::<Result<_, Stopped>>()?;
     let top = highest(&scores);
     let largest_placebo: Vec<f64> =
         placebo.iter().map(|window| window.totals().iter().copied().fold(0.0, f64::max)).collect();

@@ -1,6 +1,6 @@
 //! Edges that an expert names, as a parameter holds them.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use automap_proto::frame::check_name;
 use serde::{Deserialize, Serialize};
@@ -17,27 +17,38 @@ impl EdgeList {
     }
 }
 
+/// Most edges of one list.
+const MAX_EDGES: usize = 10_000;
+
 /// A text that is no list of edges.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no edge; write caller->callee, several separated by commas")]
-pub struct NoEdge(String);
+pub enum BadEdgeList {
+    /// One of its parts.
+    #[error("{0:?} is no edge; write caller->callee, several separated by commas")]
+    NoEdge(String),
+    /// It has more edges than are read.
+    #[error("names more than {MAX_EDGES} edges; a call graph of an incident may name more")]
+    TooMany,
+}
 
 impl FromStr for EdgeList {
-    type Err = NoEdge;
+    type Err = BadEdgeList;
 
-    fn from_str(text: &str) -> Result<Self, NoEdge> {
-        let mut edges = Vec::new();
+    fn from_str(text: &str) -> Result<Self, BadEdgeList> {
+        let (mut edges, mut known) = (Vec::new(), BTreeSet::new());
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let edge = part.split_once("->").map(|(caller, callee)| (caller.trim(), callee.trim()));
             let good = |name: &str| check_name("edge", name).is_ok() && !name.contains("->");
             match edge {
                 Some((caller, callee)) if caller != callee && good(caller) && good(callee) => {
-                    let edge = (caller.to_owned(), callee.to_owned());
-                    if !edges.contains(&edge) {
-                        edges.push(edge);
+                    if known.insert((caller, callee)) {
+                        edges.push((caller.to_owned(), callee.to_owned()));
                     }
                 }
-                _ => return Err(NoEdge(part.to_owned())),
+                _ => return Err(BadEdgeList::NoEdge(part.to_owned())),
+            }
+            if edges.len() > MAX_EDGES {
+                return Err(BadEdgeList::TooMany);
             }
         }
         Ok(Self(edges))
@@ -45,9 +56,9 @@ impl FromStr for EdgeList {
 }
 
 impl TryFrom<String> for EdgeList {
-    type Error = NoEdge;
+    type Error = BadEdgeList;
 
-    fn try_from(text: String) -> Result<Self, NoEdge> {
+    fn try_from(text: String) -> Result<Self, BadEdgeList> {
         text.parse()
     }
 }
@@ -77,7 +88,10 @@ mod tests {
         assert_eq!(list.to_string().parse(), Ok(list));
         assert!("".parse::<EdgeList>().unwrap().edges().is_empty());
         for wrong in ["web", "web->", "->db", "web->web", "a->b->c"] {
-            assert_eq!(wrong.parse::<EdgeList>(), Err(NoEdge(wrong.into())));
+            assert_eq!(wrong.parse::<EdgeList>(), Err(BadEdgeList::NoEdge(wrong.into())));
         }
+        let many: Vec<String> = (0..=MAX_EDGES).map(|callee| format!("web->{callee}")).collect();
+        assert_eq!(many.join(",").parse::<EdgeList>(), Err(BadEdgeList::TooMany));
+        assert_eq!(many[1..].join(",").parse::<EdgeList>().unwrap().edges().len(), MAX_EDGES);
     }
 }

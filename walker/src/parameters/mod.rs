@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::{callers_view::ClientLatency, deviation::Statistic};
 
-pub use edge_list::{EdgeList, NoEdge};
+pub use edge_list::{BadEdgeList, EdgeList};
 
 /// Parameters of the method `evidence`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,10 @@
 //! Every parameter by its dotted name, with what it may be.
 
-use std::{collections::BTreeMap, fmt::Display, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    str::FromStr,
+};
 
 use automap_proto::invalid::{Invalid, did_you_mean};
 
@@ -20,7 +24,7 @@ const SHARE: &str = "a number from 0 to 1";
 const BOOLEAN: &str = "true or false";
 const RESTART: &str = "a number from 0.001 to 1";
 
-const EDGES: &str = "caller->callee, several separated by commas, none both forced and forbidden";
+const EDGES: &str = "caller->callee, at most 10000, separated by commas, none both forced and forbidden";
 
 const ALPHA: &str = "automap.alpha";
 const FORCED: &str = "edges.forced";
@@ -121,7 +125,8 @@ const NAMED: [Named; 39] = [
         read: |all| text(&all.edges.forced),
         write: |all, value| {
             let forbidden = all.edges.forbidden.clone();
-            let both = |edge: &(String, String)| forbidden.edges().contains(edge);
+            let forbidden: BTreeSet<&(String, String)> = forbidden.edges().iter().collect();
+            let both = |edge: &(String, String)| forbidden.contains(edge);
             set(&mut all.edges.forced, value, |list| !list.edges().iter().any(both))
         },
     },

@@ -15,6 +15,9 @@ use std::{io::Write as _, path::Path};
 use anyhow::{Context as _, bail};
 use automap_integration_tests::store_faults::{damage, kills, power};
 
+/// Kills between two lines of progress.
+const TOLD_EVERY: usize = 50;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,9 +41,18 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A line of progress every so often: a thousand kills take half an hour.
+fn tell(report: &kills::Report) {
+    if report.kills.is_multiple_of(TOLD_EVERY) {
+        let kills::Report { kills, acknowledged, checked, .. } = report;
+        writeln!(std::io::stderr(), "{kills} kills, {acknowledged} writes, {checked} records found whole")
+            .ok();
+    }
+}
+
 async fn run(fault: Option<&str>, home: &Path, count: usize, seed: u64) -> anyhow::Result<String> {
     Ok(match fault {
-        Some("kills") => serde_json::to_string(&kills::run(home, count, seed).await?)?,
+        Some("kills") => serde_json::to_string(&kills::run(home, count, seed, tell).await?)?,
         Some("power") => {
             let lives = (count / 20).clamp(4, 40);
             serde_json::to_string(&power::run(home, lives, count, seed).await?)?

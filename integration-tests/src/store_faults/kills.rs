@@ -47,11 +47,11 @@ pub struct Report {
 }
 
 /// Kills the server `kills` times under load in a store below `home`, and a share of these times again while it opens.
-/// Checks after each reopen that every acknowledged write is there, whole.
+/// Checks after each reopen that every acknowledged write is there, whole, and tells `checked` what there was so far.
 ///
 /// # Errors
 /// A record was lost or torn, or a reopen failed.
-pub async fn run(home: &Path, kills: usize, seed: u64) -> anyhow::Result<Report> {
+pub async fn run(home: &Path, kills: usize, seed: u64, checked: impl Fn(&Report)) -> anyhow::Result<Report> {
     let store = home.join("store");
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut report = Report::default();
@@ -104,6 +104,7 @@ pub async fn run(home: &Path, kills: usize, seed: u64) -> anyhow::Result<Report>
             report.checked +=
                 settle(&mut client, writer).await.with_context(|| format!("after kill {}", kill + 1))?;
         }
+        checked(&report);
     }
     service.terminate()?;
     Ok(report)

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 #[tokio::test(flavor = "multi_thread")]
 async fn no_kill_under_load_loses_or_tears_what_was_acknowledged() {
     let home = tempfile::tempdir().unwrap();
-    let report = kills::run(home.path(), 12, 1).await.unwrap();
+    let report = kills::run(home.path(), 12, 1, |_| ()).await.unwrap();
     assert_eq!(report.kills, 12);
     assert!(report.kills_while_opening > 0, "{report:?}");
     assert!(report.acknowledged > 50 && report.checked > 50, "{report:?}");

@@ -1,6 +1,6 @@
 //! The services that a diagnosis calls, spoken to in domain types.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use automap_proto::{
     budget::TestBudget,
@@ -22,10 +22,12 @@ use automap_proto::{
 };
 use automap_service_kit::{
     client::{Channel, Dialer},
+    deadline,
     error::{ErrorCode, ServiceError},
     graph_upload, retry,
 };
 use futures::{StreamExt as _, stream::BoxStream};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
 
@@ -84,6 +86,9 @@ pub(crate) struct GraphOrder<'a> {
     pub(crate) throughput_rows: &'a [usize],
 }
 
+/// How long the profiler is asked one thing by whom nobody waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 impl Peers {
     /// # Errors
     /// An address cannot be parsed, or a certificate cannot be used.
@@ -112,15 +117,17 @@ impl Peers {
         Q: Clone,
         Call: Future<Output = Result<Response<A>, Status>>,
     {
-        retry::idempotent(self.attempts, || {
+        let asking = retry::idempotent(self.attempts, || {
             let call = ask(self.profiler.clone(), request.clone());
             async {
                 let answer = call.await.map_err(|status| failed("profiler", status))?;
                 self.versions.note("profiler", answer.metadata());
                 Ok::<A, ServiceError>(answer.into_inner())
             }
-        })
-        .await
+        });
+        // A diagnosis that nobody waits for would keep its turn until the profiler has room on its disk.
+        let until = deadline::current().unwrap_or_else(|| Instant::now() + PATIENCE);
+        deadline::within(until, asking).await
     }
 
     /// Asks the profiler something about who runs what.

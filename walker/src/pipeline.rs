@@ -76,6 +76,7 @@ pub(crate) async fn diagnose(
         record,
         want_walk,
         systems,
+        alerts,
         ..
     } = order;
 
@@ -223,6 +224,7 @@ pub(crate) async fn diagnose(
             .of(took_part)
             .chain([("walker".to_owned(), env!("CARGO_PKG_VERSION").to_owned())])
             .collect(),
+        alerts,
         ..v1::Diagnosis::default()
     };
     // A baseline's ranking would replace what a better method remembered of the same incident.

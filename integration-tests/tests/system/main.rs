@@ -60,6 +60,7 @@ mod several_walkers;
 mod sink_burst;
 mod slow_source;
 mod spread;
+mod started_diagnoses;
 mod store;
 mod store_disk;
 mod store_faults;

@@ -16,7 +16,10 @@ use super::{
     desk::Due,
     earlier::{self, next_attempt, request_digest, unanswered, was_cancelled_with},
 };
-use crate::{memory::now, service::WalkerRpc};
+use crate::{
+    memory::now,
+    service::{WalkerRpc, run::Unclaimed},
+};
 
 /// How often it is looked up what is due.
 const TICK: Duration = Duration::from_millis(250);
@@ -54,18 +57,23 @@ pub(crate) async fn begin_all(alerts: Alerts, walker: WalkerRpc, shutdown: Cance
 fn step(alerts: &Alerts, walker: &WalkerRpc) {
     let (due, untold) = {
         let mut desk = alerts.desk();
-        (desk.due(now()), desk.untold())
+        (desk.due(now()), desk.untold(now()))
     };
     alerts.metrics.alerts_waiting(alerts.desk().waiting());
     for due in due {
         walker.started.spawn(begin(alerts.clone(), walker.clone(), due));
     }
     for (id, list) in untold {
-        let walker = walker.clone();
+        let (alerts, walker) = (alerts.clone(), walker.clone());
         walker.started.clone().spawn(async move {
-            if let Err(error) = walker.note_alerts(&id, list).await {
-                tracing::warn!(diagnosis = id, %error, "alerts could not be added to a diagnosis");
+            match walker.note_alerts(&id, list).await {
+                Ok(true) => return,
+                Ok(false) => tracing::debug!(diagnosis = id, "its record takes no alerts yet"),
+                Err(error) => {
+                    tracing::warn!(diagnosis = id, %error, "alerts could not be added to a diagnosis; they will be");
+                }
             }
+            alerts.desk().still_untold(&id, UnixMillis(now().0 + AGAIN_MS));
         });
     }
 }
@@ -85,9 +93,11 @@ async fn look_around(alerts: Alerts, walker: WalkerRpc) {
 
 async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
     let (mut id, system, opened) = (due.id.clone(), due.target.system.clone(), due.opened);
+    let unclaimed = if due.recalled { Unclaimed::Waits } else { Unclaimed::Begins };
+    let recalled = due.recalled.then(|| due.clone());
     let request = request(due);
     let error = loop {
-        match walker.begin(id.clone(), request_digest(&id), request.clone()).await {
+        match walker.begin(id.clone(), request_digest(&id), request.clone(), unclaimed).await {
             Ok(None) => {
                 tracing::info!(diagnosis = id, system, "an alert began a diagnosis");
                 return;
@@ -122,7 +132,14 @@ async fn begin(alerts: Alerts, walker: WalkerRpc, due: Due) {
     let mut desk = alerts.desk();
     if passes && !desk.gave_up(&id, now()) {
         tracing::info!(diagnosis = id, %error, "a diagnosis that an alert asks for is tried again");
-        desk.put_back(&id, UnixMillis(now().0 + AGAIN_MS));
+        let then = UnixMillis(now().0 + AGAIN_MS);
+        match recalled {
+            Some(due) => desk.put_back_recalled(Due { id, ..due }, then),
+            None => desk.put_back(&id, then),
+        }
+    } else if passes && recalled.is_some() {
+        // It may run elsewhere. Where its walker is gone it is taken up once more when the profiler tells so.
+        tracing::warn!(diagnosis = id, system, %error, "who has the diagnosis of an alert is not known");
     } else {
         let code = error.code().reason();
         tracing::error!(diagnosis = id, system, code, reason = %error, "a diagnosis that an alert asks for could not begin");
@@ -146,5 +163,54 @@ fn request(due: Due) -> v1::DiagnoseRequest {
         }),
         alerts: Some(alerts),
         ..v1::DiagnoseRequest::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::alerts, *};
+    use crate::config::WalkerConfig;
+
+    /// A diagnosis that another walker has, as the profiler tells of it when that walker is gone.
+    fn left(at: UnixMillis) -> v1::Diagnosis {
+        let labels = [("namespace", "shop"), ("service", "web"), ("alertname", "a")];
+        let alert = v1::Alert {
+            labels: labels.map(|(name, value)| (name.into(), value.into())).into(),
+            starts_at: Some(at.to_wire()),
+            ..v1::Alert::default()
+        };
+        v1::Diagnosis {
+            diagnosis_id: "alert-0f".into(),
+            system: "shop".into(),
+            front_end: "web".into(),
+            state: v1::DiagnosisState::Failed.into(),
+            created_at: Some(at.to_wire()),
+            request_digest: request_digest("alert-0f"),
+            alerts: Some(v1::AlertList { alerts: vec![alert], left_out: 0 }),
+            ..v1::Diagnosis::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_walker_may_run_waits_until_it_is_told_who_has_it() {
+        let nowhere = WalkerConfig {
+            profiler: "http://127.0.0.1:1".into(),
+            lease_seconds: 1,
+            ..WalkerConfig::default()
+        };
+        let walker = WalkerRpc::new(nowhere, CancellationToken::new()).unwrap();
+        let (alerts, at) = (alerts(), now());
+        earlier::take_up(&alerts, &[left(at)], at);
+        let due = alerts.desk().due(at);
+        assert!(due.len() == 1 && due[0].recalled, "{due:?}");
+        begin(alerts.clone(), walker.clone(), due[0].clone()).await;
+        assert!(walker.started.is_empty(), "nothing runs here");
+        assert!(alerts.desk().due(now()).is_empty(), "it waits");
+        let again = alerts.desk().due(UnixMillis(now().0 + AGAIN_MS));
+        assert_eq!(again, due);
+        // One that this walker was asked for begins all the same.
+        let own = Due { id: "alert-1f".into(), recalled: false, ..due[0].clone() };
+        begin(alerts.clone(), walker.clone(), own).await;
+        assert!(!walker.started.is_empty());
     }
 }

@@ -50,6 +50,8 @@ pub(crate) enum Ruling {
 pub(crate) struct Due {
     pub(crate) id: String,
     pub(crate) target: Target,
+    /// Whether it began before this walker knew of it, so that another one may run it.
+    pub(crate) recalled: bool,
     /// When the first of its alerts came.
     pub(crate) opened: UnixMillis,
     /// When its first alert fired.
@@ -70,8 +72,9 @@ pub(crate) struct Desk {
     /// By system, in the order in which they came here.
     cases: BTreeMap<String, Vec<Case>>,
     seen: Seen,
-    /// Diagnoses of the past that have not ended. To begin one again changes nothing while its walker lives.
-    taken_up: Vec<Due>,
+    /// Diagnoses of the past that have not ended, each with the time from which on it is begun again. That changes nothing while
+    /// its walker lives.
+    taken_up: Vec<(UnixMillis, Due)>,
     /// When the newest diagnoses began.
     begun: VecDeque<UnixMillis>,
 }
@@ -169,9 +172,10 @@ impl Desk {
             alerts: alerts.into_iter().map(|alert| (place(&alert), alert)).collect(),
             left_out,
             untold: false,
+            tell_from: UnixMillis(i64::MIN),
         };
         if runs {
-            self.taken_up.push(case.to_due(now, self.settle_ms));
+            self.taken_up.push((now, Due { recalled: true, ..case.to_due(now, self.settle_ms) }));
         }
         // Its record counts them already.
         case.left_out = 0;
@@ -223,6 +227,7 @@ impl Desk {
             alerts: BTreeMap::from([(place(&alert), alert)]),
             left_out: 0,
             untold: false,
+            tell_from: UnixMillis(i64::MIN),
         });
         Ok(Ruling::Begins(id))
     }
@@ -266,7 +271,8 @@ impl Desk {
             cases.filter(|case| case.stage == Stage::Waits && case.due <= now).collect();
         ready.sort_by(|one, other| (one.due, &one.id).cmp(&(other.due, &other.id)));
         let room = self.max_per_minute.saturating_sub(self.begun.len());
-        let mut due = std::mem::take(&mut self.taken_up);
+        let recalled = self.taken_up.extract_if(.., |(from, _)| *from <= now);
+        let mut due: Vec<Due> = recalled.map(|(_, due)| due).collect();
         for case in ready.into_iter().take(room) {
             case.stage = Stage::Runs;
             due.push(case.to_due(now, self.settle_ms));
@@ -287,6 +293,11 @@ impl Desk {
             case.stage = Stage::Waits;
             case.due = due;
         }
+    }
+
+    /// Puts a diagnosis of the past back that could not begin, until `from`. It goes on to be one that runs.
+    pub(crate) fn put_back_recalled(&mut self, due: Due, from: UnixMillis) {
+        self.taken_up.push((from, due));
     }
 
     /// Whether a diagnosis was opened so long ago that it should not be tried any more.
@@ -324,13 +335,20 @@ impl Desk {
     }
 
     /// Diagnoses that have ended and lack alerts, with all alerts that they should have; each is answered once for each change.
-    pub(crate) fn untold(&mut self) -> Vec<(String, v1::AlertList)> {
-        let lacking = self.cases.values_mut().flatten().filter(|case| case.is_lacking());
+    pub(crate) fn untold(&mut self, now: UnixMillis) -> Vec<(String, v1::AlertList)> {
+        let lacking = self.cases.values_mut().flatten().filter(|case| case.is_lacking(now));
         let told = lacking.map(|case| {
             case.untold = false;
             (case.id.clone(), case.to_list())
         });
         told.collect()
+    }
+
+    /// What the diagnosis `id` lacks was not added to its record: it is answered again from `from` on.
+    pub(crate) fn still_untold(&mut self, id: &str, from: UnixMillis) {
+        for case in self.cases.values_mut().flatten().filter(|case| case.id == id) {
+            (case.untold, case.tell_from) = (true, from);
+        }
     }
 
     /// Diagnoses of which it is not known that they have ended, and that lack alerts.

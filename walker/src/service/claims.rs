@@ -12,6 +12,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::broadcast::{Receiver, error::TryRecvError},
+    task::JoinSet,
     time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -154,11 +155,13 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut own = walker.registry.watch_own();
     let (mut position, mut waiting, mut answers, mut hears) = (0, BTreeMap::new(), true, false);
+    let mut late = JoinSet::new();
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
+        while late.try_join_next().is_some() {}
         drain(&mut own, &mut waiting);
         let watched = walker.registry.is_watched();
         if waiting.is_empty() && !watched && !walker.registry.has_work() {
@@ -180,7 +183,11 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
                     walker.registry.cancel(id);
                 }
                 walker.registry.relay(heard.news);
-                walker.keep_late().await;
+                // A profiler whose disk is full takes its time to say so, and claims must not lapse meanwhile.
+                if late.is_empty() {
+                    let walker = walker.clone();
+                    late.spawn(async move { walker.keep_late().await });
+                }
                 answers = true;
             }
             Err(error) => {
@@ -190,6 +197,7 @@ pub(crate) async fn exchange(walker: WalkerRpc, stop: CancellationToken) {
             }
         }
     }
+    timeout(PATIENCE, late.join_next()).await.ok();
 }
 
 /// Takes what happened here; of each diagnosis the newest counts.

@@ -6,7 +6,7 @@ use automap_proto::{
 };
 use automap_service_kit::error::ServiceError;
 
-use super::{WalkerRpc, claims::is_lost, registry::OnEnd};
+use super::{WalkerRpc, claims::is_lost, registry::OnEnd, run::Unclaimed};
 use crate::{
     alerts::{MAX_LISTED, is_same},
     sinks::Kept,
@@ -20,19 +20,21 @@ impl Kept for WalkerRpc {
 
 impl WalkerRpc {
     /// Begins a diagnosis without a caller; the same one changes nothing. What makes it the same is told by `digest`, and not by
-    /// the request: alerts that come again may tell more. Answers the diagnosis of that id where it has ended already.
+    /// the request: alerts that come again may tell more. Where the profiler does not tell who has it, `unclaimed` says what
+    /// becomes of it. Answers the diagnosis of that id where it has ended already.
     ///
     /// # Errors
-    /// The request is wrong, its beginning cannot be kept, or another one has that id.
+    /// The request is wrong, it waits for the profiler, or another one has that id.
     pub(crate) async fn begin(
         &self,
         id: String,
         digest: String,
         request: v1::DiagnoseRequest,
+        unclaimed: Unclaimed,
     ) -> Result<Option<Box<v1::Diagnosis>>, ServiceError> {
         let mut order = self.order(id, request)?;
         order.record = true;
-        self.start(order, digest).await
+        self.start(order, digest, unclaimed).await
     }
 
     /// Hands every diagnosis that ends here from now on, done, failed or cancelled, to `hook`, once each; the first call counts.
@@ -70,17 +72,19 @@ impl WalkerRpc {
     }
 
     /// Keeps alerts with a diagnosis that has ended, beside those that it has: who tells of them may not know these any more.
+    /// False where what is kept does not tell the end.
     ///
     /// # Errors
     /// The profiler cannot be reached, or refuses.
-    pub(crate) async fn note_alerts(&self, id: &str, alerts: v1::AlertList) -> Result<(), ServiceError> {
-        let Some(known) = self.stored(id).await? else { return Ok(()) };
+    pub(crate) async fn note_alerts(&self, id: &str, alerts: v1::AlertList) -> Result<bool, ServiceError> {
+        let Some(known) = self.stored(id).await? else { return Ok(false) };
         // What is shown of one that has not ended must not become its record.
         if known.state() == DiagnosisState::Running || is_lost(&known) {
-            return Ok(());
+            return Ok(false);
         }
         let alerts = Some(merged(known.alerts.clone().unwrap_or_default(), alerts));
-        self.keep(v1::Diagnosis { alerts, ..known }).await
+        self.keep(v1::Diagnosis { alerts, ..known }).await?;
+        Ok(true)
     }
 }
 

@@ -10,7 +10,7 @@ mod learn;
 mod learn_graphs;
 mod pace;
 mod registry;
-mod run;
+pub(crate) mod run;
 
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
@@ -40,7 +40,7 @@ use crate::{
 };
 use admission::Admission;
 use registry::Registry;
-use run::Answer;
+use run::{Answer, Unclaimed};
 
 /// Chunks of an upload that may wait for the collector.
 const UPLOAD_BACKLOG: usize = 4;
@@ -146,7 +146,7 @@ impl walker_service_server::WalkerService for WalkerRpc {
         let digest = claims::request_digest(&diagnosis);
         let mut order = access::ordered_by(&caller, self.order(request_id.clone(), diagnosis)?)?;
         order.record = true;
-        self.start(order, digest).await?;
+        self.start(order, digest, Unclaimed::Begins).await?;
         Ok(Response::new(v1::StartDiagnosisResponse { diagnosis_id: request_id }))
     }
 

@@ -14,7 +14,7 @@ use automap_proto::{
     incident::IncidentContext,
     v1::{self, DiagnosisState},
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{listener::Listener, memory::now};
@@ -64,6 +64,15 @@ pub(crate) struct Running {
     cancel: CancellationToken,
     /// Whether it has begun, as opposed to finding out whether it may.
     begun: bool,
+    /// Whether it will run, or follow the one of another walker.
+    accepted: watch::Receiver<bool>,
+}
+
+impl Running {
+    /// Waits until it is known whether it will run; false when it was given up.
+    pub(crate) async fn is_accepted(mut self) -> bool {
+        self.accepted.wait_for(|accepted| *accepted).await.is_ok()
+    }
 }
 
 /// A running diagnosis; leaves the registry when dropped.
@@ -73,6 +82,7 @@ pub(crate) struct Entry {
     registry: Registry,
     /// Cancelled when the diagnosis must stop.
     pub(crate) cancel: CancellationToken,
+    accepted: watch::Sender<bool>,
     ended: AtomicBool,
 }
 
@@ -87,17 +97,19 @@ impl Registry {
         }
     }
 
-    /// Enters a diagnosis that is about to begin, or answers the outline of the one of that id that runs already.
-    pub(crate) fn enter(&self, outline: v1::Diagnosis) -> Result<Entry, Box<v1::Diagnosis>> {
+    /// Enters a diagnosis that is about to begin, or answers the one of that id that is here already.
+    pub(crate) fn enter(&self, outline: v1::Diagnosis) -> Result<Entry, Box<Running>> {
         let mut running = self.lock();
         if let Some(known) = running.get(&outline.diagnosis_id) {
-            return Err(Box::new(known.outline.clone()));
+            return Err(Box::new(known.clone()));
         }
         let (id, cancel) = (outline.diagnosis_id.clone(), CancellationToken::new());
-        let entered = Running { outline, progress: None, cancel: cancel.clone(), begun: false };
+        let (accepted, receiver) = watch::channel(false);
+        let entered =
+            Running { outline, progress: None, cancel: cancel.clone(), begun: false, accepted: receiver };
         running.insert(id.clone(), entered);
         drop(running);
-        Ok(Entry { id, registry: self.clone(), cancel, ended: AtomicBool::new(false) })
+        Ok(Entry { id, registry: self.clone(), cancel, accepted, ended: AtomicBool::new(false) })
     }
 
     /// A running diagnosis.
@@ -106,12 +118,14 @@ impl Registry {
     }
 
     /// All running diagnoses, as other walkers are told of them.
+    ///
+    /// Without their alerts, which the claim has told: those of a few storms would fill the message.
     pub(crate) fn all_running(&self) -> Vec<v1::RunningDiagnosis> {
         let running = self.lock();
         let begun = running.values().filter(|running| running.begun);
         begun
             .map(|running| v1::RunningDiagnosis {
-                diagnosis: Some(running.outline.clone()),
+                diagnosis: Some(v1::Diagnosis { alerts: None, ..running.outline.clone() }),
                 progress: running.progress.clone(),
             })
             .collect()
@@ -202,8 +216,14 @@ impl Registry {
 }
 
 impl Entry {
+    /// It will run here, or follow the one of another walker.
+    pub(crate) fn accept(&self) {
+        self.accepted.send_replace(true);
+    }
+
     /// It begins: watchers are told.
     pub(crate) fn begin(&self) {
+        self.accept();
         self.update(|running| running.begun = true, None);
     }
 
@@ -322,12 +342,37 @@ mod tests {
         let mut news = registry.watch();
         let entry = registry.enter(outline("a")).unwrap();
         entry.begin();
-        assert_eq!(registry.enter(outline("a")).unwrap_err().system, "shop");
+        assert_eq!(registry.enter(outline("a")).unwrap_err().outline.system, "shop");
         assert_eq!(registry.running("a").unwrap().outline.system, "shop");
         assert!(registry.cancel("a") && entry.cancel.is_cancelled());
         drop(entry);
         assert!(!registry.cancel("a") && registry.enter(outline("a")).is_ok());
         assert_eq!(news.try_recv().unwrap().diagnosis_id, "a");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_the_same_hears_whether_it_will_run() {
+        let registry = Registry::new();
+        let first = registry.enter(outline("a")).unwrap();
+        let second = registry.enter(outline("a")).unwrap_err();
+        drop(first);
+        assert!(!second.is_accepted().await, "whoever asked first left");
+        let first = registry.enter(outline("a")).unwrap();
+        let second = registry.enter(outline("a")).unwrap_err();
+        first.accept();
+        assert!(second.is_accepted().await);
+        assert!(registry.running("a").is_none(), "it has not begun");
+    }
+
+    #[test]
+    fn other_walkers_are_not_told_alerts_every_second() {
+        let registry = Registry::new();
+        let alerts = Some(v1::AlertList { alerts: vec![v1::Alert::default()], left_out: 3 });
+        let entry = registry.enter(v1::Diagnosis { alerts: alerts.clone(), ..outline("a") }).unwrap();
+        entry.begin();
+        let told = registry.all_running();
+        assert!(told.len() == 1 && told[0].diagnosis.as_ref().unwrap().alerts.is_none(), "{told:?}");
+        assert_eq!(registry.running("a").unwrap().outline.alerts, alerts);
     }
 
     #[test]

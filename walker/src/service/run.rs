@@ -9,11 +9,20 @@ use tracing::{Instrument as _, field::Empty};
 
 use super::{
     WalkerRpc,
-    admission::For,
+    admission::{For, Place},
     claims::{is_lost, same_request},
     registry::{Entry, Reporter, ToCaller, ended},
 };
 use crate::{listener::Listener, memory::now, order::Order, pipeline};
+
+/// What becomes of a diagnosis where the profiler does not tell who has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unclaimed {
+    /// It begins here, and other walkers do not know of it.
+    Begins,
+    /// It waits, for another walker may run it.
+    Waits,
+}
 
 /// What a diagnosis ends with.
 #[derive(Debug)]
@@ -31,27 +40,40 @@ impl WalkerRpc {
         to_caller: Option<ToCaller<'_>>,
     ) -> Result<Answer, ServiceError> {
         let entry = self.registry.enter(self.outline(&order)).map_err(|known| {
-            ServiceError::new(ErrorCode::Conflict, format!("diagnosis {} runs already", known.diagnosis_id))
+            let id = known.outline.diagnosis_id;
+            ServiceError::new(ErrorCode::Conflict, format!("diagnosis {id} runs already"))
         })?;
-        self.run_entered(order, &entry, to_caller).await
+        let place = self.admission.place(For::Caller).map(Some);
+        self.run_entered(order, &entry, to_caller, place).await
     }
 
     /// Starts an order on its own; the same request under the same id starts nothing more, here or at another walker. One
-    /// whose walker has gone begins anew. Without the profiler it runs all the same, and only this walker knows of it. Answers
-    /// the diagnosis of that id where it has ended already.
+    /// whose walker has gone begins anew. Without the profiler `unclaimed` says what becomes of it. Answers the diagnosis of
+    /// that id where it has ended already.
     ///
     /// # Errors
-    /// Another request has that id.
+    /// Another request has that id, it waits for the profiler, or too many wait for their turn: then nothing is known of it, and
+    /// it may be asked for again.
     pub(super) async fn start(
         &self,
         order: Order,
         digest: String,
+        unclaimed: Unclaimed,
     ) -> Result<Option<Box<v1::Diagnosis>>, ServiceError> {
         let asked = v1::Diagnosis { request_digest: digest, ..self.outline(&order) };
-        let entry = match self.registry.enter(asked.clone()) {
-            Ok(entry) => entry,
-            Err(known) => return same_request(&known, &asked).map(|()| None),
+        let entry = loop {
+            match self.registry.enter(asked.clone()) {
+                Ok(entry) => break entry,
+                Err(known) => {
+                    same_request(&known.outline, &asked)?;
+                    // Whoever asked first may leave, or be refused, before it is certain that it will run.
+                    if known.is_accepted().await {
+                        return Ok(None);
+                    }
+                }
+            }
         };
+        let place = self.admission.place(For::Later)?;
         let elsewhere = match self.claim(entry.outline()).await {
             Ok(None) => false,
             Ok(Some(known)) => {
@@ -61,34 +83,40 @@ impl WalkerRpc {
                 }
                 true
             }
-            Err(error) if error.field().is_some() => return Err(error),
+            Err(error) if error.field().is_some() || unclaimed == Unclaimed::Waits => return Err(error),
             Err(error) => {
                 tracing::warn!(diagnosis = order.diagnosis_id, %error, "other walkers do not know of a diagnosis");
                 false
             }
         };
         let walker = self.clone();
+        entry.accept();
         // The call ends now, and the diagnosis goes on.
         let span = telemetry::continue_trace(tracing::info_span!(parent: None, "started"));
         let diagnosing = async move {
+            let mut place = Some(place);
             if elsewhere {
+                // What another walker runs waits for no turn here.
+                drop(place.take());
                 tokio::select! {
                     inherited = walker.inherit(entry.outline()) => if !inherited { return },
                     () = walker.shutdown.cancelled() => return,
                 }
             }
             // How it ended is kept and told.
-            walker.run_entered(order, &entry, None).await.ok();
+            walker.run_entered(order, &entry, None, Ok(place)).await.ok();
         };
         self.started.spawn(diagnosing.instrument(span));
         Ok(None)
     }
 
+    /// Runs what has entered the registry, in its place or, where it has none, in the next one that is free.
     async fn run_entered(
         &self,
         order: Order,
         entry: &Entry,
         to_caller: Option<ToCaller<'_>>,
+        place: Result<Option<Place>, ServiceError>,
     ) -> Result<Answer, ServiceError> {
         entry.begin();
         let (id, awaited) =
@@ -107,7 +135,7 @@ impl WalkerRpc {
             automap.tests = Empty,
         );
         let answer = tokio::select! {
-            answer = self.in_turn(order, awaited, entry.outline().request_digest, &reporter).instrument(span.clone()) => answer,
+            answer = self.in_turn(order, place, entry.outline(), &reporter).instrument(span.clone()) => answer,
             () = entry.cancel.cancelled() => {
                 Err(ServiceError::new(ErrorCode::Cancelled, "the diagnosis was cancelled"))
             }
@@ -133,8 +161,7 @@ impl WalkerRpc {
                     tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
                     self.remember(&error, ended.clone());
                     if error.code() == ErrorCode::Conflict {
-                        // Another walker has it, and tells how it ends.
-                        (ended.state, ended.ended_at) = (DiagnosisState::Failed.into(), None);
+                        ended = taken_over(ended);
                     }
                 }
                 entry.end(&ended);
@@ -147,12 +174,17 @@ impl WalkerRpc {
     async fn in_turn(
         &self,
         order: Order,
-        answer: For,
-        digest: String,
+        place: Result<Option<Place>, ServiceError>,
+        outline: v1::Diagnosis,
         reporter: &dyn Listener,
     ) -> Result<Answer, ServiceError> {
-        let _turn = self.admission.turn(answer).await?;
-        let (record, alerts) = (order.record, order.alerts.clone());
+        let place = match place? {
+            Some(place) => place,
+            None => self.admission.next_place(For::Later).await?,
+        };
+        let answer = place.answer();
+        let _turn = self.admission.turn(place).await?;
+        let record = order.record;
         let created_at = order.created_at;
         let max_frame_bytes = self.config.server.max_frame_bytes();
         let pipeline::Finished { mut diagnosis, memory_answers, walk } =
@@ -160,10 +192,13 @@ impl WalkerRpc {
         diagnosis.created_at = Some(created_at.to_wire());
         diagnosis.ended_at = Some(now().to_wire());
         diagnosis.walker = self.name.to_string();
-        diagnosis.request_digest = digest;
-        diagnosis.alerts = alerts;
+        diagnosis.request_digest.clone_from(&outline.request_digest);
         if record && memory_answers {
             if let Err(error) = self.keep(diagnosis.clone()).await {
+                if answer == For::Later && error.code() == ErrorCode::Conflict {
+                    tracing::warn!(diagnosis = diagnosis.diagnosis_id, %error, "a diagnosis ended at another walker");
+                    return Ok(Answer { diagnosis: taken_over(outline), walk: Vec::new() });
+                }
                 diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
                 self.remember(&error, diagnosis.clone());
             }
@@ -211,6 +246,11 @@ impl WalkerRpc {
             .await?;
         Ok(())
     }
+}
+
+/// A diagnosis that another walker has: that one tells how it ends, and for this one its walker is gone.
+fn taken_over(diagnosis: v1::Diagnosis) -> v1::Diagnosis {
+    v1::Diagnosis { state: DiagnosisState::Failed.into(), ended_at: None, ..diagnosis }
 }
 
 /// The state in which an error leaves a diagnosis.

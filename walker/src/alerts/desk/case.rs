@@ -26,6 +26,8 @@ pub(super) struct Case {
     pub(super) left_out: u64,
     /// Whether the diagnosis lacks something that came after it had begun.
     pub(super) untold: bool,
+    /// Its record is not asked to take that before.
+    pub(super) tell_from: UnixMillis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,16 +63,18 @@ impl Case {
     pub(super) fn is_of_use(&self, now: UnixMillis) -> bool {
         match self.stage {
             Stage::Waits => true,
-            Stage::Runs | Stage::Ended => {
-                !self.is_over(now) || self.untold && now.0 < self.until.0 + LATEST_MS
-            }
-            Stage::Unanswered => self.untold,
+            Stage::Runs | Stage::Ended => !self.is_over(now) || self.may_be_told(now),
+            Stage::Unanswered => self.may_be_told(now),
         }
     }
 
+    fn may_be_told(&self, now: UnixMillis) -> bool {
+        self.untold && now.0 < self.until.0 + LATEST_MS
+    }
+
     /// Whether its record lacks alerts and may have them added.
-    pub(super) fn is_lacking(&self) -> bool {
-        self.untold && matches!(self.stage, Stage::Ended | Stage::Unanswered)
+    pub(super) fn is_lacking(&self, now: UnixMillis) -> bool {
+        self.untold && self.tell_from <= now && matches!(self.stage, Stage::Ended | Stage::Unanswered)
     }
 
     pub(super) fn attach(&mut self, alert: Alert, settle_ms: i64) {
@@ -103,6 +107,7 @@ impl Case {
         Due {
             id: self.id.clone(),
             target: self.target.clone(),
+            recalled: false,
             opened: self.opened,
             start: self.start,
             end,

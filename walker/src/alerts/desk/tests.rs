@@ -83,11 +83,11 @@ fn further_alerts_of_a_system_are_attached_before_and_after_it_begins() {
     assert_eq!(due.len(), 1, "the earlier alert has settled already");
     assert_eq!((due[0].start, due[0].alerts.alerts.len()), (UnixMillis(NOW - 60_000), 2));
     assert_eq!(fired(&mut desk, NOW + 2000, "shop", "d", NOW), Ruling::Attached(id.clone()));
-    assert!(desk.untold().is_empty(), "it runs");
+    assert!(desk.untold(UnixMillis(NOW)).is_empty(), "it runs");
     desk.answered(&id);
-    let untold = desk.untold();
+    let untold = desk.untold(UnixMillis(NOW));
     assert_eq!((untold.len(), untold[0].1.alerts.len()), (1, 3));
-    assert!(desk.untold().is_empty());
+    assert!(desk.untold(UnixMillis(NOW)).is_empty());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn resolved_ends_the_window_of_what_has_not_begun_and_begins_nothing() {
     desk.answered(&due[0].id);
     other.ends_at = Some(UnixMillis(NOW + 50_000));
     assert!(desk.resolved("shop", &other));
-    assert_eq!(desk.untold().len(), 1);
+    assert_eq!(desk.untold(UnixMillis(NOW)).len(), 1);
 }
 
 #[test]
@@ -186,8 +186,16 @@ fn what_a_diagnosis_lacks_is_told_though_another_one_takes_its_place() {
     desk.answered(&id);
     fired(&mut desk, NOW + 31_000, "shop", "more", NOW);
     assert!(matches!(fired(&mut desk, NOW + 600_000, "shop", "anew", NOW + 600_000), Ruling::Begins(_)));
-    let untold = desk.untold();
+    let untold = desk.untold(UnixMillis(NOW));
     assert_eq!((untold.len(), &untold[0].0, untold[0].1.alerts.len()), (1, &id, 2));
+    // Its record did not take them: they are told again, and not for ever.
+    let again = NOW + 605_000;
+    desk.still_untold(&id, UnixMillis(again));
+    assert!(desk.untold(UnixMillis(again - 1)).is_empty());
+    assert_eq!(desk.untold(UnixMillis(again)), untold);
+    desk.still_untold(&id, UnixMillis(again));
+    desk.due(UnixMillis(NOW + 2 * 86_400_000));
+    assert!(desk.untold(UnixMillis(i64::MAX)).iter().all(|(lacks, _)| *lacks != id));
 }
 
 #[test]
@@ -201,13 +209,17 @@ fn what_came_while_a_diagnosis_ran_is_told_when_it_ends_however_late_and_whateve
         let later = NOW + 1_200_000;
         assert!(matches!(fired(&mut desk, later, "shop", "anew", later), Ruling::Begins(_)));
         desk.due(UnixMillis(later + 30_000));
-        assert_eq!((desk.awaited(), desk.untold()), (BTreeSet::from([id.clone()]), Vec::new()), "it runs");
+        assert_eq!(
+            (desk.awaited(), desk.untold(UnixMillis(NOW))),
+            (BTreeSet::from([id.clone()]), Vec::new()),
+            "it runs"
+        );
         if answered {
             desk.answered(&id);
         } else {
             desk.unanswered(&id, true);
         }
-        let untold = desk.untold();
+        let untold = desk.untold(UnixMillis(NOW));
         assert_eq!((untold.len(), &untold[0].0, untold[0].1.alerts.len()), (1, &id, 2));
         desk.due(UnixMillis(later + 31_000));
         assert!(desk.cases["shop"].iter().all(|case| case.id != id), "no longer than that");

@@ -12,7 +12,7 @@ use super::{
     metric_names::metric_names,
     preset::{another, has_variables, shown},
     source::{QuerySource, RECENT_MS},
-    terms::unless_late,
+    terms::{if_told, unless_late},
     variables,
 };
 
@@ -62,7 +62,7 @@ pub struct SeriesFinding {
     pub services_total: usize,
     /// What is asked.
     pub expression: String,
-    /// Metrics that the expression reads and the server does not have, where it said so in time.
+    /// Metrics that the expression reads and the server does not have, where it said so.
     pub missing_metrics: Option<Vec<String>>,
     /// Why the expression fails, where it does.
     pub failure: Option<String>,
@@ -100,7 +100,7 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
             let missing = |known: BTreeSet<String>| -> Vec<String> {
                 metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
             };
-            unless_late(known, &mut notes)?.map(missing)
+            if_told(known, &mut notes).map(missing)
         } else {
             Some(Vec::new())
         };
@@ -214,7 +214,7 @@ fn advice_on(series: &SeriesFinding, preset: &str) -> Option<String> {
                 another_expression(name)
             ),
             None => format!(
-                "{name}: nothing fits, and the server did not say in time which metrics it has; check again when it is faster"
+                "{name}: nothing fits, and the server did not say which metrics it has, as a warning tells; check again when it does"
             ),
         });
     }
@@ -261,7 +261,7 @@ mod tests {
             let advice = advice_on(&series("cpu", 0, none, None), without).unwrap();
             assert!(!advice.contains("variable"), "{without} has none: {advice}");
         }
-        assert!(on(series("cpu", 0, None, None)).unwrap().contains("did not say in time which metrics"));
+        assert!(on(series("cpu", 0, None, None)).unwrap().contains("did not say which metrics"));
         assert!(
             on(series("cpu", 0, none, Some("parse error")))
                 .unwrap()

@@ -14,14 +14,14 @@ use super::{
     config::{QuerySourceConfig, Step},
     edges::{call_graph, edge_frame},
     failures::Failures,
-    fault::{FaultKind, QueryFault},
+    fault::QueryFault,
     fetch::{Fetched, Query, ask_instant, brief, fetch, in_time},
     metric_names::metric_names,
     parts::MAX_WINDOW_POINTS,
     presence::presence_warnings,
     preset::{Preset, another},
     rows::Naming,
-    terms::Terms,
+    terms::{Terms, if_told},
     variables,
 };
 use crate::{
@@ -33,6 +33,9 @@ use crate::{
 
 /// How far back services are listed and metrics are checked.
 pub(crate) const RECENT_MS: i64 = 300_000;
+
+/// What the look-up of which metrics there are is called.
+const NAMES: &str = "names of metrics";
 
 /// Share of the caller's time that metrics may take: what follows them needs some of it.
 const SHARE: f64 = 0.5;
@@ -230,19 +233,19 @@ impl QuerySource {
             )
             .into());
         }
-        let asked =
-            self.known_metrics(empty.iter().map(|query| query.expression.as_str()), terms.grid.last());
-        let known = match in_time(asked, until, "names of metrics").await {
-            // A reason is not worth the answer.
-            Err(fault) if fault.kind == FaultKind::Timeout => None,
-            answered => Some(answered?),
+        let asked = async {
+            let expressions = empty.iter().map(|query| query.expression.as_str());
+            let known = self.known_metrics(expressions, terms.grid.last()).await;
+            known.map_err(|fault| fault.context(NAMES))
         };
+        // A reason is not worth the answer, whatever keeps it from being known.
+        let known = if_told(in_time(asked, until, NAMES).await, notes);
         let sentences = empty.iter().map(|query| {
             let missing = |known: &BTreeSet<String>| -> Vec<String> {
                 metric_names(&query.expression).into_iter().filter(|name| !known.contains(name)).collect()
             };
             let why = match known.as_ref().map(missing) {
-                None => "the source did not say in time which metrics it has".to_owned(),
+                None => "the source did not say which metrics it has".to_owned(),
                 Some(missing) if missing.is_empty() => {
                     "its metrics are there, so its labels match nothing".to_owned()
                 }

@@ -177,6 +177,17 @@ impl QuerySource {
     }
 }
 
+/// What was answered, or `None` and a note where it was not: for what is told beside metrics, and worth none of them.
+pub(crate) fn if_told<T>(answered: Result<T, QueryFault>, notes: &mut Notes) -> Option<T> {
+    answered
+        .map_err(|fault| {
+            tracing::warn!(%fault, "a look-up beside the metrics failed");
+            let slow = if fault.kind == FaultKind::Timeout { "the source is slow, " } else { "" };
+            notes.insert(format!("{slow}not known is {fault}"))
+        })
+        .ok()
+}
+
 /// What was answered, or `None` and a note where it came too late.
 ///
 /// # Errors

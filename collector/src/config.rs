@@ -16,7 +16,7 @@ pub const DEFAULT_PORT: u16 = 4311;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct CollectorConfig {
-    /// How the service listens and what it bears; `max-frame-mib` bounds the samples of a recording as well.
+    /// How the service listens and what it bears; `max-frame-mib` bounds the samples and names of a recording as well.
     pub server: ServerConfig,
     /// Directory below which callers may name recorded incidents. Without it they can only upload them.
     pub recordings_root: Option<PathBuf>,

@@ -32,13 +32,13 @@ pub(crate) struct RecordedRows {
 /// Reads the header line alone.
 ///
 /// # Errors
-/// The file is empty, not UTF-8, or cannot be read.
+/// The file is empty, not UTF-8, has too many columns, or cannot be read.
 pub(crate) fn read_header(
     source: impl Read,
     file: &str,
-    max_line: usize,
+    limits: &FrameLimits,
 ) -> Result<Vec<String>, CollectError> {
-    Records::new(source, file, max_line).header()
+    Records::new(source, file, limits).header()
 }
 
 /// Reads a metrics file from `source`.
@@ -48,15 +48,16 @@ pub(crate) fn read_header(
 /// within the bounds, or a limit is reached. The sentence names file, line and column.
 ///
 /// # Complexity
-/// O(bytes); memory of 8 bytes per kept sample, one line, and a fixed buffer.
+/// O(bytes); memory of 8 bytes per kept sample, 512 per column, one line, and a fixed buffer.
 pub(crate) fn read_rows(
     source: impl Read,
     description: &RecordingDescription,
     limits: &FrameLimits,
 ) -> Result<RecordedRows, CollectError> {
     let file = description.file_name();
-    let mut records = Records::new(source, file, limits.line_bytes());
+    let mut records = Records::new(source, file, limits);
     let plan = ColumnPlan::new(file, description.layout(), &records.header()?)?;
+    let of_columns = limits.column_bytes(file, plan.width)?;
     let row_bytes = plan.columns.len() * size_of::<f64>() + ROW_BYTES;
     let mut rows = RecordedRows {
         times: Vec::new(),
@@ -73,7 +74,7 @@ pub(crate) fn read_rows(
         if !limits.bounds.contains(time) {
             continue;
         }
-        if (rows.times.len() + 1).saturating_mul(row_bytes) > limits.max_bytes {
+        if (rows.times.len() + 1).saturating_mul(row_bytes).saturating_add(of_columns) > limits.max_bytes {
             return Err(too_large(&records.place(), limits.max_bytes));
         }
         rows.times.push(time);

@@ -8,6 +8,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use crate::{
     bounded_lines::{BoundedLines, LineTooLong},
     error::{CollectError, CollectErrorKind},
+    limits::FrameLimits,
 };
 
 /// Bytes asked of the source at once.
@@ -21,19 +22,21 @@ pub(crate) struct Records<'a, R> {
     reader: Reader<BoundedLines<R>>,
     record: ByteRecord,
     file: &'a str,
+    limits: FrameLimits,
 }
 
 impl<'a, R: Read> Records<'a, R> {
-    pub(crate) fn new(source: R, file: &'a str, max_line: usize) -> Self {
+    pub(crate) fn new(source: R, file: &'a str, limits: &FrameLimits) -> Self {
         Self {
             reader: ReaderBuilder::new()
                 .has_headers(false)
                 // The width is checked here, so that the message can name the line of every kind of file.
                 .flexible(true)
                 .buffer_capacity(BUFFER_BYTES)
-                .from_reader(BoundedLines::new(source, max_line)),
+                .from_reader(BoundedLines::new(source, limits.line_bytes())),
             record: ByteRecord::new(),
             file,
+            limits: *limits,
         }
     }
 
@@ -79,6 +82,8 @@ impl<'a, R: Read> Records<'a, R> {
                 self.file
             )));
         }
+        // Before one of them takes what a column takes.
+        self.limits.column_bytes(self.file, self.record.len())?;
         let mut names = Vec::with_capacity(self.record.len());
         for (position, cell) in self.record.iter().enumerate() {
             let name = std::str::from_utf8(cell)

@@ -11,7 +11,10 @@ use automap_proto::{
 use ndarray::Array2;
 
 use crate::{
-    csv_reader::too_large, csv_records::Records, error::CollectError, limits::FrameLimits, listing::count,
+    csv_records::Records,
+    error::{CollectError, CollectErrorKind},
+    limits::FrameLimits,
+    listing::count,
 };
 
 /// What messages call an uploaded file of measured calls.
@@ -48,7 +51,7 @@ pub(crate) fn read_edges(
     frame: &MetricFrame,
     limits: &FrameLimits,
 ) -> Result<CollectedEdges, CollectError> {
-    let mut records = Records::new(source, file, limits.line_bytes());
+    let mut records = Records::new(source, file, limits);
     let header = records.header()?;
     let columns = Columns::find(file, &header)?;
     let mut placed = Placed::new(*frame.grid(), limits.max_bytes);
@@ -99,24 +102,30 @@ impl Columns {
     }
 }
 
-/// A row on a grid point.
-#[derive(Debug, Clone, Copy)]
-struct Taken {
-    time: UnixMillis,
-    distance: u64,
-}
+/// What a call takes while it is placed beside its names and samples, bytes: its place among the others, the blocks of its
+/// names and samples, and their copy when the frame is made.
+const EDGE_BYTES: usize = 384;
 
 #[derive(Debug)]
 struct PlacedEdge {
-    taken: Vec<Option<Taken>>,
+    /// When the row on each grid point was measured.
+    taken: Vec<Option<UnixMillis>>,
     /// Three rows of samples.
     values: Vec<f64>,
+}
+
+/// What a call takes on a grid of so many points, bytes.
+const fn bytes_of(edge: &(String, String), points: usize) -> usize {
+    const POINT: usize = size_of::<Option<UnixMillis>>() + EdgeMetric::ALL.len() * size_of::<f64>();
+    EDGE_BYTES.saturating_add(edge.0.len() + edge.1.len()).saturating_add(points.saturating_mul(POINT))
 }
 
 #[derive(Debug)]
 struct Placed {
     grid: TimeGrid,
     max_bytes: usize,
+    /// What the edges take.
+    bytes: usize,
     edges: BTreeMap<(String, String), PlacedEdge>,
     outside: usize,
     merged: usize,
@@ -126,17 +135,37 @@ struct Placed {
 
 impl Placed {
     fn new(grid: TimeGrid, max_bytes: usize) -> Self {
-        Self { grid, max_bytes, edges: BTreeMap::new(), outside: 0, merged: 0, infinite: 0, self_calls: 0 }
+        Self {
+            grid,
+            max_bytes,
+            bytes: 0,
+            edges: BTreeMap::new(),
+            outside: 0,
+            merged: 0,
+            infinite: 0,
+            self_calls: 0,
+        }
     }
 
-    /// The nearest grid point and how far it is; `None` outside of the grid.
-    fn point(&self, time: UnixMillis) -> Option<(usize, u64)> {
+    /// The nearest grid point; `None` outside of the grid.
+    fn point(&self, time: UnixMillis) -> Option<usize> {
         let step = i128::from(self.grid.step_ms());
         let offset = i128::from(time.0) - i128::from(self.grid.time(0).0);
         let index = (2 * offset + step).div_euclid(2 * step);
-        let point = usize::try_from(index).ok().filter(|index| *index < self.grid.samples())?;
-        let distance = u64::try_from((offset - index * step).abs()).ok()?;
-        Some((point, distance))
+        usize::try_from(index).ok().filter(|index| *index < self.grid.samples())
+    }
+
+    fn too_large(&self, place: &str) -> CollectError {
+        CollectError::new(
+            CollectErrorKind::TooLarge,
+            format!(
+                "{place}: {} callers and callees with {} samples of each take more than the limit of {} MiB; leave calls out, \
+                 narrow start and end, widen the step, or raise server.max-frame-mib",
+                self.edges.len() + 1,
+                self.grid.samples(),
+                self.max_bytes >> 20
+            ),
+        )
     }
 
     fn take(
@@ -150,7 +179,7 @@ impl Placed {
             self.self_calls += 1;
             return Ok(());
         }
-        let Some((point, distance)) = self.point(time) else {
+        let Some(point) = self.point(time) else {
             self.outside += 1;
             return Ok(());
         };
@@ -158,10 +187,12 @@ impl Placed {
             self.infinite += usize::from(value.is_infinite());
             *value = if value.is_finite() { *value } else { f64::NAN };
         }
-        let samples = self.grid.samples();
-        let row = samples * size_of::<f64>() * EdgeMetric::ALL.len();
-        if !self.edges.contains_key(&edge) && (self.edges.len() + 1).saturating_mul(row) > self.max_bytes {
-            return Err(too_large(&place(), self.max_bytes));
+        let (samples, at) = (self.grid.samples(), self.grid.time(point));
+        if !self.edges.contains_key(&edge) {
+            self.bytes = self.bytes.saturating_add(bytes_of(&edge, samples));
+            if self.bytes > self.max_bytes {
+                return Err(self.too_large(&place()));
+            }
         }
         let known = self.edges.entry(edge).or_insert_with_key(|_| PlacedEdge {
             taken: vec![None; samples],
@@ -170,18 +201,18 @@ impl Placed {
         let earlier = known.taken[point];
         self.merged += usize::from(earlier.is_some());
         if let Some(earlier) = earlier {
-            if earlier.time == time {
+            if earlier == time {
                 return Err(CollectError::malformed(format!(
                     "{}: the same caller and callee stand at {} on an earlier line; give each call once per time",
                     place(),
                     time.seconds()
                 )));
             }
-            if earlier.distance < distance {
+            if at.0.abs_diff(earlier.0) < at.0.abs_diff(time.0) {
                 return Ok(());
             }
         }
-        known.taken[point] = Some(Taken { time, distance });
+        known.taken[point] = Some(time);
         for (metric, value) in measures.into_iter().enumerate() {
             known.values[metric * samples + point] = value;
         }
@@ -232,7 +263,8 @@ impl Placed {
             return Ok(None);
         }
         let shape = (self.edges.len() * EdgeMetric::ALL.len(), self.grid.samples());
-        let (mut edges, mut values) = (Vec::new(), Vec::with_capacity(shape.0 * shape.1));
+        let (mut edges, mut values) =
+            (Vec::with_capacity(self.edges.len()), Vec::with_capacity(shape.0 * shape.1));
         for (edge, placed) in self.edges {
             edges.push(edge);
             values.extend_from_slice(&placed.values);
@@ -330,11 +362,24 @@ mod tests {
     }
 
     #[test]
-    fn more_edges_than_the_limit_are_refused() {
-        let text = "timestamp,caller,callee,latency\n100,a,b,1\n100,b,c,1\n";
-        // Three rows of five samples take 120 bytes.
-        let limits = FrameLimits::all_within(200);
-        let error = read_edges(text.as_bytes(), "edges.csv", &frame(), &limits).unwrap_err();
-        assert!(error.to_string().starts_with("edges.csv line 3: there are more samples"), "{error}");
+    fn calls_that_take_more_than_the_limit_are_refused_by_line_and_number() {
+        let edge = |index: usize| format!("100,caller-{index},callee-{index},1\n");
+        let text = "timestamp,caller,callee,latency\n".to_owned() + &(0..5000).map(edge).collect::<String>();
+        let read = |max_bytes| {
+            let limits = FrameLimits::all_within(max_bytes);
+            read_edges(text.as_bytes(), "edges.csv", &frame(), &limits).map_err(|error| error.to_string())
+        };
+        // Five points take 200 bytes, their names at most 22.
+        assert_eq!(read(5000 * (EDGE_BYTES + 222)).unwrap().edges.unwrap().edges().len(), 5000);
+        let error = read(1 << 20).unwrap_err();
+        let number = (1 << 20) / (EDGE_BYTES + 222) + 1;
+        assert!(number.abs_diff(1740) < 20, "{number}");
+        let refused = (number..number + 12).find(|number| {
+            error.starts_with(&format!(
+                "edges.csv line {}: {number} callers and callees with 5 samples",
+                number + 1
+            ))
+        });
+        assert!(refused.is_some() && error.contains("raise server.max-frame-mib"), "{error}");
     }
 }

@@ -5,6 +5,8 @@ use automap_proto::{
     time::{TimeWindow, UnixMillis},
 };
 
+use crate::error::{CollectError, CollectErrorKind};
+
 /// The samples that are wanted: both ends belong to them, an absent end is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SampleBounds {
@@ -46,12 +48,20 @@ impl SampleBounds {
 pub struct FrameLimits {
     /// Rows beyond are passed over.
     pub bounds: SampleBounds,
-    /// Most bytes of samples, 8 for each. While a file is read, each row counts 16 bytes more.
+    /// Most bytes of samples, 8 for each. While a file is read, each row counts 16 bytes more, and each column 512. Measured
+    /// calls have a limit as large of their own, in which each counts what it takes while it is read.
     pub max_bytes: usize,
 }
 
 /// Longest line of a metrics file, bytes: room for 60,000 columns of the longest names.
 const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// Of the limit, the part that a line may be long: read into cells, a line of nothing but commas takes 16 times its length.
+const LINE_SHARE: usize = 16;
+
+/// What a column takes while its file is read, bytes: its name in the header, in the plan and among those that are compared,
+/// and the beginning of its samples.
+const COLUMN_BYTES: usize = 512;
 
 impl FrameLimits {
     /// Everything in a file, within `max_bytes`.
@@ -61,7 +71,27 @@ impl FrameLimits {
 
     /// Longest line that is read, bytes.
     pub(crate) fn line_bytes(&self) -> usize {
-        MAX_LINE_BYTES.min(self.max_bytes)
+        MAX_LINE_BYTES.min(self.max_bytes / LINE_SHARE)
+    }
+
+    /// What so many columns take beside their samples, bytes.
+    ///
+    /// # Errors
+    /// That is more than the limit; `file` is named.
+    pub(crate) fn column_bytes(&self, file: &str, columns: usize) -> Result<usize, CollectError> {
+        let bytes = columns.saturating_mul(COLUMN_BYTES);
+        if bytes <= self.max_bytes {
+            return Ok(bytes);
+        }
+        Err(CollectError::new(
+            CollectErrorKind::TooLarge,
+            format!(
+                "{file} line 1: names {columns} columns, and the limit of {} MiB has room for {}; leave columns out, or raise \
+                 server.max-frame-mib",
+                self.max_bytes >> 20,
+                self.max_bytes / COLUMN_BYTES
+            ),
+        ))
     }
 }
 

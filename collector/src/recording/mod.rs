@@ -201,8 +201,7 @@ fn find_metrics(directory: &RecordingDirectory, candidates: [&str; 4]) -> Result
 }
 
 fn with_header(metrics: SourceFile) -> Result<RecordingFiles, CollectError> {
-    let max_line = FrameLimits::all_within(usize::MAX).line_bytes();
-    let header = read_header(metrics.open()?, &metrics.shown, max_line)?;
+    let header = read_header(metrics.open()?, &metrics.shown, &FrameLimits::all_within(usize::MAX))?;
     let layout = RecordingLayout::detect(&metrics.shown, &header)?;
     Ok(RecordingFiles {
         metrics,

@@ -85,3 +85,26 @@ fn a_grid_larger_than_the_limit_is_refused_before_it_is_made() {
     assert_eq!(error.kind(), CollectErrorKind::TooLarge);
     assert!(read_frame(csv.as_bytes(), &described(None), &limits).is_ok());
 }
+
+#[test]
+fn a_header_of_more_columns_than_the_limit_has_room_for_is_refused_before_a_row_is_read() {
+    let header: String = (0..3000).map(|index| format!(",{index}_io")).collect();
+    let csv = format!("timestamp{header}\n1{}\n", ",1".repeat(3000));
+    let error = read_frame(csv.as_bytes(), &described(None), &FrameLimits::all_within(1 << 20)).unwrap_err();
+    assert_eq!(error.kind(), CollectErrorKind::TooLarge);
+    assert_eq!(
+        error.to_string(),
+        "metrics.csv line 1: names 3001 columns, and the limit of 1 MiB has room for 2048; leave columns out, or raise \
+         server.max-frame-mib"
+    );
+    // Columns leave less room for rows.
+    let narrow = FrameLimits::all_within(2 << 20);
+    let rows = |rows: usize| {
+        let row = |time| format!("{time}{}\n", ",1".repeat(3000));
+        let csv = format!("timestamp{header}\n{}", (1..=rows).map(row).collect::<String>());
+        read_frame(csv.as_bytes(), &described(None), &narrow)
+            .map(|collected| collected.frame.grid().samples())
+    };
+    assert_eq!(rows(23).unwrap(), 23);
+    assert_eq!(rows(24).unwrap_err().kind(), CollectErrorKind::TooLarge);
+}

@@ -13,6 +13,7 @@ use reqwest::{
     ClientBuilder, Method, Proxy, RequestBuilder, Response, Url,
     header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
 };
+use tokio::sync::Semaphore;
 
 use super::{
     answer_stream::{AnswerStream, Envelope, beginning},
@@ -56,6 +57,9 @@ pub(crate) struct Api {
     client: HttpClient,
     facts: Mutex<ServerFacts>,
     failures: Failures,
+    /// A place for each query under way, whichever collection asks it. Taken in the order of asking, so that no collection
+    /// waits for all queries of another, and given back when the query ends or whoever asked is gone.
+    places: Semaphore,
 }
 
 impl Api {
@@ -76,7 +80,8 @@ impl Api {
         let headers = config.header_map()?.into_iter().collect();
         let settings = config.clone();
         let client = HttpClient::new(tls, move |builder| configured(&settings, builder))?;
-        Ok(Self { base, config, headers, client, facts: Mutex::default(), failures })
+        let places = Semaphore::new(config.concurrent_queries.min(Semaphore::MAX_PERMITS));
+        Ok(Self { base, config, headers, client, facts: Mutex::default(), failures, places })
     }
 
     pub(crate) const fn config(&self) -> &QuerySourceConfig {
@@ -139,6 +144,8 @@ impl Api {
         parameters: &[(&str, &str)],
         mut each: impl FnMut(&[u8]) -> Result<(), QueryFault>,
     ) -> Result<Envelope, QueryFault> {
+        // Held until the answer is read; not while another try is waited for.
+        let _place = self.places.acquire().await;
         let mut response =
             self.request(path, parameters)?.send().await.map_err(|error| self.broken(&error))?;
         self.learn(&response);

@@ -36,7 +36,7 @@ pub(crate) struct Fetched {
     pub(crate) unnamed: usize,
 }
 
-/// Asks every query over the whole grid, at most `concurrent-queries` at once. The answers stand in the order of the
+/// Asks every query over the whole grid, at most `concurrent-queries` at once, beside those of other collections. The answers stand in the order of the
 /// queries, whatever came first; notes of the server go to `notes`. A query that is answered too late, or not `until` then,
 /// fails by itself.
 ///

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests state facts; a failed unwrap is a failed test")]
 
+mod places;
 mod reasons;
 
 use std::collections::BTreeMap;

@@ -58,7 +58,7 @@ pub struct QuerySourceConfig {
     pub connect_seconds: u64,
     /// How long a query may take, seconds.
     pub query_seconds: u64,
-    /// Queries under way at once.
+    /// Queries under way at once, those of all diagnoses together.
     pub concurrent_queries: usize,
     /// Tries of a query whose failure may pass, the first one included.
     pub attempts: usize,
@@ -212,12 +212,20 @@ impl QuerySourceConfig {
             Some(0) => {
                 Err(Invalid::new("scrape-interval", "is 0; leave it out, or set how often samples are taken"))
             }
+            Some(other) if other > TimeGrid::MAX_STEP_MS => {
+                Err(Invalid::new("scrape-interval", "is longer than 366d; set how often samples are taken"))
+            }
             other => Ok(other),
         })
     }
 
     pub(crate) fn end_offset(&self) -> Result<Option<u64>, Invalid> {
-        milliseconds("end-offset", self.end_offset.as_deref())
+        let found = milliseconds("end-offset", self.end_offset.as_deref())?;
+        if found.is_some_and(|offset| offset > TimeGrid::MAX_STEP_MS) {
+            let problem = "is longer than 366d; set how long samples take until they can be seen";
+            return Err(Invalid::new("end-offset", problem));
+        }
+        Ok(found)
     }
 
     /// The address that paths are put behind.
@@ -295,6 +303,12 @@ mod tests {
         assert!(refused(|config| config.url = "http://me:pw@p/".into()).contains("password-file"));
         assert!(refused(|config| config.step = "fast".into()).contains("is no duration"));
         assert!(refused(|config| config.step = "0s".into()).contains("between 1ms"));
+        for long in ["1e19", "367d"] {
+            let scrapes = config(|config| config.scrape_interval = Some(long.into())).unwrap_err();
+            assert_eq!(scrapes.field(), "collector.sources.prod.scrape-interval");
+            let offset = config(|config| config.end_offset = Some(long.into())).unwrap_err();
+            assert_eq!(offset.field(), "collector.sources.prod.end-offset");
+        }
         assert!(refused(|config| config.preset = "pymicr".into()).contains("did you mean pymicro?"));
         assert!(refused(|config| config.attempts = 0).contains("attempts"));
         assert!(refused(|config| config.password_file = Some("x".into())).contains("needs username"));

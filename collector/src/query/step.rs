@@ -14,7 +14,8 @@ pub(crate) const ASSUMED_INTERVAL_MS: u64 = 15_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 
 /// The scrape interval, milliseconds, from the times at which samples of a few series were taken (unix seconds): the
-/// lower median of each series' distances, and of these the largest. `None` when no series has two samples.
+/// lower median of each series' distances, and of these the largest. Longer ones than a step may be are no intervals.
+/// `None` when no series has two samples.
 pub(crate) fn scrape_interval(series: &[Vec<f64>]) -> Option<u64> {
     let median = |times: &Vec<f64>| {
         let mut distances: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -22,7 +23,8 @@ pub(crate) fn scrape_interval(series: &[Vec<f64>]) -> Option<u64> {
         let middle = distances.len().checked_sub(1)? / 2;
         Some(distances[middle])
     };
-    let largest = series.iter().filter_map(median).max_by(f64::total_cmp)?;
+    let possible = |seconds: &f64| *seconds * 1000.0 <= TimeGrid::MAX_STEP_MS as f64;
+    let largest = series.iter().filter_map(median).filter(possible).max_by(f64::total_cmp)?;
     let milliseconds = (largest * 1000.0).round();
     // Scrapes jitter by milliseconds around whole seconds.
     let whole = (largest.round() * 1000.0).max(1000.0);
@@ -51,7 +53,7 @@ pub(crate) fn call_weighted_step(rates: &[f64], scrape_ms: u64) -> u64 {
 /// Over how long rates look back: four scrapes bear one that failed, and a step longer than that is covered whole (the
 /// rule of Grafana's `$__rate_interval`).
 pub(crate) fn rate_window(step_ms: u64, scrape_ms: u64) -> u64 {
-    (4 * scrape_ms).max(step_ms.saturating_add(scrape_ms))
+    scrape_ms.saturating_mul(4).max(step_ms.saturating_add(scrape_ms))
 }
 
 /// The grid of a window: points at whole multiples of the step, so that two collections of overlapping windows agree, and
@@ -109,6 +111,9 @@ mod tests {
         assert_eq!(scrape_interval(&[jitter, with_gap]), Some(30_000));
         assert_eq!(scrape_interval(&[vec![0.0, 0.5, 1.0]]), Some(500));
         assert_eq!(scrape_interval(&[vec![3.0], vec![]]), None);
+        let ages = vec![0.0, 1e18, 2e18];
+        assert_eq!(scrape_interval(&[ages.clone(), vec![0.0, 0.5, 1.0]]), Some(500));
+        assert_eq!(scrape_interval(&[ages, vec![-1e308, 1e308]]), None);
     }
 
     #[test]
@@ -124,6 +129,7 @@ mod tests {
     fn rates_cover_four_scrapes_or_the_step() {
         assert_eq!(rate_window(15_000, 15_000), 60_000);
         assert_eq!(rate_window(120_000, 15_000), 135_000);
+        assert_eq!(rate_window(u64::MAX, u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub struct QuerySourceConfig {
     pub labels: BTreeMap<String, String>,
     /// Variables of the preset, such as namespace.
     pub variables: BTreeMap<String, String>,
-    /// Names of services in place of the values of their labels.
+    /// Names of services in place of the values of their labels. Several values may have one name where they take turns: a
+    /// service that changed its name is one row.
     pub rename: BTreeMap<String, String>,
     /// Distance of samples: a duration such as 15s, or auto, the call-weighted interval but at least the scrape interval.
     pub step: String,

@@ -1,8 +1,11 @@
 //! The samples that one expression answered, a row per service (or per pair of services) over the whole grid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use automap_proto::{frame::check_name, time::TimeGrid};
+use automap_proto::{
+    frame::check_name,
+    time::{TimeGrid, UnixMillis},
+};
 
 use super::{
     parts::Part,
@@ -39,6 +42,12 @@ pub(crate) enum RowFault {
     NoLabel { label: String, known: String },
     #[error("answered two series of {name}, {one} and {other}; aggregate them: sum by ({label}) (…)")]
     Twice { name: String, one: String, other: String, label: String },
+    #[error(
+        "answered series of {values}, all of which `rename` calls {name}, and at {time} more than one of them has a sample; \
+         rename one of them only, or aggregate them in the expression: sum by ({by}) (label_replace(…, \"{label}\", \
+         \"{name}\", \"{label}\", \"{pattern}\"))"
+    )]
+    Renamed { values: String, name: String, time: String, by: String, label: String, pattern: String },
     #[error("answered a name that no service may have: {0}")]
     BadName(String),
 }
@@ -63,10 +72,59 @@ pub(crate) struct PartRows<'b> {
     grid: TimeGrid,
     part: Part,
     held: HeldSamples<'b>,
-    rows: BTreeMap<RowName, (Labels, Vec<f64>)>,
+    rows: BTreeMap<RowName, Row>,
     /// Series whose label is empty or absent.
     unnamed: usize,
     unnamed_labels: Option<Labels>,
+}
+
+/// A row, and the series that it comes from: one, or several that are renamed to the same and take turns.
+#[derive(Debug)]
+struct Row {
+    series: Vec<RowSeries>,
+    samples: Vec<f64>,
+}
+
+#[derive(Debug)]
+struct RowSeries {
+    /// What its labels are before they are renamed.
+    values: RowName,
+    /// All of its labels, for messages.
+    shown: String,
+}
+
+impl Row {
+    /// # Errors
+    /// One of its series has the same labels before they are renamed, so that they never take turns.
+    fn check(&self, name: &RowName, other: &RowSeries, naming: &Naming<'_>) -> Result<(), RowFault> {
+        match self.series.iter().find(|series| series.values == other.values) {
+            None => Ok(()),
+            Some(series) => Err(RowFault::Twice {
+                name: name.join(" to "),
+                one: series.shown.clone(),
+                other: other.shown.clone(),
+                label: naming.labels.join(", "),
+            }),
+        }
+    }
+
+    /// Why a series that is renamed to the same does not fit beside the others at `time`.
+    fn renamed(&self, name: &RowName, other: &RowSeries, time: UnixMillis, naming: &Naming<'_>) -> RowFault {
+        let differs =
+            |label: &usize| self.series.iter().any(|series| series.values[*label] != other.values[*label]);
+        let label = (0..name.len()).find(differs).unwrap_or_default();
+        let all = self.series.iter().chain([other]);
+        let values: BTreeSet<&str> = all.map(|series| series.values[label].as_str()).collect();
+        let values: Vec<&str> = values.into_iter().collect();
+        RowFault::Renamed {
+            values: values.join(" and "),
+            name: name[label].clone(),
+            time: time.seconds().to_string(),
+            by: naming.labels.join(", "),
+            label: naming.labels[label].clone(),
+            pattern: values.join("|"),
+        }
+    }
 }
 
 impl<'b> PartRows<'b> {
@@ -101,33 +159,36 @@ impl<'b> PartRows<'b> {
         if let Some(time) = off {
             return Err(RowFault::OffGrid(time.to_string()));
         }
-        let values: Option<RowName> = naming
-            .labels
-            .iter()
-            .map(|label| {
-                let value = labels.get(label).filter(|value| !value.is_empty())?;
-                Some(naming.rename.get(value).unwrap_or(value).clone())
-            })
-            .collect();
-        let Some(name) = values else {
+        let values = naming.labels.iter().map(|label| labels.get(label).filter(|value| !value.is_empty()));
+        let Some(values) = values.map(|value| value.cloned()).collect::<Option<RowName>>() else {
             self.unnamed += 1;
             self.unnamed_labels.get_or_insert(labels);
             return Ok(());
         };
+        let name: RowName =
+            values.iter().map(|value| naming.rename.get(value).unwrap_or(value).clone()).collect();
         for value in &name {
             check_name("service", value)
                 .map_err(|invalid| RowFault::BadName(invalid.problem().to_owned()))?;
         }
-        if let Some((earlier, _)) = self.rows.get(&name) {
-            return Err(RowFault::Twice {
-                name: name.join(" to "),
-                one: shown(earlier),
-                other: shown(&labels),
-                label: naming.labels.join(", "),
-            });
+        let series = RowSeries { values, shown: shown(&labels) };
+        if let Some(row) = self.rows.get_mut(&name) {
+            row.check(&name, &series, naming)?;
+            for (index, (place, value)) in row.samples.iter_mut().zip(samples).enumerate() {
+                match (place.is_nan(), value.is_nan()) {
+                    (true, false) => *place = value,
+                    (false, false) => {
+                        let time = self.grid.time(self.part.first + index);
+                        return Err(row.renamed(&name, &series, time, naming));
+                    }
+                    (_, true) => {}
+                }
+            }
+            row.series.push(series);
+            return Ok(());
         }
         self.held.hold(self.part.points)?;
-        self.rows.insert(name, (labels, samples));
+        self.rows.insert(name, Row { series: vec![series], samples });
         Ok(())
     }
 
@@ -145,7 +206,7 @@ impl<'b> PartRows<'b> {
             });
         }
         self.held.keep();
-        Ok((self.rows.into_iter().map(|(name, (_, samples))| (name, samples)).collect(), self.unnamed))
+        Ok((self.rows.into_iter().map(|(name, row)| (name, row.samples)).collect(), self.unnamed))
     }
 }
 
@@ -183,8 +244,6 @@ pub(crate) fn merge(grid: &TimeGrid, parts: Vec<(Part, Rows)>, factor: f64) -> R
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::time::UnixMillis;
-
     use super::*;
 
     fn grid() -> TimeGrid {
@@ -219,6 +278,29 @@ mod tests {
         let row = &rows[&vec!["cart".to_owned()]];
         assert!(row[0].is_nan() && row[2].is_nan());
         assert_eq!((row[1], row[3]), (7.0, 9.0));
+    }
+
+    #[test]
+    fn series_that_are_renamed_to_the_same_are_one_row_where_they_take_turns() {
+        let old = r#"{"metric":{"s":"cart"},"values":[[10,"1"],[15,"2"],[20,"NaN"]]}"#;
+        let new = r#"{"metric":{"s":"cart-v2"},"values":[[15,"NaN"],[20,"3"]]}"#;
+        for elements in [[old, new], [new, old]] {
+            let (rows, _) = take(&elements, &["s"]).unwrap();
+            let row = &rows[&vec!["cart".to_owned()]];
+            assert_eq!((row[..3].to_vec(), row[3].is_nan()), (vec![1.0, 2.0, 3.0], true));
+        }
+        let both = r#"{"metric":{"s":"cart-v2"},"values":[[15,"3"]]}"#;
+        assert_eq!(
+            take(&[old, both], &["s"]).unwrap_err().to_string(),
+            "answered series of cart and cart-v2, all of which `rename` calls cart, and at 15 more than one of them has a \
+             sample; rename one of them only, or aggregate them in the expression: sum by (s) (label_replace(…, \"s\", \
+             \"cart\", \"s\", \"cart|cart-v2\"))"
+        );
+        let pair = |caller: &str| format!(r#"{{"metric":{{"a":"{caller}","b":"db"}},"values":[[10,"1"]]}}"#);
+        let said = take(&[&pair("cart-v2"), &pair("cart")], &["a", "b"]).unwrap_err().to_string();
+        assert!(said.contains("sum by (a, b) (label_replace(…, \"a\", \"cart\","), "{said}");
+        let twice = take(&[new, both], &["s"]).unwrap_err().to_string();
+        assert!(twice.contains("two series of cart, {s=\"cart-v2\"} and {s=\"cart-v2\"}"), "{twice}");
     }
 
     #[test]

@@ -16,6 +16,10 @@ use super::{
 /// How far a sample may lie from its grid point, seconds: what is lost where times are written with milliseconds.
 const TIME_TOLERANCE: f64 = 1e-3;
 
+/// What a series takes beside its samples, its labels twice among them, bytes: its place among the rows of an answer and of all
+/// answers, and the blocks of its names.
+const SERIES_BYTES: usize = 512;
+
 /// Why the answer to an expression does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RowFault {
@@ -26,7 +30,7 @@ pub(crate) enum RowFault {
     #[error("answered a sample at {0}, which is no point of the grid that was asked for")]
     OffGrid(String),
     #[error(
-        "answered more samples than a frame may hold ({0} MiB); ask for a shorter window or a larger step, or raise \
+        "answered more series and samples than a frame may hold ({0} MiB); ask for a shorter window or a larger step, or raise \
          collector.server.max-frame-mib"
     )]
     TooLarge(usize),
@@ -91,6 +95,12 @@ struct RowSeries {
     values: RowName,
     /// All of its labels, for messages.
     shown: String,
+}
+
+impl RowSeries {
+    fn bytes(&self) -> usize {
+        SERIES_BYTES + 3 * self.values.iter().map(String::len).sum::<usize>() + self.shown.len()
+    }
 }
 
 impl Row {
@@ -172,6 +182,8 @@ impl<'b> PartRows<'b> {
                 .map_err(|invalid| RowFault::BadName(invalid.problem().to_owned()))?;
         }
         let series = RowSeries { values, shown: shown(&labels) };
+        let points = if self.rows.contains_key(&name) { 0 } else { self.part.points };
+        self.held.hold(points + series.bytes().div_ceil(size_of::<f64>()))?;
         if let Some(row) = self.rows.get_mut(&name) {
             row.check(&name, &series, naming)?;
             for (index, (place, value)) in row.samples.iter_mut().zip(samples).enumerate() {
@@ -187,7 +199,6 @@ impl<'b> PartRows<'b> {
             row.series.push(series);
             return Ok(());
         }
-        self.held.hold(self.part.points)?;
         self.rows.insert(name, Row { series: vec![series], samples });
         Ok(())
     }
@@ -256,7 +267,7 @@ mod tests {
         let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
         let rename = BTreeMap::from([("cart-v2".to_owned(), "cart".to_owned())]);
         let naming = Naming { labels: &labels, rename: &rename };
-        let budget = SampleBudget::new(4, 16);
+        let budget = SampleBudget::new(4, 256);
         let mut rows = PartRows::new(grid(), ALL, &budget);
         for element in elements {
             rows.take(element.as_bytes(), &naming)?;
@@ -325,7 +336,7 @@ mod tests {
         let many: Vec<String> =
             (0..9).map(|index| format!(r#"{{"metric":{{"s":"{index}"}},"values":[]}}"#)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(said(&many, "s").contains("more samples than a frame"));
+        assert!(said(&many, "s").contains("more series and samples than a frame"));
     }
 
     #[test]

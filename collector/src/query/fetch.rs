@@ -197,34 +197,46 @@ async fn ask_range<'b>(
     }
 }
 
-/// What an instant query answered: labels and samples of each series.
-pub(crate) type Instant = Vec<(Labels, Vec<(f64, f64)>)>;
-
-/// Asks an expression at one time; a range selector answers raw samples. At most `most` series are kept.
+/// Asks an expression at one time; a range selector answers raw samples, unix seconds and values. Each of the first `most`
+/// series is handed to `take`, which keeps of it what it needs: whole, millions of them take gigabytes.
 ///
 /// # Errors
 /// The query failed.
-pub(crate) async fn ask_instant(
+pub(crate) async fn ask_instant<T: Default>(
     api: &Api,
     expression: &str,
     time: UnixMillis,
     most: usize,
-) -> Result<(Instant, Notes), QueryFault> {
+    take: impl Fn(&mut T, Labels, Vec<(f64, f64)>),
+) -> Result<(T, Notes), QueryFault> {
     let time = format!("{}.{:03}", time.0.div_euclid(1000), time.0.rem_euclid(1000));
     let parameters = [("query", expression), ("time", &time)];
-    let take = |found: &mut Instant, element: &[u8]| {
-        if found.len() < most {
+    let each = |(taken, series): &mut (T, usize), element: &[u8]| {
+        if *series < most {
             let mut samples = Vec::new();
             let (labels, _) = series_answer::parse(element, |time, value| samples.push((time, value)))
                 .map_err(|error| {
                     QueryFault::new(FaultKind::BadQuery, format!("answered what is no series: {error}"))
                 })?;
-            found.push((labels, samples));
+            take(taken, labels, samples);
+            *series += 1;
         }
         Ok::<(), QueryFault>(())
     };
-    let (found, envelope) = api.ask("query", &parameters, Instant::new, take).await?;
-    Ok((found, notes_of(envelope).into_iter().collect()))
+    let ((taken, _), envelope) = api.ask("query", &parameters, <(T, usize)>::default, each).await?;
+    Ok((taken, notes_of(envelope).into_iter().collect()))
+}
+
+/// How many series an expression has at one time.
+///
+/// # Errors
+/// As [`ask_instant`].
+pub(crate) async fn count_instant(
+    api: &Api,
+    expression: &str,
+    time: UnixMillis,
+) -> Result<(usize, Notes), QueryFault> {
+    ask_instant(api, expression, time, usize::MAX, |count: &mut usize, _, _| *count += 1).await
 }
 
 fn notes_of(envelope: Envelope) -> Vec<String> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     api::Notes,
-    fetch::{ask_instant, brief},
+    fetch::{brief, count_instant},
     metric_names::metric_names,
     preset::{another, has_variables, shown},
     source::{QuerySource, RECENT_MS},
@@ -120,9 +120,9 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
             None => None,
             Some((_, expression, _)) => {
                 let expression = variables::with_window(expression, terms.window_ms);
-                let asked = ask_instant(&source.api, &expression, newest, usize::MAX).await;
+                let asked = count_instant(&source.api, &expression, newest).await;
                 let asked = asked.map_err(|fault| fault.context("calls between services"));
-                unless_late(asked, &mut notes)?.map(|(pairs, _)| pairs.len())
+                unless_late(asked, &mut notes)?.map(|(pairs, _)| pairs)
             }
         },
     };
@@ -134,8 +134,8 @@ pub async fn check(source: &QuerySource, history_ms: u64) -> Result<Preflight, S
         variables::duration(RECENT_MS.unsigned_abs())
     );
     let asked =
-        ask_instant(&source.api, &probe, past, 1).await.map_err(|fault| fault.context("older samples"));
-    let holds_history = unless_late(asked, &mut notes)?.map(|(found, _)| !found.is_empty());
+        count_instant(&source.api, &probe, past).await.map_err(|fault| fault.context("older samples"));
+    let holds_history = unless_late(asked, &mut notes)?.map(|(found, _)| found > 0);
     let facts = source.api.facts();
     let mut found = Preflight {
         source: source.api.shown().to_owned(),

@@ -21,6 +21,7 @@ use super::{
     presence::presence_warnings,
     preset::{Preset, another},
     rows::Naming,
+    series_answer::Labels,
     terms::{Terms, if_told},
     variables,
 };
@@ -33,6 +34,9 @@ use crate::{
 
 /// How far back services are listed and metrics are checked.
 pub(crate) const RECENT_MS: i64 = 300_000;
+
+/// What the name of a service takes in a list of them, bytes.
+const NAME_BYTES: usize = 128;
 
 /// What the look-up of which metrics there are is called.
 const NAMES: &str = "names of metrics";
@@ -270,8 +274,10 @@ impl QuerySource {
         }
         let any = names.iter().map(String::as_str).collect::<Vec<_>>().join("|");
         let counted = format!("count by (__name__) ({{__name__=~\"{any}\"}})");
-        let (found, _) = ask_instant(&self.api, &counted, time, names.len()).await?;
-        Ok(found.into_iter().filter_map(|(mut labels, _)| labels.remove("__name__")).collect())
+        let keep = |known: &mut BTreeSet<String>, mut labels: Labels, _| {
+            known.extend(labels.remove("__name__"));
+        };
+        Ok(ask_instant(&self.api, &counted, time, names.len(), keep).await?.0)
     }
 
     /// Services by the series of the preset that name them now, and how many each series has.
@@ -283,15 +289,13 @@ impl QuerySource {
         let mut found = Vec::new();
         for query in &self.preset.series {
             let expression = variables::with_window(&query.expression, window_ms);
-            let answer = ask_instant(&self.api, &expression, time, self.max_samples()).await;
-            found.push(answer.map(|(series, _)| {
-                let rename: &BTreeMap<String, String> = &self.api.config().rename;
-                let names = series.into_iter().filter_map(|(mut labels, _)| labels.remove(&query.label));
-                names
-                    .filter(|name| !name.is_empty())
-                    .map(|name| rename.get(&name).cloned().unwrap_or(name))
-                    .collect()
-            }));
+            let rename: &BTreeMap<String, String> = &self.api.config().rename;
+            let keep = |names: &mut BTreeSet<String>, mut labels: Labels, _| {
+                let name = labels.remove(&query.label).filter(|name| !name.is_empty());
+                names.extend(name.map(|name| rename.get(&name).cloned().unwrap_or(name)));
+            };
+            let answer = ask_instant(&self.api, &expression, time, self.max_bytes / NAME_BYTES, keep).await;
+            found.push(answer.map(|(names, _)| names));
         }
         found
     }

@@ -13,7 +13,7 @@ use super::{
     api::{Notes, local_now},
     config::Step,
     fault::{FaultKind, QueryFault},
-    fetch::{Query, ask_instant, brief, fetch, in_time},
+    fetch::{Query, ask_instant, brief, count_instant, fetch, in_time},
     rows::Naming,
     series_answer::Labels,
     source::QuerySource,
@@ -41,7 +41,7 @@ pub(crate) struct Terms {
 impl QuerySource {
     /// Makes sure that the server answers, and notes its clock and kind.
     pub(crate) async fn greet(&self, notes: &mut Notes) -> Result<(), QueryFault> {
-        let (_, said) = ask_instant(&self.api, "vector(1)", local_now(), 1).await?;
+        let (_, said) = count_instant(&self.api, "vector(1)", local_now()).await?;
         notes.extend(said);
         if let Some(apart) = self.api.facts().ahead_ms.filter(|apart| apart.unsigned_abs() > SKEW_MS) {
             let direction = if apart > 0 { "ahead of" } else { "behind" };
@@ -66,14 +66,15 @@ impl QuerySource {
         let seen = async {
             let span = variables::duration(PROBE_SPAN_MS);
             let few = format!("topk({PROBED_SERIES}, last_over_time({}[{span}]))", self.preset.probe);
-            let (series, _) = ask_instant(&self.api, &few, end, PROBED_SERIES).await?;
+            let keep = |series: &mut Vec<Labels>, labels, _| series.push(labels);
+            let (series, _) = ask_instant(&self.api, &few, end, PROBED_SERIES, keep).await?;
             let mut times = Vec::new();
-            for (labels, _) in series.iter().filter(|(labels, _)| labels.contains_key("__name__")) {
+            for labels in series.iter().filter(|labels| labels.contains_key("__name__")) {
                 let raw = format!("{}[{span}]", selector(labels));
-                let (found, _) = ask_instant(&self.api, &raw, end, 1).await?;
-                times.extend(
-                    found.into_iter().map(|(_, samples)| samples.into_iter().map(|(time, _)| time).collect()),
-                );
+                let keep = |times: &mut Vec<Vec<f64>>, _, samples: Vec<(f64, f64)>| {
+                    times.push(samples.into_iter().map(|(time, _)| time).collect());
+                };
+                times.extend(ask_instant(&self.api, &raw, end, 1, keep).await?.0);
             }
             Ok(scrape_interval(&times))
         };

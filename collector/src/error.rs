@@ -5,6 +5,8 @@ use std::{fmt, io};
 use automap_proto::invalid::Invalid;
 use automap_service_kit::error::{ErrorCode, ServiceError};
 
+use crate::listing::cut_sentence;
+
 /// What kind of trouble it is, in the terms that a caller acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CollectErrorKind {
@@ -35,7 +37,7 @@ pub struct CollectError {
 impl CollectError {
     /// `message` is a sentence in lower case that names the thing and the way out.
     pub(crate) fn new(kind: CollectErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), field: None }
+        Self { kind, message: cut_sentence(message.into()), field: None }
     }
 
     /// Content that is not what it must be.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use automap_service_kit::error::{ErrorCode, ServiceError};
 
 use super::{answer_stream::AnswerFault, rows::RowFault};
+use crate::listing::cut_sentence;
 
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(crate) struct QueryFault {
 
 impl QueryFault {
     pub(crate) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None }
+        Self { kind, message: cut_sentence(message.into()), retry_after: None }
     }
 
     pub(crate) fn after(self, retry_after: Option<Duration>) -> Self {

@@ -15,6 +15,12 @@ use super::{
     sample_budget::SampleBudget,
     series_answer::{self, Labels},
 };
+use crate::listing::cut;
+
+/// Most warnings, and most notes beside them, that an answer is believed to have; Prometheus itself says ten.
+const MOST_NOTES: usize = 10;
+/// Longest one, bytes.
+const NOTE_BYTES: usize = 500;
 
 /// An expression to ask.
 #[derive(Debug, Clone)]
@@ -85,14 +91,17 @@ pub(crate) async fn fetch(
         )
     });
     let mut parts: Vec<Vec<(Part, Rows)>> = vec![Vec::new(); queries.len()];
+    let mut noted = vec![0; queries.len()];
     let mut fetched: Vec<Result<Fetched, QueryFault>> = vec![Ok(Fetched::default()); queries.len()];
     for (index, answered) in answers {
         match (answered, &mut fetched[index]) {
             (Ok(answered), Ok(whole)) => {
                 parts[index].extend(answered.parts);
                 whole.unnamed = whole.unnamed.max(answered.unnamed);
-                for note in answered.notes {
-                    notes.insert(format!("{}: {note}", queries[index].purpose));
+                // Many parts may each be told something else.
+                let room = MOST_NOTES.saturating_sub(noted[index]);
+                for note in answered.notes.into_iter().take(room) {
+                    noted[index] += usize::from(notes.insert(format!("{}: {note}", queries[index].purpose)));
                 }
             }
             (Err(fault), whole) if whole.is_ok() => *whole = Err(fault),
@@ -239,12 +248,14 @@ pub(crate) async fn count_instant(
     ask_instant(api, expression, time, usize::MAX, |count: &mut usize, _, _| *count += 1).await
 }
 
+/// What an answer says besides its series, as much of it as a person reads.
 fn notes_of(envelope: Envelope) -> Vec<String> {
+    let said = |texts: Vec<String>| texts.into_iter().take(MOST_NOTES).map(|text| cut(text, NOTE_BYTES));
     let partial = envelope
         .is_partial
         .then(|| "the server answered in part only: some of its stores do not answer".to_owned());
-    let warnings = envelope.warnings.into_iter().map(|text| format!("the server warns: {text}"));
-    let infos = envelope.infos.into_iter().map(|text| format!("the server notes: {text}"));
+    let warnings = said(envelope.warnings).map(|text| format!("the server warns: {text}"));
+    let infos = said(envelope.infos).map(|text| format!("the server notes: {text}"));
     partial.into_iter().chain(warnings).chain(infos).collect()
 }
 

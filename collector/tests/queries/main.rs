@@ -4,6 +4,7 @@
 
 mod places;
 mod reasons;
+mod strange;
 
 use std::collections::BTreeMap;
 

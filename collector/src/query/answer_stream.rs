@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Most bytes of one series; 11,000 points of 17 digits take a twentieth.
 const MAX_SERIES_BYTES: usize = 16 << 20;
@@ -22,14 +22,25 @@ const LIST: usize = 3;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Envelope {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) status: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) error: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) error_type: String,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) warnings: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) infos: Vec<String>,
     /// VictoriaMetrics and Thanos: some of their stores did not answer.
+    #[serde(deserialize_with = "or_default")]
     pub(crate) is_partial: bool,
     pub(crate) data: serde_json::Value,
+}
+
+/// A field that is `null` is one that is not there, as servers in Go write empty lists.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(field: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(field)?.unwrap_or_default())
 }
 
 /// Why an answer cannot be read.
@@ -281,6 +292,9 @@ mod tests {
         let (elements, envelope) = read(&[scalar.as_bytes()], 1 << 20).unwrap();
         assert!(elements.is_empty());
         assert_eq!(envelope.data["resultType"], "scalar");
+        let nulls = r#"{"status":"success","warnings":null,"isPartial":null,"error":null,"data":{"resultType":"matrix","result":null}}"#;
+        let (elements, envelope) = read(&[nulls.as_bytes()], 1 << 20).unwrap();
+        assert!(elements.is_empty() && envelope.warnings.is_empty() && !envelope.is_partial);
     }
 
     #[test]

@@ -138,3 +138,22 @@ fn gaps_and_infinities_are_missing_samples() {
         assert_eq!(found, built(&with(f64::NEG_INFINITY), SAMPLES, &settings));
     }
 }
+
+#[test]
+fn samples_of_any_finite_size_have_an_answer() {
+    const SIZES: [f64; 8] = [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -5e-324, -0.0, 1e200, f64::NAN];
+    for metric in [MetricKind::Throughput, MetricKind::Latency] {
+        let columns = services(9, metric, |service, noise| {
+            let scaled = |(row, value): (usize, f64)| match service {
+                // All sizes in one series, then each by itself, with gaps.
+                0 => SIZES[row % SIZES.len()],
+                _ if row % 7 == service => SIZES[service - 1],
+                _ => value * SIZES[service - 1],
+            };
+            noise.series(SAMPLES).into_iter().enumerate().map(scaled).collect()
+        });
+        for settings in all_settings() {
+            built(&columns, SAMPLES, &settings);
+        }
+    }
+}

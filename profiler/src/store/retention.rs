@@ -57,24 +57,25 @@ impl Default for Retention {
     }
 }
 
-/// Which go of the incidents of one system: (id, time of the record, confirmed).
+/// Which go of the incidents of one system: (id, time of the record, confirmed). Those that are too old, and of the others the
+/// surplus.
 fn outlived(
-    mut incidents: Vec<(RecordId, UnixMillis, bool)>,
+    incidents: Vec<(RecordId, UnixMillis, bool)>,
     rules: &Retention,
     now: UnixMillis,
 ) -> Vec<Outlived> {
+    let (mut gone, mut left): (Vec<_>, Vec<_>) =
+        incidents.into_iter().partition(|(_, at, confirmed)| rules.outlives(*at, *confirmed, now));
     // Unconfirmed first, each by age.
-    incidents.sort_by(|left, right| (left.2, left.1, &left.0).cmp(&(right.2, right.1, &right.0)));
-    let surplus = incidents.len().saturating_sub(rules.incidents_per_system);
-    let gone = |index: usize, at: UnixMillis, confirmed: bool| {
-        let days = if confirmed { rules.confirmed_days } else { rules.unconfirmed_days };
-        index < surplus || at.0 < now.0.saturating_sub(i64::from(days) * DAY_MS)
+    let order = |left: &(RecordId, UnixMillis, bool), right: &(RecordId, UnixMillis, bool)| {
+        (left.2, left.1, &left.0).cmp(&(right.2, right.1, &right.0))
     };
-    let numbered = incidents.into_iter().enumerate();
-    numbered
-        .filter(|(index, (_, at, confirmed))| gone(*index, *at, *confirmed))
-        .map(|(_, (id, at, confirmed))| Outlived { entity: Entity::Incident(id), at, confirmed })
-        .collect()
+    left.sort_by(order);
+    left.truncate(left.len().saturating_sub(rules.incidents_per_system));
+    gone.append(&mut left);
+    gone.sort_by(order);
+    let gone = gone.into_iter();
+    gone.map(|(id, at, confirmed)| Outlived { entity: Entity::Incident(id), at, confirmed }).collect()
 }
 
 impl Retention {
@@ -89,6 +90,12 @@ impl Retention {
             normal_windows: self.normal_windows.max(other.normal_windows),
             normal_days: self.normal_days.max(other.normal_days),
         }
+    }
+
+    /// Whether an incident of `time` is too old.
+    fn outlives(&self, time: UnixMillis, confirmed: bool, now: UnixMillis) -> bool {
+        let days = if confirmed { self.confirmed_days } else { self.unconfirmed_days };
+        time.0 < now.0.saturating_sub(i64::from(days) * DAY_MS)
     }
 
     /// Whether normal behaviour of `time` is much older than the newest of its system.

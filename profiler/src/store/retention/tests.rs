@@ -45,6 +45,21 @@ fn the_oldest_unconfirmed_go_first_and_confirmed_ones_live_longest() {
 }
 
 #[test]
+fn what_is_too_old_is_gone_before_the_rest_is_counted() {
+    let day = |days: i64| UnixMillis(days * DAY_MS);
+    let id = |name: &str| RecordId::new("id", name).unwrap();
+    let incidents = vec![
+        (id("ancient-confirmed"), day(-9000), true),
+        (id("confirmed"), day(990), true),
+        (id("new"), day(999), false),
+    ];
+    let rules = Retention { incidents_per_system: 2, ..Retention::default() };
+    let gone: Vec<String> =
+        outlived(incidents, &rules, day(1000)).iter().map(|found| found.entity.to_string()).collect();
+    assert_eq!(gone, ["incident ancient-confirmed"]);
+}
+
+#[test]
 fn the_age_of_a_window_counts_from_the_newest_of_its_system_whatever_its_length_and_settings() {
     let day = |days: i64| UnixMillis(days * DAY_MS);
     let window = |system: &str, days: i64, window_ms: u64, alpha: f64| {

@@ -84,7 +84,7 @@ impl OpenStore {
     }
 
     /// The summary of an entity that is listed under a key; `None` when it was removed meanwhile.
-    fn summary(&self, entity: &Entity, listed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn summary(&self, entity: &Entity, listed: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.unmixed(|| match self.sections(entity, &[SUMMARY])?.remove(&SUMMARY) {
             None if self.tree.contains_key(listed)? => Err(damaged(entity, "it is listed and not there")),
             found => Ok(found),

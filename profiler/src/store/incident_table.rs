@@ -267,6 +267,12 @@ impl IncidentTable {
         })
     }
 
+    /// Whether there is such an incident and it is confirmed.
+    pub(crate) fn is_confirmed(&self, system: &str, id: &RecordId) -> bool {
+        let Some(known) = self.systems.get(system) else { return false };
+        known.place(id).is_some_and(|index| known.lines[index].verdict.is_some())
+    }
+
     /// The [`RERANKED`] incidents of `system` most similar to `vector`, in order; those without similarity are left
     /// out. O(incidents of the system · 180).
     pub(crate) fn nearest(

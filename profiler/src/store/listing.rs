@@ -1,5 +1,7 @@
 //! Listings, newest first: their keys and page tokens.
 
+use std::ops::Range;
+
 use automap_proto::{invalid::Invalid, time::UnixMillis};
 
 use super::key::{LISTING, system_bytes, time_bytes};
@@ -96,6 +98,16 @@ pub(crate) fn prefix(collection: Collection, system: Option<&str>) -> Vec<u8> {
     let mut bytes = vec![LISTING, collection as u8];
     bytes.extend_from_slice(&system_bytes(system));
     bytes
+}
+
+/// Where the keys lie by which the records of each system are listed: system by system, without those that list all.
+pub(crate) fn of_systems(collection: Collection) -> Range<Vec<u8>> {
+    vec![LISTING, collection as u8, 1]..vec![LISTING, collection as u8 + 1]
+}
+
+/// What the keys of the listing begin with that a key is of.
+pub(crate) fn prefix_of(key: &[u8]) -> Option<&[u8]> {
+    key.get(..3 + usize::from(*key.get(2)?))
 }
 
 /// What the keys of a time begin with.

@@ -14,11 +14,11 @@ use super::{
     error::StoreError,
     kept::{Kept, KeptRows},
     key::{Entity, NormalKey, directory_entity, normal_lines},
-    listing::{self, Collection},
     open_store::{OpenStore, locked},
 };
 use crate::record_id::RecordId;
 
+mod diagnoses;
 #[cfg(test)]
 mod tests;
 
@@ -30,13 +30,13 @@ const SWEEP: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Retention {
-    /// Diagnoses, and incidents that nobody confirmed, go at this age, days.
+    /// Incidents that nobody confirmed, and diagnoses of no confirmed incident, go at this age, days.
     pub unconfirmed_days: u32,
-    /// Confirmed incidents go at this age, days.
+    /// Confirmed incidents and their diagnoses go at this age, days.
     pub confirmed_days: u32,
     /// Most incidents of a system; beyond, the oldest unconfirmed go first, then the oldest confirmed.
     pub incidents_per_system: usize,
-    /// Most diagnoses of the whole store; beyond, the oldest go.
+    /// Most diagnoses of a system; beyond, the oldest go, but those of confirmed incidents, which go at the age of these.
     pub diagnoses: usize,
     /// Most normal windows of one length whose graphs are added up; beyond, the oldest go.
     pub normal_windows: usize,
@@ -92,7 +92,7 @@ impl Retention {
         }
     }
 
-    /// Whether an incident of `time` is too old.
+    /// Whether an incident or a diagnosis of `time` is too old.
     fn outlives(&self, time: UnixMillis, confirmed: bool, now: UnixMillis) -> bool {
         let days = if confirmed { self.confirmed_days } else { self.unconfirmed_days };
         time.0 < now.0.saturating_sub(i64::from(days) * DAY_MS)
@@ -134,19 +134,6 @@ struct Outlived {
     entity: Entity,
     at: UnixMillis,
     confirmed: bool,
-}
-
-impl Outlived {
-    /// As it is kept now.
-    fn as_kept(kept: &Kept) -> Self {
-        let (at, confirmed) = match kept {
-            Kept::Incident(incident) => (incident.recorded_at, incident.verdict().is_some()),
-            Kept::Diagnosis(diagnosis) => (diagnosis.created_at(), false),
-            Kept::Normal(window) => (window.start(), false),
-            Kept::Rows(kept) => (last_row(kept), false),
-        };
-        Self { entity: kept.entity(), at, confirmed }
-    }
 }
 
 fn last_row(kept: &KeptRows) -> UnixMillis {
@@ -194,7 +181,7 @@ impl OpenStore {
                 gone.extend(outlived(incidents, rules, now));
             }
         }
-        gone.extend(self.outlived_diagnoses(rules, now)?);
+        gone.extend(self.outlived_diagnoses(rules, now, swept)?);
         let [windows, rows] = normal_lines();
         let mut keys = Vec::new();
         for entity in self.named_in(&windows)? {
@@ -207,22 +194,15 @@ impl OpenStore {
         Ok(gone)
     }
 
-    /// All are listed, newest first, and none is read. O(diagnoses).
-    fn outlived_diagnoses(&self, rules: &Retention, now: UnixMillis) -> Result<Vec<Outlived>, StoreError> {
-        let prefix = listing::prefix(Collection::Diagnoses, None);
-        let oldest = now.0.saturating_sub(i64::from(rules.unconfirmed_days) * DAY_MS);
-        let mut gone = Vec::new();
-        for (index, key) in self.tree.scan_prefix(&prefix).keys().enumerate() {
-            let key = key?;
-            let (Some(at), Some(id)) = (listing::parse_time(&prefix, &key), listing::parse_id(&prefix, &key))
-            else {
-                continue;
-            };
-            if index >= rules.diagnoses || at.0 < oldest {
-                gone.push(Outlived { entity: Entity::Diagnosis(id), at, confirmed: false });
-            }
-        }
-        Ok(gone)
+    /// What is kept, as it would be found to have outlived its time now.
+    fn as_kept(&self, kept: &Kept) -> Outlived {
+        let (at, confirmed) = match kept {
+            Kept::Incident(incident) => (incident.recorded_at, incident.verdict().is_some()),
+            Kept::Diagnosis(diagnosis) => (diagnosis.created_at(), self.of_confirmed(diagnosis.wire())),
+            Kept::Normal(window) => (window.start(), false),
+            Kept::Rows(kept) => (last_row(kept), false),
+        };
+        Outlived { entity: kept.entity(), at, confirmed }
     }
 
     /// The entities that lines of the directory name, by their keys.
@@ -273,7 +253,7 @@ impl OpenStore {
             let (mut removed, mut windows) = (0, 0);
             for found in outlived {
                 let kept = match self.kept_by(&writer, &found.entity) {
-                    Ok(Some(kept)) if Outlived::as_kept(&kept) == *found => kept,
+                    Ok(Some(kept)) if self.as_kept(&kept) == *found => kept,
                     Ok(_) => continue,
                     Err(error) => {
                         swept.pass_by(error)?;

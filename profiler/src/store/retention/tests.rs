@@ -12,7 +12,7 @@ use crate::{
     normal_window::NormalWindow,
     past_incident::PastIncident,
     sample,
-    store::{key::RowsKey, open_store::Trust, sled_store::StoreOptions, store_lock},
+    store::{key::RowsKey, listing::ListQuery, open_store::Trust, sled_store::StoreOptions, store_lock},
 };
 
 #[test]
@@ -57,6 +57,62 @@ fn what_is_too_old_is_gone_before_the_rest_is_counted() {
     let gone: Vec<String> =
         outlived(incidents, &rules, day(1000)).iter().map(|found| found.entity.to_string()).collect();
     assert_eq!(gone, ["incident ancient-confirmed"]);
+}
+
+#[test]
+fn each_system_has_its_own_diagnoses_and_those_of_confirmed_incidents_live_as_long_as_these() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = OpenStore::open(directory.path(), StoreOptions::default(), Trust::Files).unwrap();
+    let put = |name: &str, system: &str, day: i64, incident: &str| {
+        let wire = v1::Diagnosis {
+            diagnosis_id: name.into(),
+            system: system.into(),
+            incident_id: incident.into(),
+            ..diagnosis(day).into_wire()
+        };
+        store.put_diagnosis(&DiagnosisRecord::new(wire).unwrap()).unwrap();
+    };
+    for name in ["inc-1", "inc-2"] {
+        let incident = PastIncident::try_from(&sample::incident(name, 100, &["cart", "db"])).unwrap();
+        store.record_incident(&incident).unwrap();
+    }
+    let confirmed = RecordId::new("id", "inc-1").unwrap();
+    store.confirm(&confirmed, Confirmation::try_from(&sample::confirmation(&["db"])).unwrap()).unwrap();
+    put("confirmed", "shop", 1, "inc-1");
+    put("unconfirmed", "shop", 2, "inc-2");
+    put("of-another-system", "bank", 3, "inc-1");
+    put("quiet", "bank", 4, "");
+    for number in 0..5 {
+        put(&format!("noisy-{number}"), "shop", 100 + number, "");
+    }
+    let rules = Retention { unconfirmed_days: 365, confirmed_days: 1000, diagnoses: 3, ..RULES };
+    let left = |now: i64| -> Vec<String> {
+        store.housekeep(&rules, UnixMillis(now * DAY_MS)).unwrap();
+        let listed = store.list_diagnoses(&ListQuery::default(), &|_| true).unwrap().records;
+        listed.iter().map(|found| found.id().to_string()).collect()
+    };
+    assert_eq!(
+        left(110),
+        ["noisy-4", "noisy-3", "noisy-2", "quiet", "of-another-system", "confirmed"],
+        "beyond three of shop"
+    );
+    assert_eq!(left(600), ["confirmed"]);
+    assert_eq!(left(1002), [""; 0]);
+}
+
+#[test]
+fn a_diagnosis_whose_incident_is_confirmed_meanwhile_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = of_long_ago(directory.path());
+    let wire = v1::Diagnosis { incident_id: "inc-1".into(), ..diagnosis(0).into_wire() };
+    store.put_diagnosis(&DiagnosisRecord::new(wire).unwrap()).unwrap();
+    let mut swept = Swept::default();
+    let gone = store.outlived(&RULES, UnixMillis(200 * DAY_MS), &mut swept).unwrap();
+    assert!(gone.iter().any(|found| matches!(found.entity, Entity::Diagnosis(_))), "{gone:?}");
+    let id = RecordId::new("id", "inc-1").unwrap();
+    store.confirm(&id, Confirmation::try_from(&sample::confirmation(&["db"])).unwrap()).unwrap();
+    store.remove_all(&gone, &mut swept).unwrap();
+    assert!(store.diagnosis(&RecordId::new("id", "d-1").unwrap()).unwrap().is_some());
 }
 
 #[test]

@@ -92,6 +92,11 @@ impl Board {
         self.claims.contains_key(id)
     }
 
+    /// Whether a diagnosis is a walker's, heard of in time or not.
+    pub(super) fn is_claimed_by(&self, id: &str, walker: &str) -> bool {
+        self.claims.get(id).is_some_and(|claim| claim.walker == walker)
+    }
+
     /// Those of a walker that it does not run any more are forgotten.
     pub(super) fn keep_only(&mut self, walker: &str, running: &BTreeSet<&str>, now: Instant) {
         self.claims.retain(|id, claim| {

@@ -2,7 +2,6 @@
 //! at a time.
 
 use std::{
-    collections::BTreeSet,
     hash::{BuildHasher as _, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -32,9 +31,6 @@ const UNNAMED: Duration = Duration::from_secs(3600);
 /// begin anew as often as they are asked for.
 const MAX_TAKEOVERS: u32 = 3;
 
-/// Most running diagnoses of one walker.
-const MAX_RUNNING: usize = 1 << 17;
-
 /// What walkers told, and who may change which diagnosis now.
 #[derive(Debug)]
 pub(super) struct Claims {
@@ -58,7 +54,7 @@ impl Claims {
     }
 
     /// Held from reading a diagnosis to writing what follows from it.
-    fn changing(&self, id: &RecordId) -> MutexGuard<'_, ()> {
+    pub(super) fn changing(&self, id: &RecordId) -> MutexGuard<'_, ()> {
         let stripe = usize::try_from(self.hasher.hash_one(id.as_str()) % STRIPES as u64).unwrap_or_default();
         self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,9 +85,8 @@ impl Claims {
         let mut mine = record.into_wire();
         if let Some(known) = store.diagnosis(&RecordId::new("diagnosis_id", &mine.diagnosis_id)?)? {
             let known = known.into_wire();
-            // A failure without an end is how one looks whose walker is gone, kept by a walker of an earlier version.
-            let lost = known.state() == DiagnosisState::Failed && known.ended_at.is_none();
-            let ended = known.state() != DiagnosisState::Running && !lost;
+            let lost = is_lost(&known);
+            let ended = has_ended(&known);
             // Earlier versions kept no digest, and what alerts begin is told by its id.
             let older = known.request_digest.is_empty() && known.alerts.is_some() && mine.alerts.is_some();
             let another = !older && known.request_digest != mine.request_digest;
@@ -123,60 +118,6 @@ impl Claims {
             return Err(error.into());
         }
         Ok(v1::ClaimDiagnosisResponse { claimed: true, diagnosis: Some(mine) })
-    }
-
-    /// Keeps what a walker runs with it, and tells it what happened elsewhere.
-    pub(super) fn renew(
-        &self,
-        store: &dyn ProfileStore,
-        request: v1::RenewClaimsRequest,
-    ) -> Result<v1::RenewClaimsResponse, ServiceError> {
-        let v1::RenewClaimsRequest { walker, lease: wanted, running, news, position } = request;
-        let lease = lease(wanted)?;
-        if walker.is_empty() {
-            return Err(Invalid::missing("walker").into());
-        }
-        if running.len() > MAX_RUNNING {
-            return Err(Invalid::new("running", format!("are more than {MAX_RUNNING}")).into());
-        }
-        let mut outlines = Vec::with_capacity(running.len());
-        for one in running {
-            let mut outline = one.diagnosis.ok_or_else(|| Invalid::missing("running.diagnosis"))?;
-            outline.behavior_graph = None;
-            let record = DiagnosisRecord::new(outline).map_err(|error| error.within("running"))?;
-            outlines.push((record, one.progress.map(|progress| progress.detail).unwrap_or_default()));
-        }
-        // What this process has not heard of may have been asked to stop before its start.
-        let unheard: Vec<RecordId> = {
-            let board = self.board();
-            let ids = outlines.iter().map(|(record, _)| record.id());
-            ids.filter(|id| !board.knows(id.as_str())).cloned().collect()
-        };
-        let mut asked = Vec::new();
-        for id in unheard {
-            let kept = store.diagnosis(&id)?.map(DiagnosisRecord::into_wire);
-            asked.extend(kept.filter(|kept| kept.cancel_asked).map(|kept| kept.diagnosis_id));
-        }
-        let now = Instant::now();
-        let mut board = self.board();
-        let mut lost = Vec::new();
-        let ids: Vec<String> = outlines.iter().map(|(record, _)| record.id().as_str().to_owned()).collect();
-        board.keep_only(&walker, &ids.iter().map(String::as_str).collect::<BTreeSet<_>>(), now);
-        for (record, doing) in outlines {
-            let id = record.id().as_str().to_owned();
-            if !board.claim(record.into_wire(), &walker, doing, now + lease, now) {
-                lost.push(id);
-            }
-        }
-        asked.iter().for_each(|id| board.cancel(id));
-        for one in news {
-            board.tell(&walker, one);
-        }
-        board.tell_of_lost(now);
-        let (news, position) = board.news_for(&walker, position);
-        let mut cancelled = board.cancelled(ids.iter().map(String::as_str));
-        cancelled.extend(lost);
-        Ok(v1::RenewClaimsResponse { cancelled, news, position })
     }
 
     /// Asks whichever walker runs a diagnosis to stop it.
@@ -233,7 +174,8 @@ impl Claims {
         Ok(v1::RequestCancellationResponse {})
     }
 
-    /// Keeps a diagnosis as its walker sent it, unless another one has it by now.
+    /// Keeps a diagnosis as its walker sent it, unless another one has it by now or it has ended in another way. Beside its
+    /// outcome, one that has ended may change: alerts are noted with it.
     pub(super) fn put(
         &self,
         store: &dyn ProfileStore,
@@ -257,6 +199,12 @@ impl Claims {
                     format!("diagnosis {id} was taken over by walker {}", known.walker),
                 ));
             }
+            if has_ended(&known) && !same_outcome(&known, &wire) {
+                return Err(ServiceError::new(
+                    ErrorCode::Conflict,
+                    format!("diagnosis {id} has ended already, and otherwise than this tells; ask for it"),
+                ));
+            }
             if runs {
                 // It may have been begun by a walker before this one.
                 wire.created_at = known.created_at;
@@ -275,7 +223,23 @@ impl Claims {
     }
 }
 
-fn lease(wire: Option<prost_types::Duration>) -> Result<Duration, Invalid> {
+/// Whether it is kept as failed without an end: that is how one looks whose walker is gone, kept by a walker of an earlier
+/// version.
+fn is_lost(kept: &v1::Diagnosis) -> bool {
+    kept.state() == DiagnosisState::Failed && kept.ended_at.is_none()
+}
+
+/// Whether a diagnosis that is kept has an outcome, which is its last.
+pub(super) fn has_ended(kept: &v1::Diagnosis) -> bool {
+    kept.state() != DiagnosisState::Running && !is_lost(kept)
+}
+
+/// Whether both ended the same way at the same time.
+fn same_outcome(kept: &v1::Diagnosis, told: &v1::Diagnosis) -> bool {
+    (kept.state, kept.ended_at, &kept.failure) == (told.state, told.ended_at, &told.failure)
+}
+
+pub(super) fn lease(wire: Option<prost_types::Duration>) -> Result<Duration, Invalid> {
     let lease = wire.ok_or_else(|| Invalid::missing("lease"))?;
     Duration::try_from(lease)
         .ok()

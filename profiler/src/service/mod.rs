@@ -8,7 +8,7 @@
 //! | `weighing`, `lessons`, `newest` | WeighMetrics, and what it and others know of past incidents |
 //! | `incidents` | FindSimilarIncidents, RecordIncident, ConfirmRootCause, GetIncident, ListIncidents, DeleteIncident |
 //! | `diagnoses` | GetDiagnosis, ListDiagnoses |
-//! | `claims`, `board` | PutDiagnosis, and `DiagnosisClaimService`: which walker runs what |
+//! | `claims`, `renewal`, `board` | PutDiagnosis, and `DiagnosisClaimService`: which walker runs what |
 //! | `transfer` | ExportStore, ImportStore, GetStoreStatistics |
 
 mod board;
@@ -19,6 +19,7 @@ mod lessons;
 mod newest;
 mod normal_rows;
 mod normals;
+mod renewal;
 #[cfg(test)]
 mod tests;
 mod transfer;

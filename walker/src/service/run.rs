@@ -161,7 +161,7 @@ impl WalkerRpc {
                     tracing::error!(diagnosis = id, %error, "the end of a diagnosis could not be kept");
                     self.remember(&error, ended.clone());
                     if error.code() == ErrorCode::Conflict {
-                        ended = taken_over(ended);
+                        ended = self.outcome_of_own(&id).await.unwrap_or_else(|| taken_over(ended));
                     }
                 }
                 entry.end(&ended);
@@ -195,9 +195,17 @@ impl WalkerRpc {
         diagnosis.request_digest.clone_from(&outline.request_digest);
         if record && memory_answers {
             if let Err(error) = self.keep(diagnosis.clone()).await {
-                if answer == For::Later && error.code() == ErrorCode::Conflict {
-                    tracing::warn!(diagnosis = diagnosis.diagnosis_id, %error, "a diagnosis ended at another walker");
-                    return Ok(Answer { diagnosis: taken_over(outline), walk: Vec::new() });
+                if error.code() == ErrorCode::Conflict {
+                    match self.outcome_of_own(&diagnosis.diagnosis_id).await {
+                        Some(known) if known.state() == DiagnosisState::Cancelled => {
+                            return Err(ServiceError::new(ErrorCode::Cancelled, known.failure));
+                        }
+                        None if answer == For::Later => {
+                            tracing::warn!(diagnosis = diagnosis.diagnosis_id, %error, "a diagnosis is another walker's");
+                            return Ok(Answer { diagnosis: taken_over(outline), walk: Vec::new() });
+                        }
+                        _ => {}
+                    }
                 }
                 diagnosis.warnings.push(format!("the diagnosis was not kept: {error}"));
                 self.remember(&error, diagnosis.clone());
@@ -213,6 +221,14 @@ impl WalkerRpc {
         if !matches!(error.code(), ErrorCode::Conflict | ErrorCode::InvalidInput) {
             self.registry.remember_unkept(diagnosis);
         }
+    }
+
+    /// How a diagnosis of this walker has ended already: somebody cancelled it while this walker was not heard of, or its answer was
+    /// kept before it was cancelled.
+    async fn outcome_of_own(&self, id: &str) -> Option<v1::Diagnosis> {
+        let known = self.stored(id).await.ok().flatten()?;
+        let ended = known.state() != DiagnosisState::Running && !is_lost(&known);
+        (ended && *known.walker == *self.name).then_some(known)
     }
 
     /// Keeps what could not be kept when it ended.

@@ -5,5 +5,6 @@ mod learning;
 mod normal_behaviour;
 mod records;
 mod refusals;
+mod renewal;
 mod running;
 mod transfer;

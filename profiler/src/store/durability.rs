@@ -8,7 +8,7 @@ use super::{
     error::StoreError,
     key::Entity,
     open_store::{OpenStore, locked},
-    sealed,
+    room, sealed,
 };
 
 impl OpenStore {
@@ -122,6 +122,30 @@ impl OpenStore {
             self.heeded(|| writer.journal.forget_through(number).map_err(refused))?;
         }
         tracing::debug!(store = %self.path.display(), number, bytes, "checkpoint written");
+        Ok(bytes)
+    }
+
+    /// Requires room for a checkpoint beside what of the reserve is not for chores that free room.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when there is none.
+    pub(super) fn require_room_for_checkpoint(&self) -> Result<(), StoreError> {
+        let (_, bytes) = checkpoint::newest(&self.path.join(JOURNAL))?;
+        let most = bytes.saturating_add(locked(&self.writer).journal.total());
+        let enough = |bytes| room::require_room(&self.path, self.chores_reserve_mib(), bytes);
+        // Where much was replaced or removed it takes less; the rows are counted only where that matters.
+        enough(most).or_else(|_| enough(self.checkpoint_bytes()?))
+    }
+
+    /// What a checkpoint would take. O(bytes of the store).
+    fn checkpoint_bytes(&self) -> Result<u64, StoreError> {
+        /// Lengths before each row, and its share of a frame.
+        const OVERHEAD: usize = 16;
+        let mut bytes = 0_u64;
+        for entry in &self.tree {
+            let (key, value) = entry?;
+            bytes += (key.len() + value.len() + OVERHEAD) as u64;
+        }
         Ok(bytes)
     }
 

@@ -93,7 +93,7 @@ pub(super) enum Trust {
 
 impl OpenStore {
     pub(super) fn open(path: &Path, options: StoreOptions, trust: Trust) -> Result<Self, StoreError> {
-        let room = room::require_room(path, options.reserve_mib, 0).is_ok();
+        let room = room::require_room(path, room::chores_reserve_mib(options.reserve_mib), 0).is_ok();
         if !room {
             room::drop_ballast(path);
         }
@@ -165,7 +165,7 @@ impl OpenStore {
 
     /// Writes everything out and lets go of the engine. The lock is answered: it must outlive the engine's threads.
     pub(super) fn finish(self) -> Result<File, StoreError> {
-        if self.healthy() && self.may_checkpoint()? && self.has_room().is_ok() {
+        if self.healthy() && self.may_checkpoint()? && self.require_room_for_checkpoint().is_ok() {
             self.checkpoint()?;
         }
         let file = locked(&self.writer).journal.file();
@@ -178,7 +178,12 @@ impl OpenStore {
     /// # Errors
     /// The disk is full, or a change before this one failed and left the engine in a state that is not known.
     pub(super) fn writing(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
-        self.has_room()?;
+        self.writing_beside(self.options.reserve_mib)
+    }
+
+    /// The same for a change that leaves so much free, MiB.
+    pub(super) fn writing_beside(&self, reserve_mib: u64) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        room::require_room(&self.path, reserve_mib, 0)?;
         let writer = locked(&self.writer);
         if writer.broken {
             let problem = "a change before failed and the store is not opened again yet; try again";
@@ -192,9 +197,9 @@ impl OpenStore {
         locked(&self.writer)
     }
 
-    /// Whether there is room for changes.
-    pub(super) fn has_room(&self) -> Result<(), StoreError> {
-        room::require_room(&self.path, self.options.reserve_mib, 0)
+    /// What chores that free room leave free, MiB.
+    pub(super) const fn chores_reserve_mib(&self) -> u64 {
+        room::chores_reserve_mib(self.options.reserve_mib)
     }
 
     /// Whether engine and journal agree with what was acknowledged, and take more.
@@ -232,11 +237,21 @@ impl OpenStore {
     }
 
     /// Applies a change and answers its number, with which [`Self::settle`] waits for the disk.
-    pub(super) fn commit(&self, writer: &mut Writer, mut change: Change) -> Result<u64, StoreError> {
+    pub(super) fn commit(&self, writer: &mut Writer, change: Change) -> Result<u64, StoreError> {
+        self.commit_beside(self.options.reserve_mib, writer, change)
+    }
+
+    /// The same for a change that leaves so much free, MiB.
+    pub(super) fn commit_beside(
+        &self,
+        reserve_mib: u64,
+        writer: &mut Writer,
+        mut change: Change,
+    ) -> Result<u64, StoreError> {
         /// What a byte of a change takes at most: once in the journal, and in the engine with what it rewrites for it.
         const AMPLIFICATION: u64 = 5;
         let bytes = change.bytes() * AMPLIFICATION;
-        room::require_room(&self.path, self.options.reserve_mib, bytes)?;
+        room::require_room(&self.path, reserve_mib, bytes)?;
         let mut state = State { changes: writer.state.changes + 1, digest: writer.state.digest };
         let mut counts = writer.counts.clone();
         for (key, value) in change.iter().filter(|(key, _)| key.as_slice() >= ENTITIES_END) {

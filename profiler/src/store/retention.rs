@@ -247,7 +247,9 @@ impl OpenStore {
     /// Removes those that are still as they were when they were found to have outlived their time.
     fn remove_all(&self, outlived: &[Outlived], swept: &mut Swept) -> Result<(), StoreError> {
         let (number, removed) = {
-            let mut writer = self.writing()?;
+            // It frees more than it takes.
+            let reserve_mib = self.chores_reserve_mib();
+            let mut writer = self.writing_beside(reserve_mib)?;
             let mut change = Change::default();
             let mut incidents = Vec::new();
             let (mut removed, mut windows) = (0, 0);
@@ -271,7 +273,7 @@ impl OpenStore {
             if change.is_empty() {
                 return Ok(());
             }
-            let number = self.commit(&mut writer, change)?;
+            let number = self.commit_beside(reserve_mib, &mut writer, change)?;
             if windows > 0 {
                 locked(&self.normals).clear();
             }
@@ -286,13 +288,17 @@ impl OpenStore {
         Ok(())
     }
 
-    /// Removes what has outlived its time and writes a checkpoint when one is due and no record was found damaged.
+    /// Removes what has outlived its time and writes a checkpoint when one is due, fits, and no record was found damaged. Where
+    /// there is no room to remove anything, a checkpoint may make some.
     pub(super) fn housekeep(
         &self,
         rules: &Retention,
         now: UnixMillis,
     ) -> Result<super::Housekeeping, StoreError> {
-        let Swept { removed, damaged } = self.sweep(rules, now)?;
+        let swept = match self.sweep(rules, now) {
+            Err(full @ StoreError::Full { .. }) => Err(full),
+            swept => Ok(swept?),
+        };
         if self.is_damaged() {
             tracing::error!(
                 store = %self.path.display(),
@@ -300,10 +306,16 @@ impl OpenStore {
                  started again, which rebuilds the record where the journal is whole"
             );
         }
-        let checkpoint_bytes = match self.may_checkpoint()? {
-            true => Some(self.checkpoint()?),
-            false => None,
-        };
+        let mut checkpoint_bytes = None;
+        if self.may_checkpoint()? {
+            match self.require_room_for_checkpoint() {
+                Ok(()) => checkpoint_bytes = Some(self.checkpoint()?),
+                Err(error) => {
+                    tracing::error!(%error, "there is no room for a checkpoint and the journal grows")
+                }
+            }
+        }
+        let Swept { removed, damaged } = swept?;
         Ok(super::Housekeeping { removed, damaged, checkpoint_bytes })
     }
 }

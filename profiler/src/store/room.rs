@@ -12,6 +12,11 @@ use super::error::StoreError;
 /// Kept free whatever the configuration says.
 const LEAST_MIB: u64 = 4;
 
+/// What of a reserve stays free when something is written that frees more than it takes: half of it.
+pub(crate) const fn chores_reserve_mib(reserve_mib: u64) -> u64 {
+    reserve_mib / 2
+}
+
 /// Whether the volume of `path` has room for `bytes` beside the reserve.
 ///
 /// # Errors

@@ -119,7 +119,7 @@ impl SledStore {
         };
         if !healthy {
             // Until there is room to open it again, what is open can at least be read.
-            room::require_room(&self.path, self.options.reserve_mib, 0)?;
+            room::require_room(&self.path, room::chores_reserve_mib(self.options.reserve_mib), 0)?;
             self.reopen()?;
         }
         match &*self.slot() {

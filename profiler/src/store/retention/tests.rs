@@ -220,6 +220,40 @@ fn a_damaged_record_keeps_no_other_from_its_end_and_is_counted() {
     assert_eq!(store.normal_rows("shop", &["front".to_owned()]).unwrap().len(), 1);
 }
 
+/// What is free where tests write, MiB.
+fn free_mib(directory: &Path) -> u64 {
+    let volume = rustix::fs::statvfs(directory).unwrap();
+    volume.f_bavail * volume.f_frsize >> 20
+}
+
+#[test]
+fn below_the_reserve_what_outlived_its_time_goes_and_frees_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    of_long_ago(directory.path()).finish().unwrap();
+    store_lock::await_release(directory.path()).unwrap();
+    // Free is less than the reserve and more than half of it.
+    let reserve_mib = free_mib(directory.path()) / 2 * 3;
+    let options = StoreOptions { reserve_mib, checkpoint_mib: 0, ..StoreOptions::default() };
+    let store = OpenStore::open(directory.path(), options, Trust::Files).unwrap();
+    assert!(matches!(store.put_diagnosis(&diagnosis(199)), Err(StoreError::Full { .. })));
+    let done = store.housekeep(&RULES, UnixMillis(200 * DAY_MS)).unwrap();
+    assert_eq!(done.removed, 3);
+    assert!(done.checkpoint_bytes.is_some());
+}
+
+#[test]
+fn no_checkpoint_is_written_where_there_is_no_room_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    of_long_ago(directory.path()).finish().unwrap();
+    store_lock::await_release(directory.path()).unwrap();
+    let reserve_mib = free_mib(directory.path()) * 3;
+    let options = StoreOptions { reserve_mib, checkpoint_mib: 0, ..StoreOptions::default() };
+    let store = OpenStore::open(directory.path(), options, Trust::Files).unwrap();
+    assert!(store.may_checkpoint().unwrap());
+    let done = store.housekeep(&RULES, UnixMillis(DAY_MS)).unwrap();
+    assert_eq!((done.removed, done.checkpoint_bytes), (0, None));
+}
+
 #[test]
 fn no_checkpoint_takes_the_place_of_the_only_whole_copy_of_a_damaged_record() {
     type Work = fn(&OpenStore);

@@ -78,7 +78,7 @@ pub fn export_and_prune(
     fs::create_dir_all(directory).map_err(refused)?;
     let file = export_name(directory, at);
     export_to(store, &file)?;
-    prune(directory, kept).map_err(refused)?;
+    prune(directory, kept, &file).map_err(refused)?;
     Ok(file)
 }
 
@@ -87,18 +87,19 @@ pub fn export_name(directory: &Path, at: UnixMillis) -> PathBuf {
     directory.join(format!("{:015}.{EXTENSION}", at.0.max(0)))
 }
 
-/// Removes all but the newest `kept` exports of a directory, and what cut-off ones left.
+/// Removes all but `kept` exports of a directory, and what cut-off ones left: `written` stays, which was written just now, and the
+/// newest of the others, some of which may be of a time to come.
 ///
 /// # Errors
 /// The file system refused.
-pub fn prune(directory: &Path, kept: usize) -> io::Result<()> {
+pub fn prune(directory: &Path, kept: usize, written: &Path) -> io::Result<()> {
     remove_unfinished(directory)?;
     let mut exports: Vec<PathBuf> = fs::read_dir(directory)?
         .filter_map(|entry| entry.ok().map(|found| found.path()))
-        .filter(|path| is_scheduled(path))
+        .filter(|path| is_scheduled(path) && path.file_name() != written.file_name())
         .collect();
     exports.sort();
-    let surplus = exports.len().saturating_sub(kept.max(1));
+    let surplus = exports.len().saturating_sub(kept.saturating_sub(1));
     for old in &exports[..surplus] {
         fs::remove_file(old)?;
     }
@@ -246,11 +247,16 @@ mod tests {
         for time in 1..=5 {
             export_and_prune(&store, &exports, 2, UnixMillis(time)).unwrap();
         }
-        let mut names: Vec<String> = fs::read_dir(&exports)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        assert_eq!(names, ["000000000000004.export", "000000000000005.export", "mine.export"]);
+        let names = || {
+            let found = fs::read_dir(&exports).unwrap();
+            let mut names: Vec<String> =
+                found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), ["000000000000004.export", "000000000000005.export", "mine.export"]);
+        // The clock was set back.
+        export_and_prune(&store, &exports, 2, UnixMillis(2)).unwrap();
+        assert_eq!(names(), ["000000000000002.export", "000000000000005.export", "mine.export"]);
     }
 }

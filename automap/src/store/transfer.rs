@@ -142,7 +142,7 @@ pub async fn backup(args: &BackupArgs) -> Result<(), Failure> {
         return Err(anyhow::anyhow!("{} reads differently from what was written", file.display()).into());
     }
     let failed = |error: io::Error| anyhow::anyhow!("{}: {error}", directory.display());
-    schedule::prune(directory, args.keep as usize).map_err(failed)?;
+    schedule::prune(directory, args.keep as usize, &file).map_err(failed)?;
     Transferred::new(&file, records)?.print("wrote", args.output)
 }
 

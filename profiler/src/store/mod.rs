@@ -43,7 +43,7 @@ mod readable_copy;
 mod rebuild;
 mod recovery;
 pub mod retention;
-mod room;
+pub(crate) mod room;
 pub mod salvage;
 mod sealed;
 pub mod sled_store;

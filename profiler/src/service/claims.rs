@@ -15,7 +15,7 @@ use automap_proto::{
 };
 use automap_service_kit::error::{ErrorCode, ServiceError};
 
-use super::board::Board;
+use super::{board::Board, told_or_now};
 use crate::{diagnosis_record::DiagnosisRecord, record_id::RecordId, store::ProfileStore};
 
 /// Changes of different diagnoses that may wait for the disk at once, so that they share its syncs.
@@ -74,7 +74,7 @@ impl Claims {
         if asked.state() != DiagnosisState::Running {
             return Err(Invalid::new("diagnosis.state", "must be running in a claim").into());
         }
-        asked.created_at = asked.created_at.or_else(|| Some(now.to_wire()));
+        asked.created_at = told_or_now(asked.created_at, now);
         let record = DiagnosisRecord::new(asked)?;
         let _changing = self.changing(record.id());
         let refused = |kept: v1::Diagnosis| {
@@ -183,7 +183,7 @@ impl Claims {
         now: UnixMillis,
     ) -> Result<v1::PutDiagnosisResponse, ServiceError> {
         let mut wire = request.diagnosis.ok_or_else(|| Invalid::missing("diagnosis"))?;
-        wire.created_at = wire.created_at.or_else(|| Some(now.to_wire()));
+        wire.created_at = told_or_now(wire.created_at, now);
         let id = RecordId::new("diagnosis.diagnosis_id", &wire.diagnosis_id)?;
         let _changing = self.changing(&id);
         let walker = wire.walker.clone();

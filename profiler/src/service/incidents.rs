@@ -3,7 +3,7 @@
 use automap_proto::{frame::check_name, invalid::Invalid, time::UnixMillis, v1};
 use automap_service_kit::error::ServiceError;
 
-use super::list_query;
+use super::{list_query, told_or_now};
 use crate::{
     anomaly_profile::AnomalyProfile,
     confirmation::Confirmation,
@@ -52,7 +52,7 @@ pub(super) fn record(
     if wire.incident_id.is_empty() {
         wire.incident_id = uuid::Uuid::now_v7().to_string();
     }
-    wire.recorded_at = wire.recorded_at.or_else(|| Some(now.to_wire()));
+    wire.recorded_at = told_or_now(wire.recorded_at, now);
     store.record_incident(&PastIncident::try_from(&wire)?)?;
     Ok(v1::RecordIncidentResponse { incident_id: wire.incident_id })
 }

@@ -266,6 +266,23 @@ pub(crate) fn now() -> UnixMillis {
     UnixMillis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// When something was, as a caller told it; now where that is left out, or is to come by more than clocks differ: it would
+/// outlive everything else.
+fn told_or_now(told: Option<prost_types::Timestamp>, now: UnixMillis) -> Option<prost_types::Timestamp> {
+    /// What clocks and time zones may differ by.
+    const SKEW_MS: i64 = 86_400_000;
+    /// The beginning of 2024: a clock before it was never set, and is not believed.
+    const SET: UnixMillis = UnixMillis(1_704_067_200_000);
+    let latest = if now < SET { i64::MAX } else { now.0.saturating_add(SKEW_MS) };
+    match told {
+        // What is no time is refused by whoever checks the record.
+        Some(told) if UnixMillis::from_wire("time", Some(told)).is_ok_and(|at| at.0 > latest) => {
+            Some(now.to_wire())
+        }
+        told => told.or_else(|| Some(now.to_wire())),
+    }
+}
+
 /// Decodes the fields that the listing requests share.
 fn list_query(
     system: String,

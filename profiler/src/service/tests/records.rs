@@ -1,9 +1,12 @@
 //! Incidents and diagnoses that are kept and listed.
 
-use automap_proto::{time::UnixMillis, v1};
+use automap_proto::{
+    time::UnixMillis,
+    v1::{self, diagnosis_claim_service_client::DiagnosisClaimServiceClient},
+};
 
 use super::running::{directory, record, start};
-use crate::sample;
+use crate::{sample, service::now};
 
 #[tokio::test]
 async fn an_incident_without_an_id_gets_one_and_is_listed() {
@@ -43,5 +46,49 @@ async fn diagnoses_are_kept_by_id_and_listed_without_graphs_and_sketches() {
     assert_eq!(kept.into_inner().diagnosis.unwrap(), sent);
     let page = client.list_diagnoses(v1::ListDiagnosesRequest::default()).await.unwrap().into_inner();
     assert_eq!(page.diagnoses, [v1::Diagnosis { behavior_graph: None, sketches: vec![], ..sent }]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_claims_to_be_of_a_time_to_come_is_of_now() {
+    let store = directory();
+    let mut running = start(store.path()).await;
+    let mut claims = DiagnosisClaimServiceClient::new(running.channel.clone());
+    let client = &mut running.client;
+    let before = now();
+    let hour = UnixMillis(before.0 + 3_600_000).to_wire();
+    let years = UnixMillis(before.0 + 100_000_000_000).to_wire();
+    let diagnosis = |id: &str, state: v1::DiagnosisState, at| v1::Diagnosis {
+        diagnosis_id: id.into(),
+        system: "shop".into(),
+        walker: "w".into(),
+        state: state.into(),
+        created_at: Some(at),
+        ..Default::default()
+    };
+    for (name, at) in [("near", hour), ("far", years)] {
+        let done = diagnosis(name, v1::DiagnosisState::Done, at);
+        client.put_diagnosis(v1::PutDiagnosisRequest { diagnosis: Some(done) }).await.unwrap();
+        let mut incident = record(name);
+        incident.incident.as_mut().unwrap().recorded_at = Some(at);
+        client.record_incident(incident).await.unwrap();
+    }
+    let lease = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let claimed = Some(diagnosis("claimed", v1::DiagnosisState::Running, years));
+    claims.claim_diagnosis(v1::ClaimDiagnosisRequest { diagnosis: claimed, lease }).await.unwrap();
+    let mut times = Vec::new();
+    for name in ["near", "far", "claimed"] {
+        let request = v1::GetDiagnosisRequest { diagnosis_id: name.into() };
+        times.push(client.get_diagnosis(request).await.unwrap().into_inner().diagnosis.unwrap().created_at);
+    }
+    for name in ["near", "far"] {
+        let request = v1::GetIncidentRequest { incident_id: name.into() };
+        times.push(client.get_incident(request).await.unwrap().into_inner().incident.unwrap().recorded_at);
+    }
+    let after = now();
+    let times: Vec<UnixMillis> =
+        times.into_iter().map(|time| UnixMillis::from_wire("time", time).unwrap()).collect();
+    let of_now = |time: &UnixMillis| (before..=after).contains(time);
+    assert_eq!(times.iter().map(of_now).collect::<Vec<_>>(), [false, true, true, false, true]);
     running.stop().await;
 }

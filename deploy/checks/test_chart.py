@@ -93,9 +93,26 @@ def test_pods_are_restricted(combination):
             assert security["capabilities"] == {"drop": ["ALL"]}, name
             assert security["readOnlyRootFilesystem"] is True and security["allowPrivilegeEscalation"] is False, name
             assert "memory" in container["resources"]["limits"], name
-        volumes = {volume["name"] for volume in spec["volumes"]} | {"data", "exports"}
+        volumes = {volume["name"] for volume in spec["volumes"]} | {"data"}
         mounts = {mount["name"] for container in spec["containers"] for mount in container["volumeMounts"]}
         assert mounts <= volumes, name
+
+
+def test_an_upgrade_that_turns_backup_on_or_enlarges_its_volume_changes_nothing_that_cannot_be_changed():
+    def fixed(documents):
+        spec = find(documents, "StatefulSet", "automap-profiler")["spec"]
+        mutable = ("replicas", "template", "updateStrategy", "revisionHistoryLimit", "persistentVolumeClaimRetentionPolicy", "minReadySeconds")
+        return {key: value for key, value in spec.items() if key not in mutable}
+
+    before, after = rendered("default"), template("--set", "profiler.backup.enabled=true,profiler.backup.size=50Gi")
+    assert fixed(before) == fixed(after)
+    claim = find(after, "PersistentVolumeClaim", "automap-profiler-exports")
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert claim["spec"]["resources"]["requests"]["storage"] == "50Gi"
+    pod = find(after, "StatefulSet", "automap-profiler")["spec"]["template"]["spec"]
+    assert {"name": "exports", "persistentVolumeClaim": {"claimName": "automap-profiler-exports"}} in pod["volumes"]
+    # What a change of the other volume runs into, so that the comparison can fail.
+    assert fixed(before) != fixed(template("--set", "profiler.persistence.size=50Gi"))
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)

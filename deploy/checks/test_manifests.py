@@ -30,6 +30,10 @@ def test_manifests_fit_their_schemas(kubernetes):
 def test_what_operations_tell_to_apply_fits_its_schema_and_the_chart(kubernetes):
     profiler = find(rendered("default"), "StatefulSet", "automap-profiler")["spec"]
     claims = {f"{claim['metadata']['name']}-automap-profiler-0" for claim in profiler["volumeClaimTemplates"]}
+    exports = {d["metadata"]["name"] for d in rendered("large") if d["kind"] == "PersistentVolumeClaim"}
+    text = (DEPLOY / "OPERATIONS.md").read_text()
+    assert set(re.findall(r"claim `([^`]+)`", text)) == exports
+    assert set(re.findall(r"patch pvc (\S+)", text)) == claims | exports
     mounts = {mount["mountPath"] for mount in profiler["template"]["spec"]["containers"][0]["volumeMounts"]}
     pods = operations_pods()
     assert list(pods) == ["automap-salvage", "automap-exchange"]

@@ -188,6 +188,11 @@ spec:
     - name: data
       emptyDir: {}
     {{- end }}
+    {{- if and (eq $role "profiler") $root.Values.profiler.backup.enabled }}
+    - name: exports
+      persistentVolumeClaim:
+        claimName: {{ include "automap.exportsClaim" $root }}
+    {{- end }}
     {{- with $values.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -215,18 +220,18 @@ spec:
     {{- include "automap.podTemplate" . | nindent 4 }}
 {{- end }}
 
-{{/* The volume claim of the profiler: name, root, values. */}}
-{{- define "automap.claim" -}}
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata:
-  name: {{ .name }}
-spec:
-  accessModes: {{ toJson .accessModes }}
-  {{- with .values.storageClassName }}
-  storageClassName: {{ . }}
-  {{- end }}
-  resources:
-    requests:
-      storage: {{ .values.size }}
+{{/* What a volume claim of the profiler asks for: values, accessModes. */}}
+{{- define "automap.claimSpec" -}}
+accessModes: {{ toJson .accessModes }}
+{{- with .values.storageClassName }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ .values.size }}
+{{- end }}
+
+{{/* The claim of the profiler's exports. */}}
+{{- define "automap.exportsClaim" -}}
+{{ include "automap.roleName" (dict "root" . "role" "profiler") }}-exports
 {{- end }}

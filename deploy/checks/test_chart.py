@@ -116,6 +116,15 @@ def test_an_upgrade_that_turns_backup_on_or_enlarges_its_volume_changes_nothing_
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
+def test_a_rollback_replaces_a_profiler_that_never_becomes_ready(combination):
+    profiler = find(rendered(combination), "StatefulSet", f"{release(combination)}-profiler")["spec"]
+    # In order, Kubernetes waits for such a pod before it changes it (its documentation: "Forced rollback").
+    assert profiler["podManagementPolicy"] == "Parallel"
+    assert profiler["replicas"] == 1
+    assert profiler.get("updateStrategy", {}).get("type", "RollingUpdate") == "RollingUpdate"
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
 def test_pods_live_longer_than_their_drain(combination, kubernetes):
     documents = rendered(combination, kubernetes)

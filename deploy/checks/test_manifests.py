@@ -36,7 +36,7 @@ def test_what_operations_tell_to_apply_fits_its_schema_and_the_chart(kubernetes)
     assert set(re.findall(r"patch pvc (\S+)", text)) == claims | exports
     mounts = {mount["mountPath"] for mount in profiler["template"]["spec"]["containers"][0]["volumeMounts"]}
     pods = operations_pods()
-    assert list(pods) == ["automap-salvage", "automap-exchange"]
+    assert list(pods) == ["automap-set-aside", "automap-salvage", "automap-exchange"]
     for pod in pods.values():
         schemas.check(pod, kubernetes)
         assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] in claims
@@ -69,6 +69,26 @@ def test_what_operations_tell_to_apply_brings_back_what_can_be_read_of_a_damaged
         assert done.returncode == code, done.stderr + done.stdout
     assert "1 diagnosis" in automap("store", "verify", "--store", store), whole
     assert (tmp_path / "damaged-store").is_dir()
+
+
+def test_what_operations_tell_to_apply_lets_an_older_build_begin_anew_with_the_backup(tmp_path):
+    def automap(*arguments):
+        done = subprocess.run([binary(), *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    store = tmp_path / "store"
+    automap("demo", "--export", "shop")
+    automap("diagnose", "shop", "--store", store)
+    automap("store", "backup", "kept", "--store", store)
+    (container,) = operations_pods()["automap-set-aside"]["spec"]["containers"]
+    arguments = [argument.replace("/var/lib/automap", str(tmp_path)) for argument in container["args"]]
+    done = subprocess.run([*container["command"], *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stdout == "set aside\n", done.stderr + done.stdout
+    assert (tmp_path / "newer-store").is_dir() and not store.exists()
+    (export,) = (tmp_path / "kept").glob("*.export")
+    automap("store", "import", export, "--store", store, "--existing", "replace")
+    assert "1 diagnosis" in automap("store", "verify", "--store", store)
 
 
 def operations_pods():

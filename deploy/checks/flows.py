@@ -7,6 +7,7 @@ from chart import ROLES
 PORTS = {"walker": 4310, "collector": 4311, "graph-builder": 4312, "profiler": 4313}
 ADMIN = 4390
 HTTP = 4314
+LINK_LOCAL = "169.254.0.0/16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,8 @@ OUTSIDERS = (
     outsider("internet", ""),
     outsider("prometheus", "monitoring", **{"app.kubernetes.io/name": "prometheus"}),
     outsider("dns", "kube-system", **{"k8s-app": "kube-dns"}),
+    # NodeLocal DNSCache: a pod of the host's network, which only its address tells.
+    outsider("node-dns", ""),
 )
 
 
@@ -57,11 +60,13 @@ def selects(selector, labels):
 def is_peer(peer, pod, own_namespace):
     """Whether a peer of a rule is this pod."""
     assert set(peer) <= {"podSelector", "namespaceSelector", "ipBlock"}, f"unknown peer {peer}"
+    if peer.get("ipBlock") == {"cidr": LINK_LOCAL}:
+        return pod.name == "node-dns"
     if "ipBlock" in peer:
         # Only what leaves pods out is known.
-        assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} <= set(peer["ipBlock"]["except"]), f"pods may be in {peer}"
+        assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", LINK_LOCAL} <= set(peer["ipBlock"]["except"]), f"pods may be in {peer}"
         return pod.name == "internet"
-    if pod.name == "internet":
+    if pod.name in ("internet", "node-dns"):
         return False
     if "namespaceSelector" in peer:
         in_namespace = selects(peer["namespaceSelector"], pod.namespace_labels)
@@ -97,7 +102,7 @@ def allowed(documents):
     """All flows between pods of the chart, and between them and others: (source, target, port, protocol)."""
     policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
     own = chart_pods(documents)
-    ways = [(port, "TCP") for port in (*PORTS.values(), ADMIN, HTTP, 53, 443, 4317, 9090)] + [(53, "UDP")]
+    ways = [(port, "TCP") for port in (*PORTS.values(), ADMIN, HTTP, 53, 443, 4317, 5353, 9090)] + [(53, "UDP"), (5353, "UDP")]
     return {
         (source.name, target.name, port, protocol)
         for source in (*own, *OUTSIDERS)
@@ -116,5 +121,9 @@ def designed():
     arrows |= {(caller, "walker", PORTS["walker"], "TCP") for caller in ("neighbour", "test")}
     arrows |= {("neighbour", "walker", HTTP, "TCP")}
     arrows |= {("prometheus", role, ADMIN, "TCP") for role in ROLES}
-    arrows |= {(source, "dns", 53, protocol) for source in ("walker", "graph-builder", "test") for protocol in ("TCP", "UDP")}
-    return arrows
+    return arrows | {flow for source in ("walker", "graph-builder", "test") for flow in names(source)}
+
+
+def names(source, port=53):
+    """How a source looks names up."""
+    return {(source, server, port, protocol) for server in ("dns", "node-dns") for protocol in ("TCP", "UDP")}

@@ -36,9 +36,7 @@ def test_collectors_and_their_preflight_reach_sources_once_there_are_any():
     source = "--set-json=collector.config.sources={\"main\":{\"url\":\"http://prometheus.monitoring.svc:9090\",\"preset\":\"kubernetes\"}}"
     more = flows.allowed(template(source)) - flows.designed()
     assert more == {
-        (source, *flow)
-        for source in ("collector", "preflight")
-        for flow in (("prometheus", 9090, "TCP"), ("dns", 53, "TCP"), ("dns", 53, "UDP"))
+        flow for source in ("collector", "preflight") for flow in {(source, "prometheus", 9090, "TCP")} | flows.names(source)
     }
 
 
@@ -51,8 +49,16 @@ def test_alertmanager_reaches_the_webhook_and_walkers_their_sinks_once_there_are
 
 def test_backups_reach_the_profiler_and_the_outside_once_they_are_uploaded():
     more = flows.allowed(template("--set", "profiler.backup.upload.enabled=true,profiler.backup.upload.image=rclone")) - flows.designed()
-    ways = {("profiler", 4313, "TCP"), ("internet", 443, "TCP"), ("dns", 53, "TCP"), ("dns", 53, "UDP")}
-    assert more == {("backup", *way) for way in ways}
+    assert more == {("backup", "profiler", 4313, "TCP"), ("backup", "internet", 443, "TCP")} | flows.names("backup")
+
+
+def test_names_are_looked_up_where_values_say():
+    pods = "--set-json=networkPolicy.dns=[{\"namespaceSelector\":{\"matchLabels\":{\"kubernetes.io/metadata.name\":\"openshift-dns\"}}}]"
+    found = flows.allowed(template("--set", "networkPolicy.dnsPorts={5353}"))
+    looked_up = {flow for source in ("walker", "graph-builder", "test") for flow in flows.names(source)}
+    assert flows.designed() - found == looked_up
+    assert found - flows.designed() == {flow for source in ("walker", "graph-builder", "test") for flow in flows.names(source, 5353)}
+    assert flows.designed() - flows.allowed(template(pods)) == looked_up
 
 
 def test_callers_and_egress_are_what_values_say():

@@ -9,6 +9,7 @@ import tomllib
 import pytest
 import yaml
 
+import schemas
 import values_table
 from chart import (
     CHART, COMBINATIONS, CRDS, DEPLOY, KUBERNETES, ROLES, Refused, find, helm, release, rendered, table, template, value_flags,
@@ -204,6 +205,23 @@ def test_monitors_and_rules_wait_for_their_crds():
     assert kinds(()) == set()
     assert kinds(("monitoring.coreos.com/v1/PrometheusRule",)) == {"PrometheusRule"}
     assert kinds(COMBINATIONS["large"][1]) == {"PodMonitor", "PrometheusRule"}
+
+
+def test_labels_of_a_monitor_hide_none_of_the_metrics():
+    # What the Prometheus operator puts on each target of a monitor, by its documentation.
+    put = {"PodMonitor": {"namespace", "pod", "container", "endpoint", "job"}}
+    put["ServiceMonitor"] = put["PodMonitor"] | {"service"}
+    own = {"service", "system", "front_end", "metric", "stage", "outcome", "sink", "kind", "role", "version"}
+    for kind, labels in put.items():
+        (monitor,) = [d for d in template("--set", f"metrics.monitor={kind}", apis=CRDS) if d["kind"] == kind]
+        schemas.check(monitor, KUBERNETES[-1])
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints" if kind == "PodMonitor" else "endpoints"]
+        rules = endpoint["relabelings"]
+        dropped = [rule["regex"] for rule in rules if rule["action"] == "labeldrop"]
+        left = {label for label in labels if not any(re.fullmatch(regex, label) for regex in dropped)}
+        left |= {rule["targetLabel"] for rule in rules if rule["action"] == "replace"}
+        assert {"namespace", "pod", "component"} <= left, kind
+        assert not left & own, (kind, left & own)
 
 
 def test_a_package_of_the_chart_holds_what_it_links_to(tmp_path):

@@ -1,8 +1,11 @@
 //! The walker's own metrics. Labels are of this program or of its configuration, never names of a user's services.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use automap_proto::v1::{self, DiagnosisState};
+use automap_proto::{
+    time::UnixMillis,
+    v1::{self, DiagnosisState},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
@@ -128,6 +131,7 @@ impl Delivered {
 #[derive(Debug, Clone)]
 pub(crate) struct WalkerMetrics {
     diagnoses: Family<ByOutcome, Counter>,
+    durations: Histogram,
     stages: Family<ByStage, Histogram>,
     notifications_refused: Counter,
     alerts: Family<ByOutcome, Counter>,
@@ -172,6 +176,7 @@ impl WalkerMetrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
             diagnoses: Family::default(),
+            durations: Histogram::new(BUCKETS),
             stages: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             notifications_refused: Counter::default(),
             alerts: Family::default(),
@@ -180,6 +185,12 @@ impl WalkerMetrics {
             queued: Family::default(),
         };
         registry.register("automap_diagnoses", "Diagnoses that ended, by outcome", metrics.diagnoses.clone());
+        registry.register_with_unit(
+            "automap_diagnosis",
+            "Time from the begin of a diagnosis to its answer, however it was begun",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
         registry.register_with_unit(
             "automap_diagnosis_stage",
             "Time that diagnoses took, by stage",
@@ -229,9 +240,14 @@ impl WalkerMetrics {
             _ => Outcome::Failed,
         };
         self.diagnoses.get_or_create(&ByOutcome { outcome: outcome.name() }).inc();
+        if diagnosis.state() == DiagnosisState::Done
+            && let Some(took) = took(diagnosis)
+        {
+            self.durations.observe(took.as_secs_f64());
+        }
         for time in &diagnosis.stages {
             let Some(stage) = STAGES.into_iter().find(|stage| *stage == time.stage) else { continue };
-            let took = time.duration.and_then(|took| std::time::Duration::try_from(took).ok());
+            let took = time.duration.and_then(|took| Duration::try_from(took).ok());
             self.stages.get_or_create(&ByStage { stage }).observe(took.unwrap_or_default().as_secs_f64());
         }
     }
@@ -262,6 +278,13 @@ impl WalkerMetrics {
             queued: self.queued.get_or_create(&BySink { sink: name.into() }).clone(),
         }
     }
+}
+
+/// How long a diagnosis took, the wait for its turn included; nothing where the clock was put back meanwhile.
+fn took(diagnosis: &v1::Diagnosis) -> Option<Duration> {
+    let began = UnixMillis::from_wire("created_at", diagnosis.created_at).ok()?;
+    let ended = UnixMillis::from_wire("ended_at", diagnosis.ended_at).ok()?;
+    u64::try_from(ended.0 - began.0).ok().map(Duration::from_millis)
 }
 
 impl SinkMetrics {

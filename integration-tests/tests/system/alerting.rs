@@ -278,6 +278,8 @@ only-from-alerts = false
     let ended = |outcome: &str| metric(&admin, &format!("automap_diagnoses_total{{outcome=\"{outcome}\"}}"));
     until("diagnoses are counted", || ended("answered") + ended("abstained") == 2.0);
     assert!(metric(&admin, "automap_diagnosis_stage_seconds_count{stage=\"rank\"}") >= 2.0);
+    assert_eq!(metric(&admin, "automap_diagnosis_seconds_count"), 2.0, "alerts began them, and no call");
+    assert!(metric(&admin, "automap_diagnosis_seconds_sum") > 0.0);
 
     // Nothing secret in the log, whatever failed.
     let refused = service.log_line("a sink did not take a diagnosis").unwrap();

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from chart import DEPLOY, find, rendered
+from chart import CRDS, DEPLOY, Refused, find, rendered, template
 
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yaml"))
@@ -67,6 +67,25 @@ def test_alertmanager_sends_to_the_webhook_of_the_chart():
 def rules_of(path):
     """The rules of a file."""
     return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
+def test_the_chart_installs_the_rules_of_presets_that_values_name():
+    def installed(*values):
+        found = [d for d in template(*values, apis=CRDS) if d["kind"] == "PrometheusRule"]
+        return {d["metadata"]["name"]: d["spec"] for d in found}
+
+    own = yaml.safe_load((PROMETHEUS / "rules" / "automap.yaml").read_text())
+    assert installed() == {"automap": own}
+    presets = {path.stem: yaml.safe_load(path.read_text()) for path in RULES if path.stem != "automap"}
+    assert len(presets) == 6
+    every = installed("--set", f"metrics.rules=false,metrics.presetRules={{{','.join(presets)}}}")
+    assert every == {f"automap-preset-{name}": rules for name, rules in presets.items()}
+    for name in ("application", "diagnosis"):
+        read = set(re.findall(r"app:[a-z_]+", (DEPLOY / "dashboards" / f"{name}.json").read_text()))
+        recorded = {rule["record"] for rules in every.values() for group in rules["groups"] for rule in group["rules"]}
+        assert read and read - {"app:"} <= recorded
+    with pytest.raises(Refused, match="metrics.presetRules"):
+        template("--set", "metrics.presetRules={cloud}")
 
 
 # What only other rules are made of.

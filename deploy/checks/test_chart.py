@@ -99,6 +99,23 @@ def test_pods_are_restricted(combination):
         assert mounts <= volumes, name
 
 
+def test_ids_are_those_of_values_or_left_to_the_cluster():
+    def ids(*values):
+        upload = "profiler.backup.upload.enabled=true,profiler.backup.upload.image=rclone"
+        found = set()
+        for _, spec in pod_specs(template("--set", upload, *values)):
+            security = [spec["securityContext"]] + [container["securityContext"] for container in spec["containers"] + spec.get("initContainers", [])]
+            assert all(one["runAsNonRoot"] is True for one in security)
+            found |= {(key, value) for one in security for key, value in one.items() if key in ("runAsUser", "runAsGroup", "fsGroup")}
+        return found
+
+    names = ("runAsUser", "runAsGroup", "fsGroup")
+    assert ids() == {(name, 65532) for name in names}
+    assert ids("--set", ",".join(f"podSecurity.{name}=null" for name in names)) == set()
+    # As large as those of OpenShift.
+    assert ids("--set-json", 'podSecurity={"runAsUser":1000650000,"runAsGroup":7,"fsGroup":null}') == {("runAsUser", 1000650000), ("runAsGroup", 7)}
+
+
 def test_an_upgrade_that_turns_backup_on_or_enlarges_its_volume_changes_nothing_that_cannot_be_changed():
     def fixed(documents):
         spec = find(documents, "StatefulSet", "automap-profiler")["spec"]

@@ -1,10 +1,13 @@
 {{/* What the pods of all roles have in common. Arguments: root, role. */}}
 
+{{/* Ids that are left out are given by the cluster. Argument: root. */}}
 {{- define "automap.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- range $id := list "runAsUser" "runAsGroup" "fsGroup" }}
+{{- with get ($.Values.podSecurity | default dict) $id }}
+{{ $id }}: {{ int64 . }}
+{{- end }}
+{{- end }}
 fsGroupChangePolicy: OnRootMismatch
 seccompProfile:
   type: RuntimeDefault
@@ -14,7 +17,9 @@ seccompProfile:
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 runAsNonRoot: true
-runAsUser: 65532
+{{- with (.Values.podSecurity | default dict).runAsUser }}
+runAsUser: {{ int64 . }}
+{{- end }}
 capabilities:
   drop: [ALL]
 {{- end }}
@@ -92,7 +97,7 @@ spec:
   # The drain of {{ include "automap.drainSeconds" . }} s, what comes before it, and ten to end.
   terminationGracePeriodSeconds: {{ add (include "automap.drainSeconds" . | int) $preStop 10 }}
   securityContext:
-    {{- include "automap.podSecurity" . | nindent 4 }}
+    {{- include "automap.podSecurity" $root | nindent 4 }}
   {{- with $root.Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -150,7 +155,7 @@ spec:
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       securityContext:
-        {{- include "automap.containerSecurity" . | nindent 8 }}
+        {{- include "automap.containerSecurity" $root | nindent 8 }}
       volumeMounts:
         - {name: config, mountPath: /etc/automap/automap.toml, subPath: automap.toml, readOnly: true}
         {{- if $root.Values.tls.enabled }}

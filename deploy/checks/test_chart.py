@@ -19,15 +19,21 @@ GOLDEN = DEPLOY / "checks" / "golden"
 WORKLOADS = ("Deployment", "StatefulSet")
 
 
+def pods(documents):
+    """Names, metadata and specs of all pods."""
+    for document in documents:
+        template = {
+            "Deployment": lambda d: d["spec"]["template"], "StatefulSet": lambda d: d["spec"]["template"],
+            "CronJob": lambda d: d["spec"]["jobTemplate"]["spec"]["template"], "Pod": lambda d: d,
+        }.get(document["kind"])
+        if template:
+            yield document["metadata"]["name"], template(document)["metadata"], template(document)["spec"]
+
+
 def pod_specs(documents):
     """Names and specs of all pods."""
-    for document in documents:
-        if document["kind"] in WORKLOADS:
-            yield document["metadata"]["name"], document["spec"]["template"]["spec"]
-        elif document["kind"] == "CronJob":
-            yield document["metadata"]["name"], document["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-        elif document["kind"] == "Pod":
-            yield document["metadata"]["name"], document["spec"]
+    for name, _, spec in pods(documents):
+        yield name, spec
 
 
 def test_helm_finds_nothing_to_say():
@@ -114,6 +120,25 @@ def test_ids_are_those_of_values_or_left_to_the_cluster():
     assert ids("--set", ",".join(f"podSecurity.{name}=null" for name in names)) == set()
     # As large as those of OpenShift.
     assert ids("--set-json", 'podSecurity={"runAsUser":1000650000,"runAsGroup":7,"fsGroup":null}') == {("runAsUser", 1000650000), ("runAsGroup", 7)}
+
+
+def test_all_pods_go_where_values_say_and_services_add_to_it(tmp_path):
+    values = tmp_path / "values.yaml"
+    mine, its = {"key": "mine", "operator": "Exists"}, {"key": "its", "operator": "Exists"}
+    values.write_text(yaml.safe_dump({
+        "nodeSelector": {"pool": "tools", "arch": "amd64"}, "tolerations": [mine], "podLabels": {"cost": "sre", "tier": "tools"},
+        "walker": {"nodeSelector": {"arch": "arm64"}, "tolerations": [its], "podLabels": {"tier": "front"}},
+        "collector": {"config": {"sources": {"prod": {"url": "http://prometheus:9090", "preset": "kubernetes"}}}},
+        "profiler": {"backup": {"upload": {"enabled": True, "image": "rclone"}}},
+    }))
+    found = {name: (metadata["labels"], spec) for name, metadata, spec in pods(template("--values", values))}
+    assert len(found) == 7
+    labels, spec = found.pop("automap-walker")
+    assert spec["nodeSelector"] == {"pool": "tools", "arch": "arm64"} and spec["tolerations"] == [mine, its]
+    assert labels["cost"] == "sre" and labels["tier"] == "front"
+    for name, (labels, spec) in found.items():
+        assert spec["nodeSelector"] == {"pool": "tools", "arch": "amd64"} and spec["tolerations"] == [mine], name
+        assert labels["cost"] == "sre" and labels["tier"] == "tools", name
 
 
 def test_an_upgrade_that_turns_backup_on_or_enlarges_its_volume_changes_nothing_that_cannot_be_changed():

@@ -82,8 +82,8 @@ sinks: {{ . }}
 metadata:
   labels:
     {{- include "automap.labels" . | nindent 4 }}
-    {{- with $values.podLabels }}
-    {{- toYaml . | nindent 4 }}
+    {{- with include "automap.podLabels" (dict "root" $root "values" $values) }}
+    {{- . | nindent 4 }}
     {{- end }}
   annotations:
     checksum/config: {{ include "automap.toml" . | sha256sum }}
@@ -105,17 +105,8 @@ spec:
   {{- with $root.Values.priorityClassName }}
   priorityClassName: {{ . }}
   {{- end }}
-  {{- with $values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.tolerations }}
-  tolerations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with $values.affinity }}
-  affinity:
-    {{- toYaml . | nindent 4 }}
+  {{- with include "automap.placement" (dict "root" $root "values" $values) | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- if and $root.Values.topologySpread.enabled (ne $role "profiler") }}
   topologySpreadConstraints:

@@ -7,6 +7,9 @@ metadata:
   namespace: {{ .root.Release.Namespace }}
   labels:
     {{- include "automap.labels" . | nindent 4 }}
+    {{- with include "automap.podLabels" (dict "root" .root) }}
+    {{- . | nindent 4 }}
+    {{- end }}
   annotations:
     helm.sh/hook: test
     helm.sh/hook-delete-policy: before-hook-creation
@@ -21,5 +24,8 @@ spec:
   {{- with .root.Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with include "automap.placement" (dict "root" .root) | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
 {{- end }}

@@ -65,14 +65,15 @@ def test_the_services_open_the_flows_that_policies_allow_and_no_others(running, 
     assert opened == designed
 
 
-def notes(combination, tmp_path):
+def notes(combination, tmp_path, *values):
     """NOTES.txt as `helm install` prints it: rendered as a document, since `helm template` leaves it out."""
     chart = tmp_path / "chart"
+    tmp_path.mkdir(exist_ok=True)
     subprocess.run(["cp", "-rL", CHART, chart], check=True)
     text = (chart / "templates" / "NOTES.txt").read_text()
     (chart / "templates" / "_notes.tpl").write_text('{{- define "notes" }}' + text + "{{- end }}")
     (chart / "templates" / "notes.yaml").write_text('notes: {{ include "notes" . | toJson }}\nkind: Notes\nmetadata: {name: notes}\n')
-    (found,) = [d for d in template(*value_flags(combination), apis=COMBINATIONS[combination][1], chart=chart) if d["kind"] == "Notes"]
+    (found,) = [d for d in template(*value_flags(combination), *values, apis=COMBINATIONS[combination][1], chart=chart) if d["kind"] == "Notes"]
     return found["notes"]
 
 
@@ -97,6 +98,26 @@ def test_notes_hold_a_path_of_at_most_five_commands_that_name_what_is_there(comb
         name = re.search(r"--server-name (\S+)", text)[1]
         for certificate in [d for d in documents if d["kind"] == "Certificate" and d["metadata"]["name"] == name]:
             assert name in certificate["spec"]["dnsNames"]
+
+
+@pytest.mark.parametrize(
+    ("values", "answer", "told"),
+    [
+        ("walker.ingress.enabled=true,walker.ingress.host=a", "networkPolicy.callers=null", "networkPolicy.callers to"),
+        ("walker.service.type=LoadBalancer", "networkPolicy.enabled=false", "networkPolicy.callers to"),
+        ("walker.service.type=NodePort", "networkPolicy.callers[0].ipBlock.cidr=10.0.0.0/8", "networkPolicy.callers to"),
+        (
+            "walker.http.ingress.enabled=true,walker.http.ingress.host=a",
+            "networkPolicy.httpCallers[0].namespaceSelector.matchLabels.name=ingress", "networkPolicy.httpCallers to",
+        ),
+        ("dashboards.enabled=true", "metrics.presetRules={kubernetes}", "metrics.presetRules"),
+        ("metrics.rules=true", "metrics.labels.release=kube-prometheus-stack", "metrics.labels is empty"),
+    ],
+)
+def test_notes_tell_what_keeps_others_out_until_it_is_answered(values, answer, told, tmp_path):
+    assert told in notes("large", tmp_path / "without", "--set", values)
+    assert told not in notes("large", tmp_path / "with", "--set", values, "--set", answer)
+    assert "networkPolicy.callers to" not in notes("exposed", tmp_path / "exposed")
 
 
 def test_the_last_command_of_the_notes_diagnoses(running, tmp_path):

@@ -1,6 +1,7 @@
 """Manifests outside the chart: what clusters take, and what they say about each other."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -175,9 +176,33 @@ def test_the_kustomization_names_every_file_and_image():
     assert images == {image["name"] for image in kustomization["images"]}
 
 
-def kustomized():
+def test_the_image_that_is_built_and_pushed_is_the_one_that_the_manifests_then_name(tmp_path):
+    commands = (DEPLOY / "pymicro" / "README.md").read_text().split("## In Kubernetes")[1].split("```")[1]
+    (built,) = re.findall(r"image/build .*--name (\S+)", commands)
+    (pushed,) = re.findall(r"push (\S+)", commands)
+    assert built == pushed
+    shutil.copytree(DEPLOY / "pymicro", tmp_path / "deploy" / "pymicro", ignore=shutil.ignore_patterns("src", "tests"))
+    (edit,) = re.findall(r"(?m)^sed .*$", commands)
+    subprocess.run(["bash", "-c", edit], cwd=tmp_path, check=True, timeout=60)
+    found = [d for d in kustomized(tmp_path / "deploy" / "pymicro") if d["kind"] == "Deployment"]
+    assert {c["image"] for d in found for c in d["spec"]["template"]["spec"]["containers"]} == {built}
+
+
+def test_the_cluster_of_an_experiment_runs_what_chaos_mesh_is_told():
+    text = (DEPLOY / "EXPERIMENT.md").read_text()
+    (runtime,) = re.findall(r"--container-runtime=(\S+) +#", text)
+    (told,) = re.findall(r"--set chaosDaemon.runtime=(\S+)", text)
+    assert runtime == told
+
+
+def test_grafana_has_the_folders_that_dashboards_are_annotated_with():
+    dashboards = yaml.safe_load((DEPLOY / "prometheus" / "kube-prometheus-stack-values.yaml").read_text())["grafana"]["sidecar"]["dashboards"]
+    assert dashboards["folderAnnotation"] and dashboards["provider"]["foldersFromFilesStructure"] is True
+
+
+def kustomized(directory=DEPLOY / "pymicro"):
     """What `kubectl apply -k` would send."""
-    command = ["kubectl", "kustomize", str(DEPLOY / "pymicro")]
+    command = ["kubectl", "kustomize", str(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return list(yaml.load_all(done.stdout, Loader=yaml.CSafeLoader))
 

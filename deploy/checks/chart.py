@@ -74,6 +74,17 @@ def rendered(combination, kubernetes=KUBERNETES[-1]):
     return tuple(template(*value_flags(combination), kubernetes=kubernetes, apis=COMBINATIONS[combination][1]))
 
 
+def pods(documents):
+    """Names, metadata and specs of all pods."""
+    for document in documents:
+        of = {
+            "Deployment": lambda d: d["spec"]["template"], "StatefulSet": lambda d: d["spec"]["template"],
+            "CronJob": lambda d: d["spec"]["jobTemplate"]["spec"]["template"], "Pod": lambda d: d,
+        }.get(document["kind"])
+        if of:
+            yield document["metadata"]["name"], of(document)["metadata"], of(document)["spec"]
+
+
 def find(documents, kind, name):
     """The one document of this kind and name."""
     (found,) = [d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name]

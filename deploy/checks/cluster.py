@@ -163,6 +163,20 @@ class Metrics:
         return "".join(f"{name} {value}\n" for name, value in lines.items())
 
 
+    def cadvisor(self):
+        """What the kubelet says of the containers of the application, of others, and of those that hold a pod together."""
+        pods = [(f"{service}-5d9f8-x2x4z", container) for service in CALLS for container in (service, "POD", "")]
+        pods += [("zookeeper-0", "zookeeper"), ("load-6b7c9-k8s2j", "load")]
+        with self.lock:
+            seconds = {service: counters["cpu"] for service, counters in self.counters.items()}
+        lines = []
+        for pod, container in pods:
+            labels = f'namespace="{NAMESPACE}",pod="{pod}",container="{container}"'
+            lines.append(f"container_cpu_usage_seconds_total{{{labels}}} {seconds.get(container, 0.0)}\n")
+            lines.append(f"container_memory_working_set_bytes{{{labels}}} 3e7\n")
+        return "".join(lines)
+
+
 def effect(document):
     """What a fault does to the metrics of its service."""
     spec = document["spec"]
@@ -244,6 +258,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path == "/openapi/v2":
             # An empty document, as protobuf: an old kubectl then leaves all checks to the server.
             return self._answer(200, "", "application/octet-stream")
+        if path == "/metrics/cadvisor":
+            return self._answer(200, self.cluster.metrics.cadvisor(), "text/plain; version=0.0.4")
         if path.startswith("/metrics/"):
             text = self.cluster.metrics.exposition(path.removeprefix("/metrics/"))
             return self._answer(503, "away", "text/plain") if text is None else self._answer(200, text, "text/plain; version=0.0.4")

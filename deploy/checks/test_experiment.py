@@ -38,10 +38,20 @@ def cluster():
 @pytest.fixture(scope="module")
 def prometheus(cluster, tmp_path_factory):
     """A Prometheus that scrapes its services."""
+
+    def target(service, namespace=NAMESPACE):
+        return {"targets": [cluster.address], "labels": {"service": service, "namespace": namespace}}
+
     scraped = [
-        {"job_name": name, "metrics_path": f"/metrics/{name}", "static_configs": [{"targets": [cluster.address], "labels": {"service": name}}]}
+        {"job_name": name, "metrics_path": f"/metrics/{name}", "static_configs": [target(name)]}
         for name in CALLS
     ]
+    # What else is scraped in a cluster: the kubelet, and a service of another namespace.
+    scraped.append({"job_name": "kubelet", "metrics_path": "/metrics/cadvisor", "static_configs": [target("kubelet", "kube-system")], "honor_labels": True})
+    processes = [{"action": "keep", "source_labels": ["__name__"], "regex": "process_.*"}]
+    scraped.append(
+        {"job_name": "operator", "metrics_path": "/metrics/view", "static_configs": [target("operator", "monitoring")], "metric_relabel_configs": processes}
+    )
     started = Prometheus({"scrape_configs": scraped}, tmp_path_factory.mktemp("prometheus"))
     started.wait_for("count(pymicro_request_duration_seconds_count) == 16")
     yield started
@@ -136,6 +146,8 @@ def test_what_was_recorded_is_what_evaluate_reads_and_the_report_counts(home):
     for number, one in enumerate(done, start=1):
         incident = home / "run" / "pymicro" / f"round-{number:02}"
         assert sorted(path.name for path in incident.iterdir()) == ["call_graph.csv", "incident.json", "label.json", "metrics.csv"]
+        columns = (incident / "metrics.csv").read_text().splitlines()[0]
+        assert "view_cpu" in columns and "operator" not in columns
         label = json.loads((incident / "label.json").read_text())
         assert label["root_cause_services"] == [one["service"]] and label["fault_type"] == one["fault"]
         known = json.loads((incident / "incident.json").read_text())
@@ -160,12 +172,13 @@ def test_what_was_recorded_is_what_evaluate_reads_and_the_report_counts(home):
     assert "The experiment" in page and "<svg" in page and "http://" not in page.replace("http://www.w3.org/", "")
 
 
-def test_expressions_for_a_silent_service_are_such_and_leave_the_others_as_they_are(prometheus):
+def test_expressions_for_a_silent_service_and_for_stress_are_such_and_tell_of_all_services(prometheus):
     text = (DEPLOY / "EXPERIMENT.md").read_text()
     expressions = dict(re.findall(r"--expression '(\w+)=(.*?)'", text))
-    assert set(expressions) == {"throughput", "latency"}
+    assert set(expressions) == {"throughput", "latency", "cpu", "memory"}
     for expression in expressions.values():
-        assert len(prometheus.query(expression.replace("$window", "5s"))) == len(CALLS)
+        found = prometheus.query(expression.replace("$window", "5s"))
+        assert {sample["metric"]["service"] for sample in found} == set(CALLS)
 
 
 def test_the_cluster_refuses_what_its_schemas_do(cluster):

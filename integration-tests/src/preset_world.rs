@@ -69,6 +69,10 @@ fn pymicro(samples: &mut Samples) {
     samples.counter("process_cpu_seconds_total{service=\"cart\",pod=\"cart-1\"}", times(), 0.25, None);
     samples.counter("process_cpu_seconds_total{service=\"cart\",pod=\"cart-2\"}", times(), 0.125, None);
     samples.counter("process_cpu_seconds_total{job=\"prometheus\"}", times(), 0.9, None);
+    // What a cluster scrapes besides.
+    let other = "{service=\"operator\",namespace=\"monitoring\"}";
+    samples.counter(&format!("process_cpu_seconds_total{other}"), times(), 0.75, None);
+    samples.gauge(&format!("process_resident_memory_bytes{other}"), times(), 5e7);
     samples.counter("pymicro_io_bytes_total{service=\"web\",direction=\"read\"}", times(), 1000.0, None);
     samples.counter("pymicro_io_bytes_total{service=\"web\",direction=\"write\"}", times(), 24.0, None);
     samples.gauge("process_resident_memory_bytes{service=\"web\",pod=\"web-1\"}", times(), 123_456_789.0);

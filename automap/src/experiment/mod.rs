@@ -93,7 +93,12 @@ async fn run_rounds(mut args: RunArgs) -> Result<(), Failure> {
         }
         DriverKind::Kubernetes => {
             args.source.preset.get_or_insert_with(|| PYMICRO.into());
-            let source = NamedSource::new(&args.source, Some(&step))?;
+            let mut source = NamedSource::new(&args.source, Some(&step))?;
+            if source.config.preset == PYMICRO {
+                // Other services of the cluster are scraped with a label `service`, too.
+                let namespace = args.cluster.namespace.clone();
+                source.config.variables.entry("namespace".into()).or_insert(namespace);
+            }
             let kubectl = Kubectl {
                 program: args.cluster.kubectl.clone(),
                 context: args.cluster.context.clone(),

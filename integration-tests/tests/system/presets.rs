@@ -100,6 +100,18 @@ fn pymicro_is_read_with_two_pods_idle_services_and_services_without_failures() {
 }
 
 #[test]
+fn pymicro_in_a_cluster_leaves_out_what_is_of_other_namespaces() {
+    let operator = |more: &[&str]| {
+        let (_home, table, _) = collect("pymicro", more);
+        assert_values(&table, STEADY, &[("web_cpu", 0.5), ("cart_memory", 3e8), ("web_throughput", 10.0)]);
+        (table.columns.contains_key("operator_cpu"), table.columns.contains_key("operator_memory"))
+    };
+    assert_eq!(operator(&[]), (true, true));
+    // The application's own series have no such label here.
+    assert_eq!(operator(&["--variable", "namespace=|pymicro"]), (false, false));
+}
+
+#[test]
 fn a_restart_is_no_negative_rate_and_loses_at_most_what_nobody_saw() {
     let (_home, table, _) = collect("pymicro", &[]);
     // From the first whole window on: counters that begin at zero are not extrapolated below it.

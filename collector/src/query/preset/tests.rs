@@ -48,8 +48,12 @@ fn expressions_are_replaced_added_and_left_out() {
     let labelled = Preset::new("pymicro", &overrides("labels", "cpu", "container")).unwrap();
     assert_eq!(find(labelled.clone(), "cpu").unwrap().label, "container");
     assert_eq!(find(labelled, "io").unwrap().label, "service");
-    let narrowed = Preset::new("kubernetes", &overrides("variables", "namespace", "shop")).unwrap();
-    assert!(find(narrowed, "cpu").unwrap().expression.contains("namespace=~\"shop\""));
+    for preset in ["kubernetes", "pymicro"] {
+        let narrowed = Preset::new(preset, &overrides("variables", "namespace", "shop")).unwrap();
+        for query in narrowed.series {
+            assert!(query.expression.contains("namespace=~\"shop\""), "{preset}: {}", query.expression);
+        }
+    }
 }
 
 #[test]
@@ -102,6 +106,6 @@ fn what_cannot_be_meant_is_refused_by_name() {
     };
     assert!(refused("expressions", "latancy", "x").contains("is no name of a series"));
     assert!(refused("labels", "cpus", "x").contains("did you mean cpu?"));
-    assert!(refused("variables", "namespace", "x").contains("preset pymicro has none"));
+    assert!(refused("variables", "namespce", "x").contains("did you mean namespace?"));
     assert!(refused("expressions", "cpu", "x{$nothing}").contains("$nothing"));
 }

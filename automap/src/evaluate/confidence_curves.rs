@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::bootstrap::mean;
+use super::{bootstrap::mean, score_interval::score_interval};
 
 /// Groups of a calibration table.
 const GROUPS: usize = 5;
@@ -135,16 +135,6 @@ pub fn calibration(answers: &[Answered]) -> Vec<CalibrationGroup> {
 pub fn calibration_error(answers: &[Answered]) -> f64 {
     let gap = |group: &CalibrationGroup| group.incidents as f64 * (group.confidence - group.right).abs();
     calibration(answers).iter().map(gap).sum::<f64>() / answers.len().max(1) as f64
-}
-
-/// Wilson's score interval of 95 % for a share of `count` answers (Wilson, *Probable inference*, 1927), which holds for
-/// few answers and for shares near 0 and 1.
-fn score_interval(share: f64, count: usize) -> [f64; 2] {
-    const Z: f64 = 1.959_963_985;
-    let count = count as f64;
-    let centre = share + Z * Z / (2.0 * count);
-    let half = Z * (share * (1.0 - share) / count + Z * Z / (4.0 * count * count)).sqrt();
-    [centre - half, centre + half].map(|end| (end / (1.0 + Z * Z / count)).clamp(0.0, 1.0))
 }
 
 fn by_confidence(answers: &[Answered]) -> Vec<Answered> {

@@ -1,4 +1,7 @@
 //! Figures by what was done to the root cause.
+//!
+//! Groups are small and often all right or all wrong, where every resample is the same: shares have Wilson's interval, and
+//! only their mean Avg@5 that of the bootstrap.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +11,7 @@ use super::{
     bootstrap::{Estimate, Resamples},
     figure::Figure,
     measured::Measured,
+    score_interval::score_interval,
 };
 
 /// Name of the group of incidents whose label names no fault.
@@ -81,6 +85,7 @@ pub fn by_fault(
                             members.iter().map(|&incident| of_all[dataset][incident]).collect();
                         resamples.dataset(group, &of_group)
                     });
+                    let [ac1, ac3, ac5] = [ac1, ac3, ac5].map(|share| share_of(share.value, members.len()));
                     FaultFigures { method: contender.name.clone(), ac1, ac3, ac5, avg5 }
                 })
                 .collect(),
@@ -88,10 +93,24 @@ pub fn by_fault(
         .collect()
 }
 
+fn share_of(value: f64, incidents: usize) -> Estimate {
+    let [low, high] = score_interval(value, incidents);
+    Estimate { value, low, high }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::evaluate::test_measured::{measured, outcome};
+
+    #[test]
+    fn a_group_of_which_all_or_none_are_right_is_not_certain() {
+        let runs = vec![vec![vec![outcome(1.0), outcome(0.0), outcome(1.0), outcome(0.0)]]];
+        let found = by_fault(&measured(&["evidence"], runs), None, 100, 0);
+        let (right, wrong) = (found[0].methods[0].ac1, found[1].methods[0].ac1);
+        assert!(right.low < 0.4 && right.high == 1.0, "2 of 2: {right:?}");
+        assert!(wrong.low == 0.0 && wrong.high > 0.6, "0 of 2: {wrong:?}");
+    }
 
     #[test]
     fn incidents_are_grouped_by_dataset_and_fault() {

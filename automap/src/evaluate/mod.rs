@@ -49,6 +49,7 @@ pub mod scores;
 
 #[cfg(test)]
 pub(crate) mod test_measured;
+pub mod score_interval;
 
 use automap_proto::invalid::did_you_mean;
 

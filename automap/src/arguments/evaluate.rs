@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     AnswerFormat,
-    values::{parse_delay, parse_factor, parse_resamples, parse_setting},
+    values::{parse_count, parse_delay, parse_factor, parse_resamples, parse_setting},
 };
 use crate::{evaluate::learning::Learning, named_value::NamedValue};
 
@@ -46,9 +46,24 @@ pub struct EvaluateArgs {
     /// fewer than five other normal rows stays as it is.
     #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
     pub normal_window: Option<f64>,
-    /// Shuffle the names in every call graph, to see how often a wrong one is noticed.
-    #[arg(long, conflicts_with_all = ["scores", "compare"])]
-    pub shuffle_calls: bool,
+    /// Shuffle the names in every call graph, to see how often a wrong one is noticed; so many times for each incident,
+    /// once without a number.
+    #[arg(
+        long,
+        value_name = "TIMES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1",
+        value_parser = parse_count,
+        conflicts_with_all = ["scores", "compare"]
+    )]
+    pub shuffle_calls: Option<usize>,
+    /// Give normal rows in place of the incident, to see how often a root cause is named where nothing was wrong: of each
+    /// recording the last rows before its incident that follow each other, as many as the incident has.
+    #[arg(long, conflicts_with_all = [
+        "delays", "normal_window", "shuffle_calls", "learn", "history", "exclude", "report", "scores", "compare"
+    ])]
+    pub no_fault: bool,
     /// Also measure every variant of the default method with one of its steps changed or left out.
     #[arg(long)]
     pub ablations: bool,

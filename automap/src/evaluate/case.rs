@@ -14,8 +14,9 @@ use automap_proto::{
 use super::{
     alert::{NormalCut, delayed, incident_length},
     discover::Dataset,
-    graph_doubts::shuffled,
+    graph_doubts::{Shuffles, shuffled},
     label::Label,
+    no_fault::NoFault,
     recording_times::{copy_rows, row_times},
 };
 use crate::{arguments::IncidentArgs, failure::Failure, incident_request::IncidentRequest};
@@ -27,8 +28,8 @@ pub struct Handicap {
     pub delay: f64,
     /// Incident lengths of normal behaviour that are known; all there is when absent.
     pub normal_window: Option<f64>,
-    /// Seed by which call graphs are shuffled, where they are.
-    pub shuffled_calls: Option<u64>,
+    /// How call graphs are shuffled, where they are.
+    pub shuffled_calls: Option<Shuffles>,
 }
 
 impl Handicap {
@@ -57,6 +58,46 @@ pub struct CaseSet {
     pub cases: Vec<Case>,
 }
 
+/// The windows without a fault of one folder.
+#[derive(Debug)]
+pub struct NoFaultSet {
+    /// One per recording that has one.
+    pub windows: CaseSet,
+    /// Recordings that have none.
+    pub skipped: usize,
+    /// Distinct times among the windows: recordings of one day may show the same rows.
+    pub times: usize,
+}
+
+/// One window without a fault per recording; the rows that may be seen are copied into `scratch`.
+///
+/// # Errors
+/// As those of [`read_cases`]; an incident that cannot be read has no window.
+pub fn read_no_fault(datasets: &[Dataset], scratch: &Path) -> Result<Vec<NoFaultSet>, Failure> {
+    let none = Handicap { delay: 0.0, normal_window: None, shuffled_calls: None };
+    let mut sets = Vec::new();
+    for (number, set) in read_cases(datasets, none, scratch)?.into_iter().enumerate() {
+        let recordings = set.cases.len();
+        let (mut cases, mut times_seen) = (Vec::new(), BTreeSet::new());
+        for (index, case) in set.cases.into_iter().enumerate() {
+            let Ok(request) = case.request else { continue };
+            let times = row_times(request.metrics_file())?;
+            let found = NoFault::of(request.context(), &times)
+                .map_err(|error| Failure::Usage(format!("{}: {error}", case.id)))?;
+            let Some(NoFault { context, kept }) = found else { continue };
+            let copy = scratch.join(format!("no-fault-{number}-{index}.csv"));
+            copy_rows(request.metrics_file(), &copy, |time| kept.contains(&time))
+                .with_context(|| format!("cannot copy the normal rows of {}", case.id))?;
+            times_seen.insert((context.anomaly_start(), context.anomaly_end()));
+            cases.push(Case { request: Ok(request.with(context, copy)), ..case });
+        }
+        let skipped = recordings - cases.len();
+        let windows = CaseSet { name: set.name, cases };
+        sets.push(NoFaultSet { windows, skipped, times: times_seen.len() });
+    }
+    Ok(sets)
+}
+
 /// Reads labels and descriptions of all incidents. Recordings whose normal window is cut are copied into `scratch`.
 ///
 /// # Errors
@@ -78,16 +119,19 @@ pub fn read_cases(datasets: &[Dataset], handicap: Handicap, scratch: &Path) -> R
             let directory = incident.file_name().unwrap_or(incident.as_os_str()).to_string_lossy();
             let id = format!("{}/{directory}", dataset.name);
             let label = Label::read(incident)?;
-            let copy = scratch.join(format!("{}-{index}.csv", names.len()));
-            let request = match IncidentRequest::new(incident, &IncidentArgs::default()) {
-                Ok(request) if !handicap.is_none() => handicapped(&id, request, handicap, copy)?,
-                other => other,
-            };
-            asked += usize::from(request.is_ok());
-            if let (false, Err(Failure::TooLittleData(sentence))) = (handicap.is_none(), &request) {
-                bereft.push(sentence.clone());
+            for shuffle in 0..handicap.shuffled_calls.map_or(1, |shuffles| shuffles.count) {
+                let copy = scratch.join(format!("{}-{index}-{shuffle}.csv", names.len()));
+                let request = match IncidentRequest::new(incident, &IncidentArgs::default()) {
+                    Ok(request) if !handicap.is_none() => handicapped(&id, request, handicap, shuffle, copy)?,
+                    other => other,
+                };
+                asked += usize::from(request.is_ok());
+                if let (false, Err(Failure::TooLittleData(sentence))) = (handicap.is_none(), &request) {
+                    bereft.push(sentence.clone());
+                }
+                let id = if shuffle == 0 { id.clone() } else { format!("{id}, shuffle {}", shuffle + 1) };
+                cases.push(Case { id, label: label.clone(), request });
             }
-            cases.push(Case { id, label, request });
         }
         sets.push(CaseSet { name: dataset.name.clone(), cases });
     }
@@ -105,6 +149,7 @@ fn handicapped(
     id: &str,
     request: IncidentRequest,
     handicap: Handicap,
+    shuffle: usize,
     copy: PathBuf,
 ) -> Result<Result<IncidentRequest, Failure>, Failure> {
     let named = |error: automap_proto::invalid::Invalid| Failure::Usage(format!("{id}: {error}"));
@@ -112,7 +157,10 @@ fn handicapped(
         return Ok(Err(Failure::TooLittleData(format!("the alert comes after the end of {id}"))));
     };
     let context = match (handicap.shuffled_calls, context.call_graph()) {
-        (Some(seed), Some(calls)) => context.with_calls(shuffled(calls, seed).map_err(named)?),
+        (Some(shuffles), Some(calls)) => {
+            let wrong = shuffled(calls, shuffles.seed_of(id, shuffle)).map_err(named)?;
+            context.with_calls(wrong)
+        }
         _ => context,
     };
     let times = row_times(request.metrics_file())?;
@@ -233,6 +281,38 @@ mod tests {
         let refusal = found[0].cases[0].request.as_ref().unwrap_err();
         assert!(refusal.to_string().contains("shop/a is left 4 normal and 7 incident rows"), "{refusal}");
         assert!(found[0].cases[1].request.is_ok());
+    }
+
+    #[test]
+    fn every_shuffle_is_a_case_with_a_graph_of_its_own() {
+        let home = tempfile::tempdir().unwrap();
+        let one = incident(home.path(), "shop/a");
+        let calls: String = (1..12).map(|index| format!("s{:02},s{index:02}\n", index / 2)).collect();
+        std::fs::write(one.join("call_graph.csv"), format!("caller,callee\n{calls}")).unwrap();
+        let shuffled_calls = Some(Shuffles { seed: 0, count: 3 });
+        let handicap = Handicap { delay: 0.0, normal_window: None, shuffled_calls };
+        let found = read_cases(&[dataset("shop", vec![one])], handicap, home.path()).unwrap();
+        let ids: Vec<&str> = found[0].cases.iter().map(|case| case.id.as_str()).collect();
+        assert_eq!(ids, ["shop/a", "shop/a, shuffle 2", "shop/a, shuffle 3"]);
+        let graphs: Vec<_> = found[0]
+            .cases
+            .iter()
+            .map(|case| case.request.as_ref().unwrap().context().call_graph().cloned())
+            .collect();
+        assert!(graphs[0] != graphs[1] && graphs[1] != graphs[2] && graphs[0] != graphs[2]);
+    }
+
+    #[test]
+    fn a_window_without_a_fault_ends_before_it_and_recordings_without_one_are_counted() {
+        let home = tempfile::tempdir().unwrap();
+        let (long, short) = (incident(home.path(), "shop/a"), incident(home.path(), "shop/b"));
+        let known = r#"{"front_end": "web", "anomaly_start": 120, "anomaly_end": 160}"#;
+        std::fs::write(short.join("incident.json"), known).unwrap();
+        let found = read_no_fault(&[dataset("shop", vec![long, short])], home.path()).unwrap();
+        assert_eq!((found[0].windows.cases.len(), found[0].skipped, found[0].times), (1, 1, 1));
+        let request = found[0].windows.cases[0].request.as_ref().unwrap();
+        assert_eq!(request.context().anomaly_start(), UnixMillis(90_000));
+        assert_eq!(row_times(request.metrics_file()).unwrap().last(), Some(&UnixMillis(130_000)));
     }
 
     #[test]

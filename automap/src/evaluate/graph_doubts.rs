@@ -43,6 +43,26 @@ impl GraphDoubts {
     }
 }
 
+/// How call graphs are shuffled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shuffles {
+    /// Seeds them, together with the incident.
+    pub seed: u64,
+    /// Wrong graphs of each incident, each a case of its own.
+    pub count: usize,
+}
+
+impl Shuffles {
+    /// The seed of one shuffle of one incident: graphs of several incidents must differ, for incidents of one system
+    /// have one call graph, and a single wrong one would be tested again and again. FNV-1a over the incident's name.
+    pub fn seed_of(&self, incident: &str, shuffle: usize) -> u64 {
+        let bytes = incident.bytes().chain((shuffle as u64).to_le_bytes());
+        bytes.fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}
+
 /// The same calls between services drawn at random: a graph of the same shape that is wrong. The same seed gives the
 /// same graph.
 ///
@@ -72,6 +92,16 @@ mod tests {
         assert_eq!(wrong, shuffled(&calls, 7).unwrap());
         assert_ne!(wrong, calls);
         assert_eq!((wrong.calls().count(), wrong.services()), (calls.calls().count(), calls.services()));
+    }
+
+    #[test]
+    fn incidents_and_shuffles_have_graphs_of_their_own() {
+        let shuffles = Shuffles { seed: 0, count: 2 };
+        let seeds = [("shop/a", 0), ("shop/a", 1), ("shop/b", 0), ("shop/b", 1)]
+            .map(|(incident, shuffle)| shuffles.seed_of(incident, shuffle));
+        assert!(seeds.iter().enumerate().all(|(index, seed)| !seeds[..index].contains(seed)), "{seeds:?}");
+        assert_eq!(seeds[0], shuffles.seed_of("shop/a", 0));
+        assert_ne!(seeds[0], Shuffles { seed: 1, count: 2 }.seed_of("shop/a", 0));
     }
 
     #[test]

@@ -9,6 +9,8 @@
 //! | [`learning`], [`learning_report`] | what confirmed incidents are worth |
 //! | [`precision`], [`figure`], [`bootstrap`] | PR@K, the figures of it, and their intervals |
 //! | [`confidence_curves`], [`confusion`], [`graph_doubts`], [`knowable`] | what else is counted |
+//! | [`score_interval`] | the interval of a share of few answers |
+//! | [`no_fault`], [`no_fault_report`] | what is named where nothing was wrong |
 //! | [`figures_report`], [`gain_report`], [`confidence_report`], [`fault_report`], [`metric_report`], [`confusion_report`], [`incident_report`] | parts of the report |
 //! | [`report`] | all of it together |
 //! | [`alerts_report`], [`headlines`] | the same under alerts at several times |
@@ -39,17 +41,21 @@ pub mod learning;
 pub mod learning_report;
 pub mod measured;
 pub mod metric_report;
+pub mod no_fault;
+pub mod no_fault_report;
 pub mod outcome;
 pub mod peak_memory;
 pub mod precision;
 pub mod recording_times;
 pub mod report;
 pub mod run;
+pub mod score_interval;
 pub mod scores;
 
 #[cfg(test)]
 pub(crate) mod test_measured;
-pub mod score_interval;
+
+use std::path::Path;
 
 use automap_proto::invalid::did_you_mean;
 
@@ -58,19 +64,26 @@ use crate::{
     embedded::Embedded,
     failure::Failure,
     learn,
-    output::{alerts_table, evaluation_page, evaluation_table},
+    output::{alerts_table, evaluation_page, evaluation_table, no_fault_table},
     output_file::OutputFile,
     stdout,
     walker_client::WalkerClient,
 };
 use alerts_report::{AlertsReport, AlertsSettings};
-use case::{CaseSet, Handicap, read_cases};
+use case::{CaseSet, Handicap, NoFaultSet, read_cases, read_no_fault};
+use contender::Contender;
+use discover::Dataset;
+use graph_doubts::Shuffles;
+use no_fault_report::{NoFaultReport, WindowCounts};
 use report::{Report, Settings};
 use scores::ScoresFile;
 
 impl EvaluateArgs {
     const fn handicap(&self, delay: f64) -> Handicap {
-        let shuffled_calls = if self.shuffle_calls { Some(self.seed) } else { None };
+        let shuffled_calls = match self.shuffle_calls {
+            Some(count) => Some(Shuffles { seed: self.seed, count }),
+            None => None,
+        };
         Handicap { delay, normal_window: self.normal_window, shuffled_calls }
     }
 
@@ -102,6 +115,10 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     }
     check_delays(&args)?;
     let scratch = tempfile::tempdir()?;
+    if args.no_fault {
+        let datasets = discover::datasets(&args.directories)?;
+        return without_fault(&args, &datasets, contenders, scratch.path()).await;
+    }
     let handicaps: Vec<Handicap> = args.delays.iter().map(|&delay| args.handicap(delay)).collect();
     let datasets = discover::datasets(&args.directories)?;
     let mut alerts = Vec::new();
@@ -157,7 +174,7 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
         seed: args.seed,
         delay: handicap.delay,
         normal_window: args.normal_window,
-        shuffled_calls: args.shuffle_calls,
+        shuffled_calls: args.shuffle_calls.is_some(),
         bootstrap: args.bootstrap,
         exclude: args.exclude.clone(),
         learn: args.learn,
@@ -186,6 +203,37 @@ pub async fn run(args: EvaluateArgs) -> Result<(), Failure> {
     if worse.is_empty() { Ok(()) } else { Err(Failure::Worse(worse)) }
 }
 
+/// Windows without a fault in place of the incidents.
+///
+/// # Errors
+/// As [`run`], and where no recording has such a window.
+async fn without_fault(
+    args: &EvaluateArgs,
+    datasets: &[Dataset],
+    contenders: Vec<Contender>,
+    scratch: &Path,
+) -> Result<(), Failure> {
+    let (sets, counts): (Vec<CaseSet>, Vec<WindowCounts>) = read_no_fault(datasets, scratch)?
+        .into_iter()
+        .map(|NoFaultSet { windows, skipped, times }| (windows, WindowCounts { skipped, times }))
+        .unzip();
+    if sets.iter().all(|set| set.cases.is_empty()) {
+        return Err(Failure::Usage(
+            "--no-fault: no recording has as many normal rows in a row as its incident, with eight before them".into(),
+        ));
+    }
+    let memory = tempfile::tempdir()?;
+    let services = Embedded::start(memory.path()).await?;
+    let walker = WalkerClient::new(&services.addresses().walker)?;
+    let measured = run::measure(&walker, sets, contenders, None, args.seed, args.jobs).await;
+    services.stop().await?;
+    let report = NoFaultReport::new(&measured?, &counts, args.seed);
+    match args.output {
+        AnswerFormat::Json => Ok(stdout::print_json(&report)?),
+        AnswerFormat::Table => Ok(stdout::print(&no_fault_table::render(&report))?),
+    }
+}
+
 /// # Errors
 /// A delay is given twice, or several beside what holds those of one.
 fn check_delays(args: &EvaluateArgs) -> Result<(), Failure> {
@@ -197,7 +245,7 @@ fn check_delays(args: &EvaluateArgs) -> Result<(), Failure> {
         ("--scores", args.scores.is_some()),
         ("--compare", args.compare.is_some()),
         ("--report", args.report.is_some()),
-        ("--shuffle-calls", args.shuffle_calls),
+        ("--shuffle-calls", args.shuffle_calls.is_some()),
     ];
     match single.into_iter().find(|(_, given)| *given && args.delays.len() > 1) {
         None => Ok(()),

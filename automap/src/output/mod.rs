@@ -10,5 +10,6 @@ pub mod evaluation_page;
 pub mod evaluation_table;
 pub mod experiment_section;
 pub mod graph_json;
+pub mod no_fault_table;
 pub mod paragraph;
 pub mod verdict;

@@ -23,6 +23,7 @@ use crate::{
     evidence::{call_graph_fit::CiShares, judge::guarded_rows},
     graph_plan::{
         GraphPlan, INCIDENT_GRAPH, SKELETON_GRAPH, SKELETON_LEVEL, graph_settings, normal_graph_name,
+        skeleton_settings,
     },
     listener::Listener,
     memory::incident_id,
@@ -92,29 +93,56 @@ pub(crate) async fn graph_findings(
     let parameters = &parameters.automap;
     let plan = GraphPlan::new(rows);
     let settings = graph_settings(parameters, context.front_end())?;
-    let mut selections =
-        vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone()), (SKELETON_GRAPH.to_owned(), rows.all())];
+    let mut selections = vec![(INCIDENT_GRAPH.to_owned(), plan.incident.clone())];
     selections.extend(
         plan.normal.iter().enumerate().map(|(index, window)| (normal_graph_name(index), window.clone())),
     );
-    let graph_count = selections.len();
+    let graph_count = selections.len() + 1;
+    let of_skeleton = skeleton_settings(parameters, context.front_end())?;
+    // An answer has one set of settings: with others the skeleton is asked for by itself.
+    let alone = settings != of_skeleton;
+    let skeleton = vec![(SKELETON_GRAPH.to_owned(), rows.all())];
+    let level = BTreeMap::from([(SKELETON_GRAPH.to_owned(), SKELETON_LEVEL)]);
+    let skeleton_order = alone.then(|| GraphOrder {
+        settings: of_skeleton,
+        front_end: context.front_end(),
+        selections: skeleton.clone(),
+        max_conditions: level.clone(),
+        seed,
+        budget: parameters.budget,
+        ..GraphOrder::default()
+    });
+    if !alone {
+        selections.extend(skeleton);
+    }
     let order = GraphOrder {
         settings: settings.clone(),
         front_end: context.front_end(),
         selections,
-        max_conditions: BTreeMap::from([(SKELETON_GRAPH.to_owned(), SKELETON_LEVEL)]),
+        max_conditions: if alone { BTreeMap::new() } else { level },
         resamples: BTreeMap::from([(INCIDENT_GRAPH.to_owned(), parameters.bootstrap)]),
         seed,
         tested: INCIDENT_GRAPH,
         budget: parameters.budget,
         throughput_rows: normal,
     };
-    let building = peers.build_graphs(Arc::clone(frame), order, listener);
+    let building = async {
+        let (mut graphs, throughput) = peers.build_graphs(Arc::clone(frame), order, listener).await?;
+        if let Some(order) = skeleton_order {
+            graphs.extend(peers.build_graphs(Arc::clone(frame), order, listener).await?.0);
+        }
+        Ok::<_, ServiceError>((graphs, throughput))
+    };
     let (mut graphs, throughput) = match without_graph {
         WithoutGraph::Fails => building.await?,
         WithoutGraph::Ranks => within_share("graph-builder", GRAPH_SHARE, building).await?,
     };
-    let shares = graphs.remove(SKELETON_GRAPH).map(|skeleton| CiShares::new(frame, &skeleton.graph));
+    // Edges that were not tested say nothing of a call graph.
+    let (cut, skeleton) = match graphs.remove(SKELETON_GRAPH) {
+        Some(skeleton) if skeleton.is_cut => (true, None),
+        other => (false, other),
+    };
+    let shares = skeleton.map(|skeleton| CiShares::new(frame, &skeleton.graph));
     let built = graphs
         .remove(INCIDENT_GRAPH)
         .ok_or_else(|| ServiceError::internal("the graph-builder left out the incident graph"))?;
@@ -170,6 +198,9 @@ pub(crate) async fn graph_findings(
         memory_answers: true,
         warnings: plan.warning.into_iter().chain(built.warnings).collect(),
     };
+    findings.warnings.extend((cut && context.call_graph().is_some()).then(|| {
+        "whether the call graph fits the metrics was not tested: the budget ended first".to_owned()
+    }));
     findings.warnings.extend(shrink(&mut request));
     let answer = peers
         .ask_profiler(request, |mut profiler, request| async move { profiler.weigh_metrics(request).await });

@@ -106,6 +106,17 @@ pub fn graph_settings(parameters: &AutomapParameters, front_end: &str) -> Result
     settings_for(parameters, Vec::new(), front_end)
 }
 
+/// The settings of the skeleton, which are those that its test was measured with, whatever the graph of the incident is
+/// tested by: Fisher's z at .05, no load removed.
+///
+/// # Errors
+/// None: the defaults are valid.
+pub fn skeleton_settings(parameters: &AutomapParameters, front_end: &str) -> Result<GraphSettings, Invalid> {
+    let measured =
+        AutomapParameters { max_condition: parameters.max_condition, ..AutomapParameters::default() };
+    graph_settings(&measured, front_end)
+}
+
 fn settings_for(
     parameters: &AutomapParameters,
     metrics: Vec<MetricKind>,
@@ -161,5 +172,20 @@ mod tests {
         let gappy: Vec<usize> = all.iter().copied().filter(|row| row % 5 > 0 || *row > 200).collect();
         assert_eq!(starts(&gappy, &[]), [40, 50], "a fifth of the rows of the first is missing");
         assert!(whole_windows(&grid, &all, 200_000, &[]).is_empty(), "20 rows make no graph");
+    }
+
+    #[test]
+    fn a_call_graph_is_tested_alike_whatever_tests_the_incident_graph() {
+        use automap_proto::{load_removal::LoadRemoval, settings::CiTest};
+        let measured = skeleton_settings(&AutomapParameters::default(), "web").unwrap();
+        let other = AutomapParameters {
+            ci_test: CiTest::G2,
+            alpha: Some(0.2),
+            load_removal: LoadRemoval::FrontEnd,
+            ..AutomapParameters::default()
+        };
+        assert_eq!(skeleton_settings(&other, "web").unwrap(), measured);
+        assert_eq!(graph_settings(&AutomapParameters::default(), "web").unwrap(), measured);
+        assert_ne!(graph_settings(&other, "web").unwrap(), measured);
     }
 }

@@ -170,6 +170,7 @@ pub(crate) async fn diagnose(
             let input = RankInput {
                 frame: ranked_frame,
                 rows: ranked_rows,
+                remembered: extended.as_ref().map_or(0, |longer| longer.remembered),
                 context: &ranked_context,
                 edges: edges.as_ref(),
                 rules: &rules,

@@ -116,6 +116,7 @@ pub fn bench(load: &Load) -> anyhow::Result<Report> {
         let ranked = rank_services(&RankInput {
             frame: &frame,
             rows: &rows,
+            remembered: 0,
             context,
             edges: None,
             rules: &EdgeRules::default(),

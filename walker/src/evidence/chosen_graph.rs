@@ -47,10 +47,12 @@ impl ChosenGraph<'_> {
     }
 }
 
+/// Chooses what is walked. `normal_rows` are those behind R² of throughput, `rows` those behind the CI shares.
 pub(crate) fn choose_graph<'a>(
     input: &EvidenceInput<'a>,
     states: &States,
     normal_rows: usize,
+    rows: usize,
 ) -> ChosenGraph<'a> {
     let parameters = input.parameters;
     let throughput = input
@@ -58,7 +60,6 @@ pub(crate) fn choose_graph<'a>(
         .map(|fit| ThroughputGraph::new(&states.names, fit, normal_rows))
         .filter(ThroughputGraph::is_usable);
     let given = input.context.call_graph().filter(|calls| !calls.is_empty());
-    let rows = input.rows.normal.len() + input.rows.incident.len();
     let shares = input.shares.filter(|_| rows >= MIN_FIT_ROWS);
     let fit = given.zip(shares).and_then(|(calls, shares)| {
         let calls = indexed_calls(input.frame.services(), calls);

@@ -57,6 +57,8 @@ pub struct EvidenceInput<'a> {
     pub throughput: Option<&'a ThroughputFit>,
     /// CI shares of pairs of services, against which a call graph is tested.
     pub shares: Option<&'a CiShares>,
+    /// So many of the first rows are remembered ones, of which `throughput` and `shares` know nothing.
+    pub remembered: usize,
     /// What confirmed incidents taught, where they did.
     pub learned: Option<&'a LearnedWeights>,
     /// Seeds the permutations.
@@ -125,7 +127,9 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let measured = measure(frame, rows, &placebo_rows, calls.as_ref(), &measuring, input.stop)?;
 
     let states = States::new(input, edges);
-    let graph = choose_graph(input, &states, guarded.normal.len());
+    let own = own_rows(input);
+    let own_normal = guarded_rows(frame, &own, parameters).normal.len();
+    let graph = choose_graph(input, &states, own_normal, own.normal.len() + own.incident.len());
     stop::poll(input.stop)?;
     let laid_out = |window: &WindowEvidence| states.lay_out(window, &measured, graph.calls.as_deref());
     let mut found = laid_out(&measured.incident);
@@ -220,6 +224,16 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         warnings,
         services: states.names,
     })
+}
+
+/// The rows without those that are remembered.
+fn own_rows(input: &EvidenceInput<'_>) -> WindowRows {
+    let own = |rows: &[usize]| rows.iter().copied().filter(|row| *row >= input.remembered).collect();
+    WindowRows {
+        normal: own(&input.rows.normal),
+        incident: own(&input.rows.incident),
+        exclusions_ignored: input.rows.exclusions_ignored,
+    }
 }
 
 /// The state that scores highest; of equals the first.

@@ -106,6 +106,7 @@ impl<'a> Case<'a> {
             rules: &EdgeRules::default(),
             throughput: None,
             shares: None,
+            remembered: 0,
             learned: None,
             seed: 1,
             parameters: &self.parameters,
@@ -270,7 +271,7 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
     }
     let shares = CiShares::new(&frame, &chain);
     let wrong = [("a", "e"), ("e", "b"), ("b", "f"), ("f", "c"), ("c", "g"), ("g", "d"), ("d", "web")];
-    let judged = |normal: Range<usize>| {
+    let judged = |normal: Range<usize>, remembered: usize| {
         let rows = WindowRows {
             normal: normal.collect(),
             incident: (INCIDENT..ROWS).collect(),
@@ -284,6 +285,7 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
             rules: &EdgeRules::default(),
             throughput: None,
             shares: Some(&shares),
+            remembered,
             learned: None,
             seed: 1,
             parameters: &EvidenceParameters::default(),
@@ -291,8 +293,9 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
         })
         .unwrap()
     };
-    assert!(judged(0..INCIDENT).assessment.call_graph_fit.is_some_and(|fit| !fit.trusted));
-    assert_eq!(judged(40..INCIDENT).assessment.call_graph_fit, None);
+    assert!(judged(0..INCIDENT, 0).assessment.call_graph_fit.is_some_and(|fit| !fit.trusted));
+    assert_eq!(judged(40..INCIDENT, 0).assessment.call_graph_fit, None);
+    assert_eq!(judged(0..INCIDENT, 40).assessment.call_graph_fit, None, "remembered rows were not tested");
 }
 
 /// The shop with a database `gone` from row 52 on, whose callers see so large a share of their calls `answered`, and a disk

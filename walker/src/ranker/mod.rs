@@ -64,6 +64,8 @@ pub struct RankInput<'a> {
     pub frame: &'a MetricFrame,
     /// Normal and incident rows.
     pub rows: &'a WindowRows,
+    /// So many of the first rows are remembered ones, which the graph was built without.
+    pub remembered: usize,
     /// Front end and, where known, call graph.
     pub context: &'a IncidentContext,
     /// What callers measured of their calls, over the grid of the frame.
@@ -130,6 +132,7 @@ pub fn rank_services(input: &RankInput<'_>) -> Result<Ranked, RankError> {
         rules: input.rules,
         throughput: input.graph.and_then(|graph| graph.throughput.as_ref()),
         shares: input.graph.and_then(|graph| graph.shares.as_ref()),
+        remembered: input.remembered,
         learned: input.learned,
         seed: input.seed,
         parameters: &input.parameters.evidence,
@@ -300,6 +303,7 @@ mod tests {
         rank_services(&RankInput {
             frame: &frame(),
             rows: &rows(),
+            remembered: 0,
             context: &context(calls),
             edges: None,
             rules: &EdgeRules::default(),
@@ -377,6 +381,7 @@ mod tests {
             let stopped = rank_services(&RankInput {
                 frame: &frame(),
                 rows: &rows(),
+                remembered: 0,
                 context: &context(&[]),
                 edges: None,
                 rules: &EdgeRules::default(),

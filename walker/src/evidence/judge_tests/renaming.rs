@@ -97,6 +97,7 @@ fn judged_under(case: &Drawn, order: &[usize]) -> Judged {
         rules: &EdgeRules::default(),
         throughput: fit.as_ref(),
         shares: None,
+        remembered: 0,
         learned: None,
         seed: 1,
         parameters: &EvidenceParameters::default(),

@@ -1,35 +1,41 @@
 //! Step 8, confidence: is this incident any different from normal times, and how often is such an answer right?
 //!
 //! ```text
-//! contrast = ln((a_top + .1) / (mean over placebo windows of max_s a_s + .1))
-//! confidence = 1 / (1 + e^−(α + β·contrast))
+//! contrast = ln((a_top + κ) / (mean over placebo windows of max_s a_s + κ))
+//! confidence = 1 / (1 + e^−(α + β·contrast)) / services that tie for the first place
 //! ```
 
 use automap_proto::assessment::{Abstention, Assessment};
 
-/// Keeps the contrast finite where nothing departs.
-const SOFTENING: f64 = 0.1;
-/// ln(1 + spreads) from which a service has left its normal behaviour: three spreads.
-pub(crate) const DEPARTED_SPREADS: f64 = 3.0;
-/// α and β, from a logistic regression of right first answers on the contrast over 114 recorded incidents of three
-/// systems, each incident counting the same. Fitted without one of the systems β lies between 4 and 18: on a system
-/// that was not seen, confidence orders answers better than it counts them.
-const INTERCEPT: f64 = -1.2;
-const SLOPE: f64 = 4.4;
+use crate::parameters::EvidenceParameters;
+
+/// Below this a confidence says no more than that it is low: so few such answers were seen that no share of them is known.
+const LEAST_STATED: f64 = 0.1;
 
 /// How unusual the evidence against the service ranked first is. `placebo` holds the largest evidence against any
 /// service in each placebo window; without such windows nothing is known of normal times, and the contrast is zero.
-pub fn contrast(top: f64, placebo: &[f64]) -> f64 {
+/// `softening`, κ, keeps it finite where nothing departs.
+pub fn contrast(top: f64, placebo: &[f64], softening: f64) -> f64 {
     if placebo.is_empty() {
         return 0.0;
     }
     let normal = placebo.iter().sum::<f64>() / placebo.len() as f64;
-    ((top + SOFTENING) / (normal + SOFTENING)).ln()
+    ((top + softening) / (normal + softening)).ln()
 }
 
-/// The chance that the service ranked first is a root cause, 0 to 1.
-pub fn confidence(contrast: f64) -> f64 {
-    1.0 / (1.0 + (-(INTERCEPT + SLOPE * contrast)).exp())
+/// The chance that the service ranked first is a root cause, 0 to 1, where `tied` services share the first place.
+pub fn confidence(contrast: f64, tied: usize, parameters: &EvidenceParameters) -> f64 {
+    let exponent = parameters.confidence_intercept + parameters.confidence_slope * contrast;
+    1.0 / (1.0 + (-exponent).exp()) / tied.max(1) as f64
+}
+
+/// `about 83 of 100`, or no number where the calibration has none.
+pub fn of_a_hundred(confidence: f64) -> String {
+    if confidence < LEAST_STATED {
+        format!("fewer than {:.0} of 100", 100.0 * LEAST_STATED)
+    } else {
+        format!("about {:.0} of 100", 100.0 * confidence)
+    }
 }
 
 /// What decides whether a root cause is named.
@@ -39,6 +45,8 @@ pub struct Doubt<'a> {
     pub furthest: f64,
     /// See [`confidence`].
     pub confidence: f64,
+    /// Spreads from which a series has left its normal range.
+    pub departed_spreads: f64,
     /// Least confidence with which a root cause is named.
     pub abstain_below: f64,
     /// Services without any series that counts, for what was missing.
@@ -50,11 +58,11 @@ pub struct Doubt<'a> {
 impl Doubt<'_> {
     /// Why no root cause is named, with a sentence on what was missing; `None` when one is.
     pub fn abstention(&self) -> Option<(Abstention, String)> {
-        if self.furthest < DEPARTED_SPREADS.ln_1p() {
+        if self.furthest < self.departed_spreads.ln_1p() {
             let mut reason = format!(
-                "no series of any service left its normal range by more than {DEPARTED_SPREADS} spreads in {} rows; \
+                "no series of any service left its normal range by more than {} spreads in {} rows; \
                  check the time of the anomaly, or bring metrics that show it",
-                self.rows
+                self.departed_spreads, self.rows
             );
             if let [first, ..] = self.silent {
                 reason.push_str(&format!(
@@ -66,9 +74,9 @@ impl Doubt<'_> {
         }
         (self.confidence < self.abstain_below).then(|| {
             let reason = format!(
-                "services left their normal behaviour no further than in normal times, so that the first is right in \
-                 about {:.0} of 100 such incidents; a longer normal window or metrics nearer to the fault would tell more",
-                100.0 * self.confidence
+                "services left their normal behaviour hardly further than in normal times, so that the first is right in \
+                 {} such incidents; a longer normal window or metrics nearer to the fault would tell more",
+                of_a_hundred(self.confidence)
             );
             (Abstention::NotUnusual, reason)
         })
@@ -95,15 +103,34 @@ mod tests {
 
     #[test]
     fn a_contrast_worked_by_hand() {
-        assert!((contrast(5.9, &[1.0, 2.8]) - 3.0_f64.ln()).abs() < 1e-12);
-        assert_eq!(contrast(5.9, &[]), 0.0);
-        assert_eq!(contrast(0.0, &[0.0]), 0.0);
+        assert!((contrast(5.9, &[1.0, 2.8], 0.1) - 3.0_f64.ln()).abs() < 1e-12);
+        assert_eq!(contrast(5.9, &[], 0.1), 0.0);
+        assert_eq!(contrast(0.0, &[0.0], 0.1), 0.0);
     }
 
     #[test]
     fn confidence_grows_with_the_contrast_and_stays_a_share() {
-        let rising: Vec<f64> = [-800.0, -1.0, 0.0, 1.0, 800.0].map(confidence).to_vec();
+        let of = |contrast| confidence(contrast, 1, &EvidenceParameters::default());
+        let rising: Vec<f64> = [-800.0, -1.0, 0.0, 1.0, 800.0].map(of).to_vec();
         assert!(rising.is_sorted() && rising[0] >= 0.0 && rising[4] <= 1.0);
+    }
+
+    #[test]
+    fn services_that_tie_for_the_first_place_share_its_confidence() {
+        let parameters = EvidenceParameters {
+            confidence_intercept: 0.0,
+            confidence_slope: 2.0,
+            ..EvidenceParameters::default()
+        };
+        assert_eq!(confidence(0.0, 1, &parameters), 0.5);
+        assert_eq!(confidence(0.0, 4, &parameters), 0.125);
+        assert!((confidence(1.0, 1, &parameters) - 1.0 / (1.0 + (-2.0_f64).exp())).abs() < 1e-12);
+    }
+
+    #[test]
+    fn no_percentage_is_told_below_ten() {
+        assert_eq!(of_a_hundred(0.1), "about 10 of 100");
+        assert_eq!(of_a_hundred(0.003), "fewer than 10 of 100");
     }
 
     #[test]
@@ -129,8 +156,14 @@ mod tests {
 
     #[test]
     fn it_abstains_where_nothing_departed_or_normal_times_look_the_same() {
-        let doubt =
-            Doubt { furthest: 2.0, confidence: 0.5, abstain_below: 0.2, silent: &["db", "mq"], rows: 5 };
+        let doubt = Doubt {
+            furthest: 2.0,
+            confidence: 0.5,
+            departed_spreads: 3.0,
+            abstain_below: 0.2,
+            silent: &["db", "mq"],
+            rows: 5,
+        };
         assert_eq!(doubt.abstention(), None);
         let (kind, reason) = Doubt { furthest: 1.3, ..doubt }.abstention().unwrap();
         assert_eq!(kind, Abstention::NothingDeparted);

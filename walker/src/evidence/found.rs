@@ -13,7 +13,6 @@ use automap_proto::{
 
 use super::{
     callers_view::CallersView,
-    confidence::DEPARTED_SPREADS,
     deviation::{ServiceDeviation, TypeEvidence, service_evidence, total},
     edges_view::{CallEvidence, EdgesView},
     judge::EvidenceInput,
@@ -212,11 +211,10 @@ impl Found {
             .collect()
     }
 
-    /// Whether at least `share` of the measured services left their normal range.
-    pub(crate) fn is_global(&self, states: &States, share: f64) -> bool {
-        let departed = |state: &usize| {
-            self.deviations[*state].iter().any(|deviation| *deviation >= DEPARTED_SPREADS.ln_1p())
-        };
+    /// Whether at least `share` of the measured services left their normal range, by so many spreads.
+    pub(crate) fn is_global(&self, states: &States, share: f64, spreads: f64) -> bool {
+        let departed =
+            |state: &usize| self.deviations[*state].iter().any(|deviation| *deviation >= spreads.ln_1p());
         let measured = states.of_frame.len();
         let count = states.of_frame.iter().filter(|state| departed(state)).count();
         measured >= MIN_GLOBAL_SERVICES && count as f64 >= share * measured as f64

@@ -17,7 +17,7 @@ use super::{
     call_graph_fit::CiShares,
     callers_view::ClientLatency,
     chosen_graph::choose_graph,
-    confidence::{DEPARTED_SPREADS, Doubt, confidence, contrast},
+    confidence::{Doubt, confidence, contrast},
     counterfactuals::{Leader, counterfactuals},
     deviation::ServiceDeviation,
     found::{Found, States},
@@ -156,8 +156,10 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let top = highest(&scores);
     let largest_placebo: Vec<f64> =
         placebo.iter().map(|window| window.totals().iter().copied().fold(0.0, f64::max)).collect();
-    let contrast = contrast(top.map_or(0.0, |top| totals[top]), &largest_placebo);
-    let confidence = confidence(contrast);
+    let contrast =
+        contrast(top.map_or(0.0, |top| totals[top]), &largest_placebo, parameters.contrast_softening);
+    let tied = top.map_or(1, |top| scores.iter().filter(|score| **score == scores[top]).count());
+    let confidence = confidence(contrast, tied, parameters);
     let evidence = found.evidence(frame);
     let silent: Vec<&str> = (0..states.names.len())
         .filter(|&state| found.types[state].iter().all(|kind| kind.series().is_none()))
@@ -166,6 +168,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let doubt = Doubt {
         furthest: found.deviations.as_flattened().iter().copied().fold(0.0, f64::max),
         confidence,
+        departed_spreads: parameters.departed_spreads,
         abstain_below: parameters.abstain_below,
         silent: &silent,
         rows: incident.len(),
@@ -175,7 +178,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         contrast,
         placebo_windows: u32::try_from(placebo.len()).unwrap_or(u32::MAX),
         abstention: doubt.abstention(),
-        global_cause: found.is_global(&states, parameters.global_share),
+        global_cause: found.is_global(&states, parameters.global_share, parameters.departed_spreads),
         onset: incident.first().map_or(input.context.anomaly_start(), |&row| frame.grid().time(row)),
         root_cause_metrics: top.map_or_else(Vec::new, |top| {
             let normal: Vec<ServiceDeviation> = placebo.iter().map(|window| window.deviations[top]).collect();
@@ -268,9 +271,10 @@ fn window_warnings(input: &EvidenceInput<'_>, guarded: &GuardedRows) -> Option<S
 
 fn front_end_warning(input: &EvidenceInput<'_>, rows: (&[usize], &[usize]), found: &Found) -> Option<String> {
     let name = input.context.front_end();
-    let anybody = found.deviations.as_flattened().iter().any(|one| *one >= DEPARTED_SPREADS.ln_1p());
+    let left = input.parameters.departed_spreads.ln_1p();
+    let anybody = found.deviations.as_flattened().iter().any(|one| *one >= left);
     let furthest = departure_as_measured(input.frame, name, rows, input.parameters)?;
-    (anybody && furthest < DEPARTED_SPREADS.ln_1p()).then(|| {
+    (anybody && furthest < left).then(|| {
         format!(
             "the front end {name} never left its normal range: the cause found need not be that of its alert"
         )

@@ -32,8 +32,17 @@ pub struct EvidenceParameters {
     pub backward: f64,
     /// Of whom the latency that a service sees as a client speaks.
     pub client_latency: ClientLatency,
+    /// α, the logit of being right of an answer whose evidence is no larger than that of normal times; −100 to 100.
+    pub confidence_intercept: f64,
+    /// β, what the logit of being right grows for each unit of the contrast, an e-fold of the evidence of normal times;
+    /// 0 to 100.
+    pub confidence_slope: f64,
+    /// κ, what is added to evidence before it is compared with that of normal times, ln(1 + spreads); .001 to 10.
+    pub contrast_softening: f64,
     /// Whether what the service's own load explains is taken off cpu, memory and io.
     pub deload: bool,
+    /// Spreads by which a series must leave its normal range for its service to have left normal behaviour; 0 to 1,000.
+    pub departed_spreads: f64,
     /// Whether latency counts upward and availability downward only.
     pub direction: bool,
     /// What a known call weighs beside the R² of its throughput; 0 to 1.
@@ -76,10 +85,14 @@ pub struct EvidenceParameters {
 impl Default for EvidenceParameters {
     fn default() -> Self {
         Self {
-            abstain_below: 0.1,
+            abstain_below: 0.35,
             backward: 0.2,
             client_latency: ClientLatency::Callees,
+            confidence_intercept: -1.2,
+            confidence_slope: 4.4,
+            contrast_softening: 0.1,
             deload: true,
+            departed_spreads: 3.0,
             direction: true,
             edge_floor: 0.05,
             fit_level: 0.5,

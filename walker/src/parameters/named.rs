@@ -29,7 +29,7 @@ const EDGES: &str = "caller->callee, at most 10000, separated by commas, none bo
 const ALPHA: &str = "automap.alpha";
 const FORCED: &str = "edges.forced";
 
-const NAMED: [Named; 39] = [
+const NAMED: [Named; 43] = [
     Named {
         name: ALPHA,
         expected: "a number strictly between 0 and 1",
@@ -149,10 +149,42 @@ const NAMED: [Named; 39] = [
         write: |all, value| set(&mut all.evidence.client_latency, value, |_| true),
     },
     Named {
+        name: "evidence.confidence-intercept",
+        expected: "a number from -100 to 100",
+        read: |all| text(&all.evidence.confidence_intercept),
+        write: |all, value| {
+            set(&mut all.evidence.confidence_intercept, value, |alpha| (-100.0..=100.0).contains(alpha))
+        },
+    },
+    Named {
+        name: "evidence.confidence-slope",
+        expected: "a number from 0 to 100",
+        read: |all| text(&all.evidence.confidence_slope),
+        write: |all, value| {
+            set(&mut all.evidence.confidence_slope, value, |beta| (0.0..=100.0).contains(beta))
+        },
+    },
+    Named {
+        name: "evidence.contrast-softening",
+        expected: "a number from 0.001 to 10",
+        read: |all| text(&all.evidence.contrast_softening),
+        write: |all, value| {
+            set(&mut all.evidence.contrast_softening, value, |evidence| (0.001..=10.0).contains(evidence))
+        },
+    },
+    Named {
         name: "evidence.deload",
         expected: BOOLEAN,
         read: |all| text(&all.evidence.deload),
         write: |all, value| set(&mut all.evidence.deload, value, |_| true),
+    },
+    Named {
+        name: "evidence.departed-spreads",
+        expected: "a number from 0 to 1000",
+        read: |all| text(&all.evidence.departed_spreads),
+        write: |all, value| {
+            set(&mut all.evidence.departed_spreads, value, |spreads| (0.0..=1000.0).contains(spreads))
+        },
     },
     Named {
         name: "evidence.direction",

@@ -6,7 +6,7 @@ use automap_proto::{
 };
 
 use super::answer::{Answer, Reference};
-use crate::explain;
+use crate::{evidence::confidence::of_a_hundred, explain};
 
 /// The verdict for a person, most important line first. Empty without any service.
 pub fn lines(answer: &Answer) -> Vec<String> {
@@ -89,16 +89,16 @@ fn of_the_first(answer: &Answer, beginning: UnixMillis) -> Option<String> {
     ))
 }
 
-/// Beyond this a confidence says no more: its calibration has too few answers that are surer to tell how often they are
-/// right.
-const SUREST: f64 = 0.95;
+/// Beyond this a confidence says no more. All 23 surest answers of its calibration were right, of which 95 % intervals
+/// say no more than that such answers are right in 86 of 100 or more.
+const SUREST: f64 = 0.85;
 
 /// `right in about 83 of 100`, or that it is more often than the calibration can tell.
 pub fn how_often_right(confidence: f64) -> String {
     if confidence > SUREST {
         format!("right in more than {:.0} of 100", 100.0 * SUREST)
     } else {
-        format!("right in about {:.0} of 100", 100.0 * confidence)
+        format!("right in {}", of_a_hundred(confidence))
     }
 }
 
@@ -220,9 +220,10 @@ mod tests {
 
     #[test]
     fn a_confidence_is_told_as_far_as_its_calibration_goes() {
-        assert_eq!(how_often_right(0.95), "right in about 95 of 100");
-        assert_eq!(how_often_right(0.951), "right in more than 95 of 100");
-        assert_eq!(how_often_right(0.9952), "right in more than 95 of 100");
+        assert_eq!(how_often_right(0.85), "right in about 85 of 100");
+        assert_eq!(how_often_right(0.851), "right in more than 85 of 100");
+        assert_eq!(how_often_right(0.9952), "right in more than 85 of 100");
+        assert_eq!(how_often_right(0.04), "right in fewer than 10 of 100");
     }
 
     #[test]

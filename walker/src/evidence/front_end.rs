@@ -5,7 +5,7 @@
 
 use automap_proto::frame::MetricFrame;
 
-use super::{deviation::Departure, series_values::SeriesValues};
+use super::{deviation::Departure, least_spread::LeastSpread, series_values::SeriesValues};
 use crate::parameters::EvidenceParameters;
 
 /// The largest ln(1 + spreads) by which any series of `service` left its normal range, nothing taken off; `None` when
@@ -19,7 +19,8 @@ pub fn departure_as_measured(
     let service = frame.service_index(service)?;
     let of_series = |index: usize| {
         let samples = frame.samples(index);
-        let compared = SeriesValues::new(normal, incident, |row| samples[row]).incident()?;
+        let values = SeriesValues::new(normal, incident, |row| samples[row]);
+        let compared = values.with_least_spread(LeastSpread::of_series(frame, index, normal)).incident()?;
         let kind = frame.series()[index].metric;
         Some(Departure::new(&compared, kind, parameters.direction, parameters.statistic).strength())
     };

@@ -119,7 +119,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     };
     let placebo_rows = placebo_windows(guarded.normal.len(), incident.len(), parameters.placebo_windows);
     let edges = input.edges.filter(|_| parameters.measured_calls);
-    let calls = edges.map(|edges| MeasuredCalls::new(edges, &guarded.normal));
+    let calls = edges.map(|edges| MeasuredCalls::new(edges, &guarded.normal, frame.grid().step_ms()));
     // Single calls tell the same more exactly.
     let client_latency = if calls.is_some() { ClientLatency::Ignored } else { parameters.client_latency };
     let measuring = EvidenceParameters { client_latency, ..parameters.clone() };

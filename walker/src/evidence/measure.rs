@@ -11,6 +11,7 @@ use super::{
     callers_view::{self, ClientLatency},
     deload::Load,
     deviation::{Departure, ServiceDeviation, TypeEvidence},
+    least_spread::LeastSpread,
     measured_calls::{CallDepartures, MeasuredCalls},
     series_values::{Compared, SeriesValues, WindowBuffer},
 };
@@ -107,7 +108,8 @@ pub fn measure(
                         .map_or(0.0, |(load, calls)| load.part(frame.values()[[*calls, row]], samples[row])),
                 };
                 samples[row] - explained
-            });
+            })
+            .with_least_spread(LeastSpread::of_series(frame, index, normal));
             let Some(found) = values.incident() else {
                 continue;
             };

@@ -19,6 +19,7 @@ use automap_proto::{
 
 use super::{
     deviation::Departure,
+    least_spread::LeastSpread,
     series_values::{Compared, SeriesValues, WindowBuffer, clamped},
 };
 use crate::{parameters::EvidenceParameters, percentile::median};
@@ -33,6 +34,8 @@ pub struct MeasuredCalls<'a> {
     normal: Vec<[Option<f64>; 2]>,
     /// n of each edge.
     per_call: Vec<f64>,
+    /// Least spreads of latency and availability of each edge.
+    least: Vec<[LeastSpread; 2]>,
 }
 
 /// ln(1 + spreads) by which each edge left its normal range in one window, beyond what waiting explains.
@@ -45,8 +48,8 @@ pub struct CallDepartures {
 }
 
 impl<'a> MeasuredCalls<'a> {
-    /// Looks at the rows `normal` of `edges`. O(edges · rows · log rows).
-    pub fn new(edges: &'a EdgeFrame, normal: &[usize]) -> Self {
+    /// Looks at the rows `normal` of `edges`, which are `step_ms` apart. O(edges · rows · log rows).
+    pub fn new(edges: &'a EdgeFrame, normal: &[usize], step_ms: u64) -> Self {
         let mut by_caller = BTreeMap::<&str, Vec<usize>>::new();
         let mut calls_to = BTreeMap::<&str, f64>::new();
         let middle = |edge: usize, metric: EdgeMetric| {
@@ -73,7 +76,14 @@ impl<'a> MeasuredCalls<'a> {
         let normal = (0..edges.edges().len())
             .map(|edge| [EdgeMetric::Latency, EdgeMetric::Availability].map(|metric| middle(edge, metric)))
             .collect();
-        Self { edges, by_caller, normal, per_call }
+        let least = rates
+            .iter()
+            .map(|&rate| {
+                [MetricKind::Latency, MetricKind::Availability]
+                    .map(|kind| LeastSpread::new(kind, rate, step_ms))
+            })
+            .collect();
+        Self { edges, by_caller, normal, per_call, least }
     }
 
     /// (caller, callee) of every edge.
@@ -129,7 +139,8 @@ impl<'a> MeasuredCalls<'a> {
                 let passed = self.passed_on(callee, kind);
                 let values = SeriesValues::new(normal, incident, |row| {
                     samples[row] + passed.as_ref().map_or(0.0, |passed| sign * passed[row])
-                });
+                })
+                .with_least_spread(self.least[edge][usize::from(kind == MetricKind::Availability)]);
                 let slot = |window: &mut CallDepartures, compared: &Compared| {
                     let departure =
                         Departure::new(compared, kind, parameters.direction, parameters.statistic);
@@ -178,7 +189,7 @@ mod tests {
 
     fn departures(edges: &EdgeFrame) -> CallDepartures {
         let normal: Vec<usize> = (0..9).collect();
-        let calls = MeasuredCalls::new(edges, &normal);
+        let calls = MeasuredCalls::new(edges, &normal, 5000);
         let (found, placebo) =
             calls.departures(&normal, &[9, 10, 11], &[0..3, 3..6], &EvidenceParameters::default());
         assert_eq!(placebo.len(), 2);
@@ -190,7 +201,8 @@ mod tests {
     fn waiting_for_a_callee_is_no_departure_of_the_service_between() {
         let edges = chain(2.0, [5.0, 15.0]);
         let normal: Vec<usize> = (0..9).collect();
-        let waiting = MeasuredCalls::new(&edges, &normal).passed_on("cart", MetricKind::Latency).unwrap();
+        let waiting =
+            MeasuredCalls::new(&edges, &normal, 5000).passed_on("cart", MetricKind::Latency).unwrap();
         // Each call of cart makes three to db.
         assert!((waiting[10] - 6.0).abs() < 0.1 && waiting[0] < 0.1, "{waiting:?}");
         let found = departures(&edges);
@@ -201,7 +213,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_what_he_does_not_call() {
         let edges = chain(2.0, [5.0, 5.0]);
-        let calls = MeasuredCalls::new(&edges, &[0, 1, 2, 3, 4]);
+        let calls = MeasuredCalls::new(&edges, &[0, 1, 2, 3, 4], 5000);
         assert_eq!(calls.passed_on("db", MetricKind::Latency), None);
         assert_eq!(calls.passed_on("cart", MetricKind::Cpu), None);
         assert_eq!(calls.edges().len(), 2);

@@ -8,7 +8,7 @@
 //! | 2, guard | [`guard`] | rows before the alert that are not taken for normal |
 //! | 3, onset | [`onset`] | when the incident began |
 //! | 4, deload | [`deload`] | takes off what the service's own load explains |
-//! | 5, deviation | [`deviation`], [`robust_range`], [`sorted_values`], [`measure`](mod@measure) | how far each series left its normal range |
+//! | 5, deviation | [`deviation`], [`robust_range`], [`least_spread`], [`sorted_values`], [`measure`](mod@measure) | how far each series left its normal range |
 //! | 5, callers | [`callers_view`] | what callers see of their callees over all their calls |
 //! | 5, calls | [`measured_calls`], [`edges_view`] | what they measure call by call, and of whom it speaks |
 //! | 5, gone | [`vanished`](mod@vanished) | services whose series stop |
@@ -31,6 +31,7 @@ mod found;
 pub mod front_end;
 pub mod guard;
 pub mod judge;
+pub mod least_spread;
 pub mod measure;
 pub mod measured_calls;
 pub mod onset;

@@ -18,6 +18,7 @@ use automap_proto::{frame::MetricFrame, metric::MetricKind};
 use super::{
     deviation::directions,
     guard::GuardedRows,
+    least_spread::LeastSpread,
     robust_range::{MAD_TO_SIGMA, RobustRange, sigma},
     series_values::{clamped, counts},
     sorted_values::SortedValues,
@@ -119,7 +120,8 @@ fn add_series(
         // A missing sample says nothing; comparison with NaN is false.
         if z > 1.0 { (z - 1.0).min(f64::MAX).ln_1p() } else { 0.0 }
     };
-    let range = RobustRange::of_sorted(&normal);
+    let least = LeastSpread::of_series(frame, index, &rows.normal);
+    let range = RobustRange::of_sorted(&normal, least);
     let scale = range.scale(largest);
     let leave_out = normal.len() <= LEAVE_ONE_OUT;
     for (sum, &row) in scores.normal.iter_mut().zip(&rows.normal) {
@@ -129,7 +131,7 @@ fn add_series(
             let rank = [normal.partition_point(|value| value.total_cmp(own).is_lt()) as u32];
             let others = SortedValues::without(&normal, &rank);
             if counts(&others, &incident) {
-                let range = RobustRange::new(&others, sigma(others.iter()));
+                let range = RobustRange::new(&others, sigma(others.iter()), least);
                 *sum += score(row, &range, range.scale(largest));
             }
         }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::{
     deviation::WindowValues,
+    least_spread::LeastSpread,
     robust_range::{RobustRange, sigma},
     sorted_values::SortedValues,
 };
@@ -54,6 +55,7 @@ pub struct SeriesValues {
     incident: Vec<f64>,
     /// Sum of the normal values over their median, and of the squares.
     sums: [f64; 2],
+    least: LeastSpread,
 }
 
 /// Reused from window to window.
@@ -84,13 +86,18 @@ impl SeriesValues {
         });
         let mut incident = clamped(incident_rows.iter().map(|&row| value(row)));
         incident.sort_unstable_by(f64::total_cmp);
-        Self { normal, ranks, incident, sums }
+        Self { normal, ranks, incident, sums, least: LeastSpread::USUAL }
+    }
+
+    /// The same with another least spread.
+    pub fn with_least_spread(self, least: LeastSpread) -> Self {
+        Self { least, ..self }
     }
 
     /// The incident against all normal rows. `None` when the series does not count. O(rows).
     pub fn incident(&self) -> Option<Compared> {
         counts(&SortedValues::all(&self.normal), &self.incident).then(|| Compared {
-            range: RobustRange::of_sorted(&self.normal),
+            range: RobustRange::of_sorted(&self.normal, self.least),
             window: WindowValues::of_sorted(&self.incident),
         })
     }
@@ -105,7 +112,7 @@ impl SeriesValues {
         buffer.values.extend(buffer.ranks.iter().map(|&rank| self.normal[rank as usize]));
         let others = SortedValues::without(&self.normal, &buffer.ranks);
         counts(&others, &buffer.values).then(|| Compared {
-            range: RobustRange::new(&others, self.sigma_without(&others, &buffer.values)),
+            range: RobustRange::new(&others, self.sigma_without(&others, &buffer.values), self.least),
             window: WindowValues::of_sorted(&buffer.values),
         })
     }
@@ -144,7 +151,7 @@ mod tests {
     #[test]
     fn missing_samples_are_left_out_and_never_filled() {
         let compared = values(&[3.0, NAN, 1.0, 2.0, NAN, 9.0], 4).incident().unwrap();
-        assert_eq!(compared.range, RobustRange::of_sorted(&[1.0, 2.0, 3.0]));
+        assert_eq!(compared.range, RobustRange::of_sorted(&[1.0, 2.0, 3.0], LeastSpread::USUAL));
         assert_eq!(compared.window, WindowValues::of_sorted(&[9.0]));
     }
 
@@ -187,7 +194,7 @@ mod tests {
                 clamped((0..samples.len()).filter(|row| !window.contains(row)).map(|row| samples[row]));
             others.sort_unstable_by(f64::total_cmp);
             if let Some(found) = all.placebo(&window, &mut WindowBuffer::default()) {
-                let expected = RobustRange::of_sorted(&others);
+                let expected = RobustRange::of_sorted(&others, LeastSpread::USUAL);
                 prop_assert_eq!((found.range.centre, found.range.values), (expected.centre, expected.values));
                 let off = (found.range.spread - expected.spread).abs();
                 prop_assert!(off <= 1e-6 * expected.spread, "{:?} {expected:?}", found.range);

@@ -25,7 +25,7 @@ use super::{
     guard::GuardedRows,
     measure::{WindowEvidence, measure},
     measured_calls::MeasuredCalls,
-    onset::{RowScores, incident_rows, row_scores, service_onset},
+    onset::{RowScores, end_point, incident_rows, row_scores, service_onset},
     placebo::placebo_windows,
     root_cause_metric::root_cause_metrics,
     vanished::{Vanished, vanished},
@@ -40,6 +40,9 @@ use crate::{
 
 /// Sum of row scores from which a service has an onset of its own.
 const MIN_SERVICE_ONSET: f64 = 1.0;
+/// Rows from which a window is long enough to hold a fault that is but a small part of it.
+const LONG_WINDOW: usize = 10;
+
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct EvidenceInput<'a> {
@@ -112,11 +115,14 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let (frame, parameters) = (input.frame, input.parameters);
     let guarded = guarded_rows(frame, input.rows, parameters);
     let row_scores = row_scores(frame, &guarded, parameters.direction, input.stop)?;
+    let (all_scores, alerted) = (RowScores::sum(&row_scores, &guarded), guarded.incident.len());
     let incident = if parameters.onset {
-        incident_rows(&RowScores::sum(&row_scores, &guarded), &guarded, parameters.onset_gain)
+        incident_rows(&all_scores, &guarded, parameters.onset_gain)
     } else {
         guarded.incident.clone()
     };
+    let onset = guarded.guard.len() + alerted - incident.len();
+    let over = end_point(&all_scores, onset, alerted, parameters.onset_gain).saturating_sub(onset);
     let placebo_rows = placebo_windows(guarded.normal.len(), incident.len(), parameters.placebo_windows);
     let edges = input.edges.filter(|_| parameters.measured_calls);
     let calls = edges.map(|edges| MeasuredCalls::new(edges, &guarded.normal, frame.grid().step_ms()));
@@ -216,6 +222,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let mut warnings = graph.warnings;
     warnings.extend(gone.iter().filter_map(|one| succession_warning(frame, one)));
     warnings.extend(window_warnings(input, &guarded));
+    warnings.extend(brief_warning(frame, &incident, over));
     warnings.extend(front_end_warning(input, rows, &found));
     Ok(Judged {
         evidence,
@@ -265,6 +272,19 @@ fn window_warnings(input: &EvidenceInput<'_>, guarded: &GuardedRows) -> Option<S
         format!(
             "the incident has {incident} rows and normal behaviour only {normal}: bring more time before the incident, or \
              set its end"
+        )
+    })
+}
+
+/// What departs is over after the first `over` rows of the incident, so that its median and percentiles show little of it.
+fn brief_warning(frame: &MetricFrame, incident: &[usize], over: usize) -> Option<String> {
+    let last = over.checked_sub(1).and_then(|last| incident.get(last))?;
+    (incident.len() >= LONG_WINDOW && 2 * over <= incident.len()).then(|| {
+        format!(
+            "what departs most is over after {over} of {} rows, at {}: a short fault shows little in a long window, so set the \
+             end of the incident",
+            incident.len(),
+            moment(frame.grid().time(*last))
         )
     })
 }

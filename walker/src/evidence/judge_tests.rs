@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     edge_rules::EdgeRules,
-    parameters::EvidenceParameters,
+    parameters::{EvidenceGraph, EvidenceParameters},
     stop::NEVER,
     test_frames::{TestSeries, frame_of},
 };
@@ -386,4 +386,81 @@ fn a_service_under_another_name_is_told_and_is_no_evidence() {
     let told = "the series of db stopped at 1970-01-01T00:04:20Z and db-2 was measured since";
     assert!(judged.warnings.iter().any(|one| one.starts_with(told)), "{:?}", judged.warnings);
     assert!(evidence_of(&judged, "db").iter().all(|one| one.metric != MetricKind::Availability));
+}
+
+#[test]
+fn a_service_that_fails_one_call_in_twenty_is_seen_and_named() {
+    let mut all = Vec::new();
+    for (salt, service) in ALL.into_iter().enumerate() {
+        all.push(series(service, MetricKind::Latency, |row| 1.0 + 0.1 * noise(row, salt)));
+        all.push(series(service, MetricKind::Throughput, |row| 200.0 + 10.0 * noise(row, salt + 9)));
+        all.push(series(service, MetricKind::Availability, |row| {
+            let failing = if service == "db" && row >= INCIDENT { 0.05 } else { 0.0 };
+            1.0 - 0.0005 * noise(row, salt + 17).abs() - failing
+        }));
+    }
+    let judged = Case::new(&frame_of(&all), None).judged();
+    assert_eq!(first(&judged), "db");
+    assert_eq!(judged.assessment.abstention, None, "confidence {}", judged.assessment.confidence);
+    assert_eq!(evidence_of(&judged, "db")[0].metric, MetricKind::Availability);
+}
+
+#[test]
+fn services_that_tie_for_the_first_place_share_its_confidence() {
+    let alike = |service: &'static str| {
+        series(service, MetricKind::Latency, |row| {
+            1.0 + 0.1 * noise(row, 3) + if row >= INCIDENT { 5.0 } else { 0.0 }
+        })
+    };
+    let both = frame_of(&[alike("cart"), alike("pay")]);
+    let alone = frame_of(&[alike("cart")]);
+    let confidence = |frame: &MetricFrame| {
+        let parameters = EvidenceParameters { graph: EvidenceGraph::None, ..EvidenceParameters::default() };
+        let judged = Case { calls: &[], parameters, ..Case::new(frame, None) }.judged();
+        judged.assessment.confidence
+    };
+    assert!((confidence(&both) - confidence(&alone) / 2.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_short_fault_in_a_long_window_is_told() {
+    // Two of ten minutes, after an hour of normal behaviour.
+    const NORMAL: usize = 360;
+    let judged = |fault: usize| {
+        let one = |service: &'static str, salt: usize| TestSeries {
+            service,
+            metric: MetricKind::Cpu,
+            name: "cpu",
+            samples: Array1::from_iter((0..NORMAL + 60).map(|row| {
+                let ill = service == "db" && (NORMAL..NORMAL + fault).contains(&row);
+                1.0 + 0.1 * noise(row, salt) + if ill { 5.0 } else { 0.0 }
+            })),
+        };
+        let frame = frame_of(&[one("cart", 1), one("db", 2), one("web", 3)]);
+        let rows = WindowRows {
+            normal: (0..NORMAL).collect(),
+            incident: (NORMAL..NORMAL + 60).collect(),
+            exclusions_ignored: false,
+        };
+        judge(&EvidenceInput {
+            frame: &frame,
+            rows: &rows,
+            context: &context(&CALLS),
+            edges: None,
+            rules: &EdgeRules::default(),
+            throughput: None,
+            shares: None,
+            remembered: 0,
+            learned: None,
+            seed: 1,
+            parameters: &EvidenceParameters::default(),
+            stop: &NEVER,
+        })
+        .unwrap()
+    };
+    let told =
+        |judged: &Judged| judged.warnings.iter().any(|warning| warning.contains("after 12 of 60 rows"));
+    assert!(told(&judged(12)), "{:?}", judged(12).warnings);
+    assert!(!judged(60).warnings.iter().any(|warning| warning.contains("is over")));
+    assert!(!judged(0).warnings.iter().any(|warning| warning.contains("is over")));
 }

@@ -30,6 +30,8 @@ use crate::{
 
 /// Most normal values of a series from which each is left out in turn; with more its own part in the range is small.
 const LEAVE_ONE_OUT: usize = 40;
+/// Fewest rows of an incident that is over.
+const MIN_ROWS: usize = 3;
 /// Smallest spread by which scores are standardised.
 const MIN_SPREAD: f64 = 1e-9;
 
@@ -145,6 +147,44 @@ fn add_series(
 ///
 /// Positions up to `latest` are tried; `alerted` rows from the alert on set the bar. `None` without any row. O(rows · log rows).
 pub fn change_point(scores: &RowScores, from: usize, latest: usize, alerted: usize) -> Option<(usize, f64)> {
+    let mut gains = above_the_bar(scores, alerted);
+    let mut sum = 0.0;
+    for gain in gains.iter_mut().rev() {
+        sum += *gain;
+        *gain = sum;
+    }
+    let at_alert = *gains.get(from)?;
+    let mut best = None;
+    for (position, gain) in gains.iter().enumerate().take(latest + 1) {
+        if best.is_none_or(|(_, most)| *gain > most) {
+            best = Some((position, *gain));
+        }
+    }
+    best.map(|(position, gain)| (position, gain - at_alert))
+}
+
+/// How many rows of the span there are when an incident is over that began at position `onset`: all, unless an earlier end
+/// gains `min_gain` standardised units or more, and as much lies before it. It has at least three rows. The latest of equals.
+/// O(rows · log rows).
+///
+/// It warns and does not cut the incident: rows that are chosen for what they show look unusual in normal times too.
+pub fn end_point(scores: &RowScores, onset: usize, alerted: usize, min_gain: f64) -> usize {
+    let gains = above_the_bar(scores, alerted);
+    let length = gains.len();
+    // What leaving out the rows from each position on gains.
+    let (mut sum, mut best) = (0.0, (length, 0.0));
+    for (position, gain) in gains.iter().enumerate().skip(onset + MIN_ROWS).rev() {
+        sum -= gain;
+        if sum > best.1 {
+            best = (position, sum);
+        }
+    }
+    let kept = gains.get(onset..best.0).unwrap_or_default().iter().sum::<f64>();
+    if best.1.min(kept) >= min_gain { best.0 } else { length }
+}
+
+/// r − c of every row of the span, standardised.
+fn above_the_bar(scores: &RowScores, alerted: usize) -> Vec<f64> {
     let mut normal = scores.normal.clone();
     normal.sort_unstable_by(f64::total_cmp);
     let centre = median(&normal);
@@ -160,21 +200,7 @@ pub fn change_point(scores: &RowScores, from: usize, latest: usize, alerted: usi
     falling.sort_unstable_by(|left, right| right.total_cmp(left));
     falling.truncate((alerted / 2).max(1));
     let bar = (falling.iter().sum::<f64>() / falling.len().max(1) as f64 / 2.0).max(1.0);
-
-    let mut gains = vec![0.0; standardised.len()];
-    let mut sum = 0.0;
-    for (gain, score) in gains.iter_mut().zip(&standardised).rev() {
-        sum += score - bar;
-        *gain = sum;
-    }
-    let at_alert = *gains.get(from)?;
-    let mut best = None;
-    for (position, gain) in gains.iter().enumerate().take(latest + 1) {
-        if best.is_none_or(|(_, most)| *gain > most) {
-            best = Some((position, *gain));
-        }
-    }
-    best.map(|(position, gain)| (position, gain - at_alert))
+    standardised.iter().map(|score| score - bar).collect()
 }
 
 /// The rows of the incident: from the estimated onset on, or from the alert on where moving it gains less than
@@ -237,6 +263,19 @@ mod tests {
         assert_eq!(incident_rows(&early, &rows, 3.0), [12, 13]);
         let right = scores(&normal, &[0.5, 0.2, 0.4, 0.6, 9.0, 9.0, 9.0, 9.0]);
         assert_eq!(incident_rows(&right, &rows, 3.0), [10, 11, 12, 13]);
+    }
+
+    #[test]
+    fn an_incident_that_was_over_long_before_its_window_ends_there_and_keeps_three_rows() {
+        let normal = [0.5, 0.0, 1.0, 0.5, 0.7, 0.2];
+        let brief = scores(&normal, &[0.5, 0.2, 9.0, 9.0, 9.0, 9.0, 0.4, 0.6, 0.5, 0.5, 0.3, 0.1]);
+        assert_eq!(end_point(&brief, 2, 10, 3.0), 6);
+        let instant = scores(&normal, &[0.5, 0.2, 9.0, 0.2, 0.4, 0.5, 0.4, 0.6, 0.5, 0.5, 0.3, 0.1]);
+        assert_eq!(end_point(&instant, 2, 10, 3.0), 5);
+        let lasting = scores(&normal, &[0.5, 0.2, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0, 0.4]);
+        assert_eq!(end_point(&lasting, 2, 10, 30.0), 12, "the last row gains too little");
+        let quiet = scores(&normal, &[0.5, 0.2, 0.4, 1.1]);
+        assert_eq!(end_point(&quiet, 2, 2, 3.0), 4, "fewer than three rows");
     }
 
     #[test]

@@ -222,7 +222,13 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let mut warnings = graph.warnings;
     warnings.extend(gone.iter().filter_map(|one| succession_warning(frame, one)));
     warnings.extend(window_warnings(input, &guarded));
-    warnings.extend(brief_warning(frame, &incident, over));
+    let mean = |rows: &[f64]| rows.iter().sum::<f64>() / rows.len().max(1) as f64;
+    let row_score =
+        mean(all_scores.span.get(onset..onset + over).unwrap_or_default()) - mean(&all_scores.normal);
+    // A row of which one series lies that many spreads off scores so much; where none does, nothing was there to be over.
+    if row_score >= parameters.departed_spreads.max(1.0).ln() {
+        warnings.extend(brief_warning(frame, &incident, over));
+    }
     warnings.extend(front_end_warning(input, rows, &found));
     Ok(Judged {
         evidence,

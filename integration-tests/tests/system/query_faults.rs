@@ -142,7 +142,7 @@ fn a_preset_that_matches_nothing_is_told_by_metric_and_expression() {
     let ended = collect(home.path(), &server.url(), &["--output", "json"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     for said in [
-        "latency: nothing matched sum by (service) (rate(pymicro_request_duration_seconds_sum[60s]))",
+        r#"latency: nothing matched sum by (service) (rate(pymicro_request_duration_seconds_sum{namespace=~\".*\"}[60s]))"#,
         "the source has no pymicro_request_duration_seconds_count, no pymicro_request_duration_seconds_sum",
         "memory: nothing matched",
         "its metrics are there, so its labels match nothing",

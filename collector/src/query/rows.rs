@@ -46,14 +46,26 @@ pub(crate) enum RowFault {
     NoLabel { label: String, known: String },
     #[error("answered two series of {name}, {one} and {other}; aggregate them: sum by ({label}) (…)")]
     Twice { name: String, one: String, other: String, label: String },
-    #[error(
-        "answered series of {values}, all of which `rename` calls {name}, and at {time} more than one of them has a sample; \
-         rename one of them only, or aggregate them in the expression: sum by ({by}) (label_replace(…, \"{label}\", \
-         \"{name}\", \"{label}\", \"{pattern}\"))"
-    )]
-    Renamed { values: String, name: String, time: String, by: String, label: String, pattern: String },
+    #[error(transparent)]
+    Renamed(Box<Renamed>),
     #[error("answered a name that no service may have: {0}")]
     BadName(String),
+}
+
+/// Series that a renaming makes one though they have samples at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "answered series of {values}, all of which `rename` calls {name}, and at {time} more than one of them has a sample; \
+     rename one of them only, or aggregate them in the expression: sum by ({by}) (label_replace(…, \"{label}\", \
+     \"{name}\", \"{label}\", \"{pattern}\"))"
+)]
+pub(crate) struct Renamed {
+    values: String,
+    name: String,
+    time: String,
+    by: String,
+    label: String,
+    pattern: String,
 }
 
 /// Which labels name a row, and what their values are called.
@@ -126,14 +138,14 @@ impl Row {
         let all = self.series.iter().chain([other]);
         let values: BTreeSet<&str> = all.map(|series| series.values[label].as_str()).collect();
         let values: Vec<&str> = values.into_iter().collect();
-        RowFault::Renamed {
+        RowFault::Renamed(Box::new(Renamed {
             values: values.join(" and "),
             name: name[label].clone(),
             time: time.seconds().to_string(),
             by: naming.labels.join(", "),
             label: naming.labels[label].clone(),
             pattern: values.join("|"),
-        }
+        }))
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Waits until it is known whether it will run; false when it was given up.
-    pub(crate) async fn is_accepted(mut self) -> bool {
+    pub(crate) async fn settled(mut self) -> bool {
         self.accepted.wait_for(|accepted| *accepted).await.is_ok()
     }
 }
@@ -356,11 +356,11 @@ mod tests {
         let first = registry.enter(outline("a")).unwrap();
         let second = registry.enter(outline("a")).unwrap_err();
         drop(first);
-        assert!(!second.is_accepted().await, "whoever asked first left");
+        assert!(!second.settled().await, "whoever asked first left");
         let first = registry.enter(outline("a")).unwrap();
         let second = registry.enter(outline("a")).unwrap_err();
         first.accept();
-        assert!(second.is_accepted().await);
+        assert!(second.settled().await);
         assert!(registry.running("a").is_none(), "it has not begun");
     }
 

@@ -67,7 +67,7 @@ impl WalkerRpc {
                 Err(known) => {
                     same_request(&known.outline, &asked)?;
                     // Whoever asked first may leave, or be refused, before it is certain that it will run.
-                    if known.is_accepted().await {
+                    if known.settled().await {
                         return Ok(None);
                     }
                 }

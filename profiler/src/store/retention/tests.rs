@@ -223,7 +223,7 @@ fn a_damaged_record_keeps_no_other_from_its_end_and_is_counted() {
 /// What is free where tests write, MiB.
 fn free_mib(directory: &Path) -> u64 {
     let volume = rustix::fs::statvfs(directory).unwrap();
-    volume.f_bavail * volume.f_frsize >> 20
+    (volume.f_bavail * volume.f_frsize) >> 20
 }
 
 #[test]

@@ -97,7 +97,7 @@ pub(crate) fn too_large(place: &str, max_bytes: usize) -> CollectError {
         CollectErrorKind::TooLarge,
         format!(
             "{place}: there are more samples than the limit of {} MiB; narrow start and end, widen the step, or raise \
-             server.max-frame-mib",
+             collector.server.max-frame-mib",
             max_bytes >> 20
         ),
     )

@@ -160,7 +160,7 @@ impl Placed {
             CollectErrorKind::TooLarge,
             format!(
                 "{place}: {} callers and callees with {} samples of each take more than the limit of {} MiB; leave calls out, \
-                 narrow start and end, widen the step, or raise server.max-frame-mib",
+                 narrow start and end, widen the step, or raise collector.server.max-frame-mib",
                 self.edges.len() + 1,
                 self.grid.samples(),
                 self.max_bytes >> 20
@@ -380,6 +380,6 @@ mod tests {
                 number + 1
             ))
         });
-        assert!(refused.is_some() && error.contains("raise server.max-frame-mib"), "{error}");
+        assert!(refused.is_some() && error.contains("raise collector.server.max-frame-mib"), "{error}");
     }
 }

@@ -87,7 +87,7 @@ impl FrameLimits {
             CollectErrorKind::TooLarge,
             format!(
                 "{file} line 1: names {columns} columns, and the limit of {} MiB has room for {}; leave columns out, or raise \
-                 server.max-frame-mib",
+                 collector.server.max-frame-mib",
                 self.max_bytes >> 20,
                 self.max_bytes / COLUMN_BYTES
             ),

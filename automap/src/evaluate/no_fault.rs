@@ -23,7 +23,8 @@ pub struct NoFault {
 impl NoFault {
     /// The last rows before the incident that are normal and follow each other, as many as the incident has; the normal rows
     /// before them are its normal behaviour. `None` where there is no such run, or where fewer than eight normal rows
-    /// come before it. `times` are those of the recording, ascending. O(rows · excluded).
+    /// come before it. `times` are those of the recording, ascending.
+    /// O(rows · (excluded + rows of the incident)).
     ///
     /// # Errors
     /// The incident has no length.

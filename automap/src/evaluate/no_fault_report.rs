@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
-use super::{
-    bootstrap::mean,
-    measured::Measured,
-    outcome::Outcome,
-    score_interval::score_interval,
-    scores::{FORMAT, FORMAT_VERSION},
-};
+use super::{bootstrap::mean, measured::Measured, outcome::Outcome, score_interval::score_interval};
+
+/// What such a file is.
+const FORMAT: &str = "automap-evaluation-without-faults";
+/// Raised when a field changes its meaning.
+const FORMAT_VERSION: u32 = 1;
 
 /// Confidence from which an answer is taken for a likely one.
 const LIKELY: f64 = 0.5;
@@ -33,7 +32,7 @@ pub struct NoFaultReport {
 pub struct WindowCounts {
     /// Recordings that have none.
     pub skipped: usize,
-    /// Distinct times among them.
+    /// Distinct times among the windows.
     pub times: usize,
 }
 

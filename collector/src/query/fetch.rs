@@ -19,6 +19,8 @@ use crate::listing::cut;
 
 /// Most warnings, and most notes beside them, that an answer is believed to have; Prometheus itself says ten.
 const MOST_NOTES: usize = 10;
+/// Most of both that are told of one expression, and that its answer is partial.
+const MOST_TOLD: usize = 2 * MOST_NOTES + 1;
 /// Longest one, bytes.
 const NOTE_BYTES: usize = 500;
 
@@ -42,9 +44,9 @@ pub(crate) struct Fetched {
     pub(crate) unnamed: usize,
 }
 
-/// Asks every query over the whole grid, at most `concurrent-queries` at once, beside those of other collections. The answers stand in the order of the
-/// queries, whatever came first; notes of the server go to `notes`. A query that is answered too late, or not `until` then,
-/// fails by itself.
+/// Asks every query over the whole grid, at most `concurrent-queries` at once, those of other collections included. The
+/// answers stand in the order of the queries, whatever came first; notes of the server go to `notes`. A query that is
+/// answered too late, or not `until` then, fails by itself.
 ///
 /// # Errors
 /// A query failed in another way, or all answers together hold more than `max_samples`, as they came or as rows over the whole
@@ -99,7 +101,7 @@ pub(crate) async fn fetch(
                 parts[index].extend(answered.parts);
                 whole.unnamed = whole.unnamed.max(answered.unnamed);
                 // Many parts may each be told something else.
-                let room = MOST_NOTES.saturating_sub(noted[index]);
+                let room = MOST_TOLD.saturating_sub(noted[index]);
                 for note in answered.notes.into_iter().take(room) {
                     noted[index] += usize::from(notes.insert(format!("{}: {note}", queries[index].purpose)));
                 }
@@ -130,7 +132,8 @@ pub(crate) async fn in_time<T>(
 }
 
 fn out_of_time(purpose: &str) -> QueryFault {
-    let late = "did not answer in the time that the caller allows";
+    let late =
+        "did not answer in the time that the caller allows; where many ask at once, raise concurrent-queries";
     QueryFault::new(FaultKind::Timeout, late).context(purpose)
 }
 

@@ -95,7 +95,7 @@ fn a_header_of_more_columns_than_the_limit_has_room_for_is_refused_before_a_row_
     assert_eq!(
         error.to_string(),
         "metrics.csv line 1: names 3001 columns, and the limit of 1 MiB has room for 2048; leave columns out, or raise \
-         server.max-frame-mib"
+         collector.server.max-frame-mib"
     );
     // Columns leave less room for rows.
     let narrow = FrameLimits::all_within(2 << 20);

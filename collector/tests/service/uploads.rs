@@ -88,7 +88,7 @@ async fn hostile_headers_are_refused() {
     let endless_rows = stream::iter([description(), data(b"timestamp,a_cpu\n")])
         .chain(stream::iter(0..).map(|row: u32| data(format!("{row},1\n").as_bytes())));
     let error = running.upload(endless_rows).await.unwrap_err();
-    assert!(error.message().contains("raise server.max-frame-mib"), "{error}");
+    assert!(error.message().contains("raise collector.server.max-frame-mib"), "{error}");
     for header in ["\0\0\0\n", "timestamp,\u{7f}_cpu\n1,1\n", "\"\"\"\"\n", ",,,,\n"] {
         let error = running.upload(stream::iter(messages(header))).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidInput, "{header:?}");

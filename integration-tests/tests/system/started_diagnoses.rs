@@ -1,12 +1,16 @@
 //! Diagnoses that are started without waiting for the answer: who may be told that one will run.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, time::Duration};
 
 use automap_integration_tests::setup::Setup;
 use automap_proto::v1::{self, DiagnosisState};
 use automap_service_kit::error::{ErrorCode, ServiceError};
 
 use crate::walker_calls::{client_of, ids, listed, start};
+
+/// How long anything may take that comes by itself, and until it is looked for again.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_finds_no_room_in_the_queue_is_refused_and_may_be_asked_for_again() {
@@ -34,13 +38,17 @@ async fn what_finds_no_room_in_the_queue_is_refused_and_may_be_asked_for_again()
 
     let cancel = |id: &str| v1::CancelDiagnosisRequest { diagnosis_id: id.into() };
     walker.cancel_diagnosis(cancel("waits")).await.unwrap();
-    while ids(&listed(&mut walker, &[DiagnosisState::Cancelled]).await) != ["waits"] {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    // Its place is free when its record says that it has ended, or just after.
-    while let Err(error) = start(&mut walker, "later", 1).await {
-        assert_eq!(error.code(), ErrorCode::Overloaded, "{error}");
-    }
+    let ended = async {
+        while ids(&listed(&mut walker, &[DiagnosisState::Cancelled]).await) != ["waits"] {
+            tokio::time::sleep(PAUSE).await;
+        }
+        // Its place is free when its record says that it has ended, or just after.
+        while let Err(error) = start(&mut walker, "later", 1).await {
+            assert_eq!(error.code(), ErrorCode::Overloaded, "{error}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("a place is free");
     let mut running = listed(&mut walker, &[DiagnosisState::Running]).await;
     running.sort_by(|one, other| one.diagnosis_id.cmp(&other.diagnosis_id));
     assert_eq!(ids(&running), ["later", "runs"]);

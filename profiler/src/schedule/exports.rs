@@ -11,7 +11,7 @@ use automap_service_kit::error::ServiceError;
 
 use crate::{
     config::ProfilerConfig,
-    store::{ProfileStore, export_file::export_to, room::require_room},
+    store::{ProfileStore, error::StoreError, export_file::export_to, room::require_room},
 };
 
 /// What scheduled exports end in.
@@ -54,7 +54,7 @@ impl ExportPlace {
                 found.checkpoint_bytes.saturating_add(found.journal_bytes)
             }
         };
-        require_room(directory, self.reserve_mib().map_err(refused)?, bytes)?;
+        require_room(directory, self.reserve_mib().map_err(refused)?, bytes).map_err(no_room)?;
         let file = export_name(directory, at);
         export_to(store, &file)?;
         prune(directory, self.kept, &file).map_err(refused)?;
@@ -73,6 +73,13 @@ impl ExportPlace {
         let time = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok().map(UnixMillis);
         exports.iter().rev().filter_map(time).find(|at| *at <= now)
     }
+}
+
+/// An export finds no room, and what helps.
+fn no_room(error: StoreError) -> ServiceError {
+    let error = ServiceError::from(error);
+    let way_out = "enlarge the volume of the exports, or keep fewer (profiler.schedule.exports-kept)";
+    ServiceError::new(error.code(), format!("{}; {way_out}", error.message()))
 }
 
 /// The export of a time in a directory of exports.
@@ -96,7 +103,7 @@ pub fn prune(directory: &Path, kept: usize, written: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what exports left behind that a crash cut short: this directory has one writer, and it has just finished.
+/// Removes what exports left behind that a crash cut short: this directory has one writer, which writes nothing now.
 fn remove_unfinished(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -12,7 +12,11 @@ use automap_proto::{
 use automap_service_kit::error::ServiceError;
 
 use super::claims::{Claims, has_ended, lease};
-use crate::{diagnosis_record::DiagnosisRecord, record_id::RecordId, store::ProfileStore};
+use crate::{
+    diagnosis_record::DiagnosisRecord,
+    record_id::RecordId,
+    store::{ProfileStore, error::StoreError},
+};
 
 /// Most running diagnoses of one walker.
 const MAX_RUNNING: usize = 1 << 17;
@@ -108,7 +112,15 @@ impl Renewal<'_> {
     fn keep_unheard(&mut self, store: &dyn ProfileStore, one: Told) -> Result<(), ServiceError> {
         let id = one.record.id().clone();
         let _changing = self.claims.changing(&id);
-        let kept = store.diagnosis(&id)?.map(DiagnosisRecord::into_wire);
+        let kept = match store.diagnosis(&id) {
+            Ok(kept) => kept.map(DiagnosisRecord::into_wire),
+            // It keeps no others from being renewed.
+            Err(error @ StoreError::Damaged { .. }) => {
+                tracing::error!(diagnosis = id.as_str(), %error, "a diagnosis that runs cannot be read");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         if let Some(kept) = kept.as_ref().filter(|kept| has_ended(kept)) {
             // Its own answer has come; it need not be told to stop what it is about to end.
             if kept.state() != DiagnosisState::Done || kept.walker != self.walker {

@@ -310,9 +310,10 @@ impl OpenStore {
         if self.may_checkpoint()? {
             match self.require_room_for_checkpoint() {
                 Ok(()) => checkpoint_bytes = Some(self.checkpoint()?),
-                Err(error) => {
+                Err(error @ StoreError::Full { .. }) => {
                     tracing::error!(%error, "there is no room for a checkpoint and the journal grows")
                 }
+                Err(error) => return Err(error),
             }
         }
         let Swept { removed, damaged } = swept?;

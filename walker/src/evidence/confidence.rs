@@ -9,8 +9,9 @@ use automap_proto::assessment::{Abstention, Assessment};
 
 use crate::parameters::EvidenceParameters;
 
-/// Below this a confidence says no more than that it is low: so few such answers were seen that no share of them is known.
-const LEAST_STATED: f64 = 0.1;
+/// Below this a confidence says no more than that it is low: of the 45 least sure answers of its calibration, which state .11 on the
+/// mean, 6 were right, of which the 95 % interval says 6 to 26 of 100.
+const LEAST_STATED: f64 = 0.25;
 
 /// How unusual the evidence against the service ranked first is. `placebo` holds the largest evidence against any
 /// service in each placebo window; without such windows nothing is known of normal times, and the contrast is zero.
@@ -45,6 +46,8 @@ pub struct Doubt<'a> {
     pub furthest: f64,
     /// See [`confidence`].
     pub confidence: f64,
+    /// Services that tie for the first place.
+    pub tied: usize,
     /// Spreads from which a series has left its normal range.
     pub departed_spreads: f64,
     /// Least confidence with which a root cause is named.
@@ -73,11 +76,20 @@ impl Doubt<'_> {
             return Some((Abstention::NothingDeparted, reason));
         }
         (self.confidence < self.abstain_below).then(|| {
-            let reason = format!(
-                "services left their normal behaviour hardly further than in normal times, so that the first is right in \
-                 {} such incidents; a longer normal window or metrics nearer to the fault would tell more",
-                of_a_hundred(self.confidence)
-            );
+            let right = of_a_hundred(self.confidence);
+            let alone = self.confidence * self.tied.max(1) as f64;
+            let reason = if alone >= self.abstain_below {
+                format!(
+                    "{} services tie for the first place, so that each of them is right in {right} such incidents; a call \
+                     graph or metrics nearer to the fault would tell them apart",
+                    self.tied
+                )
+            } else {
+                format!(
+                    "services left their normal behaviour hardly further than in normal times, so that the first is right \
+                     in {right} such incidents; a longer normal window or metrics nearer to the fault would tell more"
+                )
+            };
             (Abstention::NotUnusual, reason)
         })
     }
@@ -128,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn no_percentage_is_told_below_ten() {
-        assert_eq!(of_a_hundred(0.1), "about 10 of 100");
-        assert_eq!(of_a_hundred(0.003), "fewer than 10 of 100");
+    fn no_percentage_is_told_below_twenty_five() {
+        assert_eq!(of_a_hundred(0.25), "about 25 of 100");
+        assert_eq!(of_a_hundred(0.003), "fewer than 25 of 100");
     }
 
     #[test]
@@ -159,8 +171,9 @@ mod tests {
         let doubt = Doubt {
             furthest: 2.0,
             confidence: 0.5,
+            tied: 1,
             departed_spreads: 3.0,
-            abstain_below: 0.2,
+            abstain_below: 0.35,
             silent: &["db", "mq"],
             rows: 5,
         };
@@ -168,8 +181,13 @@ mod tests {
         let (kind, reason) = Doubt { furthest: 1.3, ..doubt }.abstention().unwrap();
         assert_eq!(kind, Abstention::NothingDeparted);
         assert!(reason.ends_with("2 services have no series that can be compared, such as db"), "{reason}");
-        let (kind, reason) = Doubt { confidence: 0.1, ..doubt }.abstention().unwrap();
+        let (kind, reason) = Doubt { confidence: 0.3, ..doubt }.abstention().unwrap();
         assert_eq!(kind, Abstention::NotUnusual);
-        assert!(reason.contains("about 10 of 100"), "{reason}");
+        assert!(reason.contains("hardly further") && reason.contains("about 30 of 100"), "{reason}");
+        let (kind, reason) = Doubt { confidence: 0.33, tied: 3, ..doubt }.abstention().unwrap();
+        assert_eq!(kind, Abstention::NotUnusual);
+        assert!(reason.starts_with("3 services tie for the first place"), "{reason}");
+        let reason = Doubt { confidence: 0.1, tied: 2, ..doubt }.abstention().unwrap().1;
+        assert!(reason.contains("hardly further") && reason.contains("fewer than 25"), "{reason}");
     }
 }

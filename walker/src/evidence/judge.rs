@@ -42,6 +42,8 @@ use crate::{
 const MIN_SERVICE_ONSET: f64 = 1.0;
 /// Rows from which a window is long enough to hold a fault that is but a small part of it.
 const LONG_WINDOW: usize = 10;
+/// Share of a score by which sums in another order may differ: services so near to each other tie.
+const TIE: f64 = 1e-9;
 
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +106,8 @@ pub fn guarded_rows(frame: &MetricFrame, rows: &WindowRows, parameters: &Evidenc
     GuardedRows::new(rows, &before)
 }
 
-/// Carries out all steps. Deterministic; the order of services and the unit of a series change nothing.
+/// Carries out all steps. Deterministic; the order of services changes nothing, nor does the unit of a series, but that the
+/// sampling error of an availability (0 to 1) takes throughput for calls a second.
 ///
 /// # Errors
 /// [`Stopped`] soon after the flag was set.
@@ -164,7 +167,10 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         placebo.iter().map(|window| window.totals().iter().copied().fold(0.0, f64::max)).collect();
     let contrast =
         contrast(top.map_or(0.0, |top| totals[top]), &largest_placebo, parameters.contrast_softening);
-    let tied = top.map_or(1, |top| scores.iter().filter(|score| **score == scores[top]).count());
+    let tied = top.map_or(1, |top| {
+        let nearly = scores[top] - TIE * scores[top].abs();
+        scores.iter().filter(|score| **score >= nearly).count()
+    });
     let confidence = confidence(contrast, tied, parameters);
     let evidence = found.evidence(frame);
     let silent: Vec<&str> = (0..states.names.len())
@@ -174,6 +180,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
     let doubt = Doubt {
         furthest: found.deviations.as_flattened().iter().copied().fold(0.0, f64::max),
         confidence,
+        tied,
         departed_spreads: parameters.departed_spreads,
         abstain_below: parameters.abstain_below,
         silent: &silent,

@@ -1,6 +1,6 @@
 //! Whole incidents: culprits that only their callers see, and input of which nothing good can come.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 use automap_proto::{
     behavior_graph::{BehaviorGraph, EdgeWeights},
@@ -84,6 +84,32 @@ fn rows(incident: usize) -> WindowRows {
     }
 }
 
+/// No rules of an expert.
+static NO_RULES: LazyLock<EdgeRules> = LazyLock::new(EdgeRules::default);
+
+/// What is judged, nothing else known.
+fn input<'a>(
+    frame: &'a MetricFrame,
+    rows: &'a WindowRows,
+    context: &'a IncidentContext,
+    parameters: &'a EvidenceParameters,
+) -> EvidenceInput<'a> {
+    EvidenceInput {
+        frame,
+        rows,
+        context,
+        edges: None,
+        rules: &NO_RULES,
+        throughput: None,
+        shares: None,
+        remembered: 0,
+        learned: None,
+        seed: 1,
+        parameters,
+        stop: &NEVER,
+    }
+}
+
 struct Case<'a> {
     frame: &'a MetricFrame,
     calls: &'a [(&'a str, &'a str)],
@@ -98,21 +124,9 @@ impl<'a> Case<'a> {
     }
 
     fn judged(&self) -> Judged {
-        judge(&EvidenceInput {
-            frame: self.frame,
-            rows: &rows(self.incident),
-            context: &context(self.calls),
-            edges: self.edges,
-            rules: &EdgeRules::default(),
-            throughput: None,
-            shares: None,
-            remembered: 0,
-            learned: None,
-            seed: 1,
-            parameters: &self.parameters,
-            stop: &NEVER,
-        })
-        .unwrap()
+        let (rows, context) = (rows(self.incident), context(self.calls));
+        let plain = input(self.frame, &rows, &context, &self.parameters);
+        judge(&EvidenceInput { edges: self.edges, ..plain }).unwrap()
     }
 }
 
@@ -277,21 +291,9 @@ fn a_call_graph_is_doubted_only_where_there_are_rows_enough_to_tell() {
             incident: (INCIDENT..ROWS).collect(),
             exclusions_ignored: false,
         };
-        judge(&EvidenceInput {
-            frame: &frame,
-            rows: &rows,
-            context: &context(&wrong),
-            edges: None,
-            rules: &EdgeRules::default(),
-            throughput: None,
-            shares: Some(&shares),
-            remembered,
-            learned: None,
-            seed: 1,
-            parameters: &EvidenceParameters::default(),
-            stop: &NEVER,
-        })
-        .unwrap()
+        let (context, parameters) = (context(&wrong), EvidenceParameters::default());
+        let plain = input(&frame, &rows, &context, &parameters);
+        judge(&EvidenceInput { shares: Some(&shares), remembered, ..plain }).unwrap()
     };
     assert!(judged(0..INCIDENT, 0).assessment.call_graph_fit.is_some_and(|fit| !fit.trusted));
     assert_eq!(judged(40..INCIDENT, 0).assessment.call_graph_fit, None);
@@ -442,21 +444,7 @@ fn a_short_fault_in_a_long_window_is_told() {
             incident: (NORMAL..NORMAL + 60).collect(),
             exclusions_ignored: false,
         };
-        judge(&EvidenceInput {
-            frame: &frame,
-            rows: &rows,
-            context: &context(&CALLS),
-            edges: None,
-            rules: &EdgeRules::default(),
-            throughput: None,
-            shares: None,
-            remembered: 0,
-            learned: None,
-            seed: 1,
-            parameters: &EvidenceParameters::default(),
-            stop: &NEVER,
-        })
-        .unwrap()
+        judge(&input(&frame, &rows, &context(&CALLS), &EvidenceParameters::default())).unwrap()
     };
     let told =
         |judged: &Judged| judged.warnings.iter().any(|warning| warning.contains("after 12 of 60 rows"));

@@ -2,6 +2,7 @@
 
 use automap_proto::{frame::MetricFrame, metric::MetricKind};
 
+use super::series_values::clamped;
 use crate::percentile::median;
 
 /// Share of |m| below which no spread is believed.
@@ -58,7 +59,7 @@ impl LeastSpread {
 
 /// The median of the values that are there.
 pub(crate) fn middle(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut known: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    let mut known = clamped(values);
     known.sort_unstable_by(f64::total_cmp);
     (!known.is_empty()).then(|| median(&known))
 }

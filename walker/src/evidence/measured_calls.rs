@@ -19,10 +19,10 @@ use automap_proto::{
 
 use super::{
     deviation::Departure,
-    least_spread::LeastSpread,
-    series_values::{Compared, SeriesValues, WindowBuffer, clamped},
+    least_spread::{self, LeastSpread},
+    series_values::{Compared, SeriesValues, WindowBuffer},
 };
-use crate::{parameters::EvidenceParameters, percentile::median};
+use crate::parameters::EvidenceParameters;
 
 /// Measured calls with what is normal for them.
 #[derive(Debug, Clone)]
@@ -54,9 +54,7 @@ impl<'a> MeasuredCalls<'a> {
         let mut calls_to = BTreeMap::<&str, f64>::new();
         let middle = |edge: usize, metric: EdgeMetric| {
             let samples = edges.samples(edge, metric);
-            let mut values = clamped(normal.iter().map(|&row| samples[row]));
-            values.sort_unstable_by(f64::total_cmp);
-            (!values.is_empty()).then(|| median(&values))
+            least_spread::middle(normal.iter().map(|&row| samples[row]))
         };
         let rates: Vec<Option<f64>> =
             (0..edges.edges().len()).map(|edge| middle(edge, EdgeMetric::Throughput)).collect();
@@ -208,6 +206,21 @@ mod tests {
         let found = departures(&edges);
         assert!(found.latency[0] > 4.0 && found.latency[1] < 1.0, "cart to db, web to cart: {found:?}");
         assert_eq!(found.availability, [0.0, 0.0]);
+    }
+
+    #[test]
+    fn calls_that_fail_a_little_depart_by_the_least_spread_of_an_availability() {
+        let failing = |rate: f64| {
+            let edges = vec![("web".to_owned(), "cart".to_owned())];
+            let values = Array2::from_shape_fn((3, 12), |(row, column)| match row {
+                1 => rate,
+                2 if column >= 9 => 0.95,
+                _ => 1.0,
+            });
+            departures(&EdgeFrame::new(edges, values).unwrap()).availability[0]
+        };
+        assert!((failing(1000.0) - (1.0 + 0.05 / 0.015_f64).ln()).abs() < 1e-9, "{}", failing(1000.0));
+        assert!(failing(0.8) < failing(1000.0) && failing(0.8) > 0.0, "{}", failing(0.8));
     }
 
     #[test]

@@ -89,21 +89,9 @@ fn judged_under(case: &Drawn, order: &[usize]) -> Judged {
     });
     let context =
         IncidentContext::new("shop", name(0), UnixMillis(250_000), None, vec![], Some(graph)).unwrap();
-    judge(&EvidenceInput {
-        frame: &frame,
-        rows: &rows(INCIDENT),
-        context: &context,
-        edges: edges.as_ref(),
-        rules: &EdgeRules::default(),
-        throughput: fit.as_ref(),
-        shares: None,
-        remembered: 0,
-        learned: None,
-        seed: 1,
-        parameters: &EvidenceParameters::default(),
-        stop: &NEVER,
-    })
-    .unwrap()
+    let (rows, parameters) = (rows(INCIDENT), EvidenceParameters::default());
+    let plain = input(&frame, &rows, &context, &parameters);
+    judge(&EvidenceInput { edges: edges.as_ref(), throughput: fit.as_ref(), ..plain }).unwrap()
 }
 
 fn near(one: f64, other: f64) -> bool {

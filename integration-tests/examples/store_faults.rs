@@ -5,6 +5,7 @@
 //! cargo run --release --example store_faults -- kills 1000
 //! cargo run --release --example store_faults -- power 1000
 //! cargo run --release --example store_faults -- damage 500
+//! cargo run --release --example store_faults -- imports 100
 //! ```
 //!
 //! A second number seeds every random choice. Figures go to standard output as JSON; exit code 1 means that something was
@@ -13,7 +14,7 @@
 use std::{io::Write as _, path::Path};
 
 use anyhow::{Context as _, bail};
-use automap_integration_tests::store_faults::{damage, kills, power};
+use automap_integration_tests::store_faults::{damage, imports, kills, power};
 
 /// Kills between two lines of progress.
 const TOLD_EVERY: usize = 50;
@@ -25,7 +26,7 @@ async fn main() -> anyhow::Result<()> {
         match (arguments.get(index), default) {
             (Some(text), _) => text.parse().with_context(|| format!("{text} is no number")),
             (None, Some(default)) => Ok(default),
-            (None, None) => bail!("usage: store_faults kills|power|damage NUMBER [SEED]"),
+            (None, None) => bail!("usage: store_faults kills|power|damage|imports NUMBER [SEED]"),
         }
     };
     let (count, seed) = (number(1, None)? as usize, number(2, Some(0))?);
@@ -58,6 +59,7 @@ async fn run(fault: Option<&str>, home: &Path, count: usize, seed: u64) -> anyho
             serde_json::to_string(&power::run(home, lives, count, seed).await?)?
         }
         Some("damage") => serde_json::to_string(&damage::run(home, count, seed).await?)?,
-        _ => bail!("usage: store_faults kills|power|damage NUMBER [SEED]"),
+        Some("imports") => serde_json::to_string(&imports::run(home, count, seed).await?)?,
+        _ => bail!("usage: store_faults kills|power|damage|imports NUMBER [SEED]"),
     })
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::{
     audit::{self, Found},
+    copy_all,
     history::{History, now},
     load::{Life, Writer},
     profiler,
@@ -156,20 +157,6 @@ fn list(directory: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
             list(&path, files)?;
         } else {
             files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let path = entry?.path();
-        let target = to.join(path.file_name().context("an entry has a name")?);
-        if path.is_dir() {
-            copy_all(&path, &target)?;
-        } else {
-            fs::copy(&path, target)?;
         }
     }
     Ok(())

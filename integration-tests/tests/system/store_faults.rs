@@ -4,7 +4,7 @@ use std::{fs, os::unix::process::ExitStatusExt as _, process::Command};
 
 use automap_integration_tests::{
     python,
-    store_faults::{damage, kills, load, power, profiler, recorded_disk},
+    store_faults::{damage, imports, kills, load, power, profiler, recorded_disk},
 };
 use automap_proto::v1;
 use tonic::{Code, Status};
@@ -16,6 +16,14 @@ async fn no_kill_under_load_loses_or_tears_what_was_acknowledged() {
     assert_eq!(report.kills, 12);
     assert!(report.kills_while_opening > 0, "{report:?}");
     assert!(report.acknowledged > 50 && report.checked > 50, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_leaves_all_of_an_import_or_nothing_of_it() {
+    let home = tempfile::tempdir().unwrap();
+    let report = imports::run(home.path(), 10, 1).await.unwrap();
+    assert_eq!((report.kills, report.unchanged + report.whole), (10, 10), "{report:?}");
+    assert!(report.records > 300, "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,8 @@ impl ExportPlace {
         let refused = |error: io::Error| ServiceError::internal(format!("{}: {error}", directory.display()));
         fs::create_dir_all(directory).map_err(refused)?;
         remove_unfinished(directory).map_err(refused)?;
+        // Where fewer are kept than before, those that are too many make room.
+        keep_newest(&scheduled(directory).map_err(refused)?, self.kept).map_err(refused)?;
         let bytes = match scheduled(directory).map_err(refused)?.last() {
             Some(last) => fs::metadata(last).map_err(refused)?.len(),
             None => {
@@ -77,9 +79,15 @@ impl ExportPlace {
 
 /// An export finds no room, and what helps.
 fn no_room(error: StoreError) -> ServiceError {
-    let error = ServiceError::from(error);
-    let way_out = "enlarge the volume of the exports, or keep fewer (profiler.schedule.exports-kept)";
-    ServiceError::new(error.code(), format!("{}; {way_out}", error.message()))
+    let way_out = match &error {
+        StoreError::Full { path, problem } => format!(
+            "there is no room for an export in {}: {problem}; enlarge the volume, or keep fewer \
+             (profiler.schedule.exports-kept)",
+            path.display()
+        ),
+        other => other.to_string(),
+    };
+    ServiceError::from(error).with_message(&way_out)
 }
 
 /// The export of a time in a directory of exports.
@@ -96,11 +104,13 @@ pub fn prune(directory: &Path, kept: usize, written: &Path) -> io::Result<()> {
     remove_unfinished(directory)?;
     let mut others = scheduled(directory)?;
     others.retain(|path| path.file_name() != written.file_name());
-    let surplus = others.len().saturating_sub(kept.saturating_sub(1));
-    for old in &others[..surplus] {
-        fs::remove_file(old)?;
-    }
-    Ok(())
+    keep_newest(&others, kept.saturating_sub(1))
+}
+
+/// Removes all but the newest `kept` of `exports`, which stand oldest first.
+fn keep_newest(exports: &[PathBuf], kept: usize) -> io::Result<()> {
+    let surplus = exports.len().saturating_sub(kept);
+    exports[..surplus].iter().try_for_each(fs::remove_file)
 }
 
 /// Removes what exports left behind that a crash cut short: this directory has one writer, which writes nothing now.

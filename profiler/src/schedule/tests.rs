@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use automap_proto::v1;
+use automap_service_kit::error::ErrorCode;
 use tokio::{task::JoinHandle, time::sleep};
 
 use super::*;
@@ -208,7 +209,15 @@ fn the_newest_exports_are_kept_and_foreign_files_left_alone() {
 fn no_export_takes_the_reserve_of_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let (store, place, exports) = exporting(directory.path(), u64::MAX);
-    let error = place.export(&store, UnixMillis(1)).unwrap_err();
-    assert!(error.to_string().contains("reserve-mib"), "{error}");
-    assert!(names(&exports).is_empty());
+    // Fewer are kept than before: what is too many goes first, or no room would ever come of it.
+    fs::create_dir(&exports).unwrap();
+    for time in 1..=3 {
+        fs::write(export_name(&exports, UnixMillis(time)), "of before").unwrap();
+    }
+    let error = place.export(&store, UnixMillis(4)).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Overloaded);
+    for part in ["no room for an export in", "profiler.reserve-mib", "profiler.schedule.exports-kept"] {
+        assert!(error.message().contains(part), "{error}");
+    }
+    assert_eq!(names(&exports), ["000000000000002.export", "000000000000003.export"]);
 }

@@ -114,10 +114,10 @@ impl Renewal<'_> {
         let _changing = self.claims.changing(&id);
         let kept = match store.diagnosis(&id) {
             Ok(kept) => kept.map(DiagnosisRecord::into_wire),
-            // It keeps no others from being renewed.
+            // What its walker tells stands, and no others are kept from being renewed.
             Err(error @ StoreError::Damaged { .. }) => {
                 tracing::error!(diagnosis = id.as_str(), %error, "a diagnosis that runs cannot be read");
-                return Ok(());
+                None
             }
             Err(error) => return Err(error.into()),
         };

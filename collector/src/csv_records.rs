@@ -56,10 +56,10 @@ impl<'a, R: Read> Records<'a, R> {
             Some(LineTooLong { limit }) => CollectError::new(
                 CollectErrorKind::TooLarge,
                 format!(
-                    "{} line {}: is longer than {limit} bytes; is this a CSV file, and is every quote closed? Then raise \
-                     collector.server.max-frame-mib: a line may take a sixteenth of it, at most 16 MiB",
+                    "{} line {}: is longer than {limit} bytes; is this a CSV file, and is every quote closed? Then {}",
                     self.file,
-                    self.reader.position().line()
+                    self.reader.position().line(),
+                    self.limits.way_out_of_line()
                 ),
             ),
             None => CollectError::reading(self.file, error),

@@ -74,6 +74,15 @@ impl FrameLimits {
         MAX_LINE_BYTES.min(self.max_bytes / LINE_SHARE)
     }
 
+    /// What helps where a line is longer than that.
+    pub(crate) fn way_out_of_line(&self) -> String {
+        if self.line_bytes() < MAX_LINE_BYTES {
+            format!("raise collector.server.max-frame-mib, of which a line may take one part in {LINE_SHARE}")
+        } else {
+            "leave columns out".to_owned()
+        }
+    }
+
     /// What so many columns take beside their samples, bytes.
     ///
     /// # Errors
@@ -98,6 +107,14 @@ impl FrameLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_larger_limit_is_advised_only_where_it_helps() {
+        let small = FrameLimits::all_within(MAX_LINE_BYTES);
+        assert!(small.way_out_of_line().contains("raise collector.server.max-frame-mib"));
+        let large = FrameLimits::all_within(MAX_LINE_BYTES * LINE_SHARE);
+        assert!(large.way_out_of_line().starts_with("leave columns out"));
+    }
 
     #[test]
     fn both_ends_are_wanted_and_absent_ends_are_open() {

@@ -19,8 +19,10 @@ use crate::listing::cut;
 
 /// Most warnings, and most notes beside them, that an answer is believed to have; Prometheus itself says ten.
 const MOST_NOTES: usize = 10;
-/// Most of both that are told of one expression, and that its answer is partial.
+/// Most sentences told of one expression: warnings, notes, and that its answer is partial.
 const MOST_TOLD: usize = 2 * MOST_NOTES + 1;
+/// What a note that is no warning begins with.
+const NOTES: &str = "the server notes: ";
 /// Longest one, bytes.
 const NOTE_BYTES: usize = 500;
 
@@ -93,22 +95,21 @@ pub(crate) async fn fetch(
         )
     });
     let mut parts: Vec<Vec<(Part, Rows)>> = vec![Vec::new(); queries.len()];
-    let mut noted = vec![0; queries.len()];
+    let mut said = vec![Notes::new(); queries.len()];
     let mut fetched: Vec<Result<Fetched, QueryFault>> = vec![Ok(Fetched::default()); queries.len()];
     for (index, answered) in answers {
         match (answered, &mut fetched[index]) {
             (Ok(answered), Ok(whole)) => {
                 parts[index].extend(answered.parts);
                 whole.unnamed = whole.unnamed.max(answered.unnamed);
-                // Many parts may each be told something else.
-                let room = MOST_TOLD.saturating_sub(noted[index]);
-                for note in answered.notes.into_iter().take(room) {
-                    noted[index] += usize::from(notes.insert(format!("{}: {note}", queries[index].purpose)));
-                }
+                said[index].extend(answered.notes);
             }
             (Err(fault), whole) if whole.is_ok() => *whole = Err(fault),
             _ => {}
         }
+    }
+    for (query, said) in queries.iter().zip(said) {
+        notes.extend(most_telling(said).map(|note| format!("{}: {note}", query.purpose)));
     }
     for ((whole, parts), query) in fetched.iter_mut().zip(parts).zip(queries) {
         if let Ok(whole) = whole {
@@ -258,8 +259,15 @@ fn notes_of(envelope: Envelope) -> Vec<String> {
         .is_partial
         .then(|| "the server answered in part only: some of its stores do not answer".to_owned());
     let warnings = said(envelope.warnings).map(|text| format!("the server warns: {text}"));
-    let infos = said(envelope.infos).map(|text| format!("the server notes: {text}"));
+    let infos = said(envelope.infos).map(|text| format!("{NOTES}{text}"));
     partial.into_iter().chain(warnings).chain(infos).collect()
+}
+
+/// What of all that was said of an expression is told. Many parts may each have been told something else, and what matters
+/// less must not take the room of what matters more.
+fn most_telling(said: Notes) -> impl Iterator<Item = String> {
+    let (less, more): (Vec<String>, Vec<String>) = said.into_iter().partition(|note| note.starts_with(NOTES));
+    more.into_iter().chain(less).take(MOST_TOLD)
 }
 
 /// An expression in one line, shortened.
@@ -267,4 +275,18 @@ pub(crate) fn brief(expression: &str) -> String {
     const SHOWN: usize = 160;
     let line = expression.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() > SHOWN { line.chars().take(SHOWN).chain(['…']).collect() } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_of_many_parts_leave_room_for_a_warning_and_no_more_than_a_person_reads() {
+        let mut said: Notes = (0..30).map(|index| format!("{NOTES}{index}")).collect();
+        let warning = "the server warns: one store is gone".to_owned();
+        said.insert(warning.clone());
+        let told: Vec<String> = most_telling(said).collect();
+        assert_eq!((told.len(), &told[0]), (MOST_TOLD, &warning));
+    }
 }

@@ -13,7 +13,7 @@ pub const MAX_METRIC_CANDIDATES: usize = 2;
 pub enum Abstention {
     /// No service left its normal behaviour.
     NothingDeparted,
-    /// Services left it no further than in normal times.
+    /// Services left it hardly further than in normal times, or several tie for the first place.
     NotUnusual,
 }
 
@@ -58,7 +58,7 @@ pub struct CallGraphFit {
 pub struct Assessment {
     /// Chance that the service ranked first is a root cause, 0 to 1.
     pub confidence: f64,
-    /// ln((a_top + .1) / (mean over placebo windows of the largest a + .1)); finite.
+    /// ln((a_top + κ) / (mean over placebo windows of the largest a + κ)), κ being `evidence.contrast-softening`; finite.
     pub contrast: f64,
     /// Normal windows that were diagnosed as if they were the incident.
     pub placebo_windows: u32,

@@ -5,13 +5,13 @@
 //! confidence = 1 / (1 + e^−(α + β·contrast)) / services that tie for the first place
 //! ```
 
-use automap_proto::assessment::{Abstention, Assessment};
+use automap_proto::assessment::{Abstention, Assessment, WalkedGraph};
 
 use crate::parameters::EvidenceParameters;
 
-/// Below this a confidence says no more than that it is low: of the 45 least sure answers of its calibration, which state .11 on the
-/// mean, 6 were right, of which the 95 % interval says 6 to 26 of 100.
-const LEAST_STATED: f64 = 0.25;
+/// Below this a confidence says no more than that it is low: of the 45 least sure answers of its calibration, which state .11 on
+/// average, 6 were right, of which the 95 % interval says 6 to 26 of 100.
+const LEAST_STATED: f64 = 0.3;
 
 /// How unusual the evidence against the service ranked first is. `placebo` holds the largest evidence against any
 /// service in each placebo window; without such windows nothing is known of normal times, and the contrast is zero.
@@ -48,6 +48,8 @@ pub struct Doubt<'a> {
     pub confidence: f64,
     /// Services that tie for the first place.
     pub tied: usize,
+    /// Along which graph the evidence was walked.
+    pub walked: WalkedGraph,
     /// Spreads from which a series has left its normal range.
     pub departed_spreads: f64,
     /// Least confidence with which a root cause is named.
@@ -79,15 +81,16 @@ impl Doubt<'_> {
             let right = of_a_hundred(self.confidence);
             let alone = self.confidence * self.tied.max(1) as f64;
             let reason = if alone >= self.abstain_below {
+                let graph = if self.walked == WalkedGraph::None { "a call graph or " } else { "" };
                 format!(
-                    "{} services tie for the first place, so that each of them is right in {right} such incidents; a call \
-                     graph or metrics nearer to the fault would tell them apart",
+                    "{} services tie for the first place, so that each of them is right in {right} such incidents; \
+                     {graph}metrics nearer to the fault may tell them apart",
                     self.tied
                 )
             } else {
                 format!(
                     "services left their normal behaviour hardly further than in normal times, so that the first is right \
-                     in {right} such incidents; a longer normal window or metrics nearer to the fault would tell more"
+                     in {right} such incidents; a longer normal window or metrics nearer to the fault may tell more"
                 )
             };
             (Abstention::NotUnusual, reason)
@@ -109,7 +112,7 @@ pub fn naming_unread(mut assessment: Assessment, unread: &[String]) -> Assessmen
 
 #[cfg(test)]
 mod tests {
-    use automap_proto::{assessment::WalkedGraph, time::UnixMillis};
+    use automap_proto::time::UnixMillis;
 
     use super::*;
 
@@ -140,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn no_percentage_is_told_below_twenty_five() {
-        assert_eq!(of_a_hundred(0.25), "about 25 of 100");
-        assert_eq!(of_a_hundred(0.003), "fewer than 25 of 100");
+    fn no_percentage_is_told_below_thirty() {
+        assert_eq!(of_a_hundred(0.3), "about 30 of 100");
+        assert_eq!(of_a_hundred(0.003), "fewer than 30 of 100");
     }
 
     #[test]
@@ -172,6 +175,7 @@ mod tests {
             furthest: 2.0,
             confidence: 0.5,
             tied: 1,
+            walked: WalkedGraph::Calls,
             departed_spreads: 3.0,
             abstain_below: 0.35,
             silent: &["db", "mq"],
@@ -187,7 +191,10 @@ mod tests {
         let (kind, reason) = Doubt { confidence: 0.33, tied: 3, ..doubt }.abstention().unwrap();
         assert_eq!(kind, Abstention::NotUnusual);
         assert!(reason.starts_with("3 services tie for the first place"), "{reason}");
+        assert!(!reason.contains("call graph"), "it has one: {reason}");
+        let without = Doubt { confidence: 0.33, tied: 3, walked: WalkedGraph::None, ..doubt };
+        assert!(without.abstention().unwrap().1.contains("a call graph or metrics"));
         let reason = Doubt { confidence: 0.1, tied: 2, ..doubt }.abstention().unwrap().1;
-        assert!(reason.contains("hardly further") && reason.contains("fewer than 25"), "{reason}");
+        assert!(reason.contains("hardly further") && reason.contains("fewer than 30"), "{reason}");
     }
 }

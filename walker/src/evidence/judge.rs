@@ -106,8 +106,14 @@ pub fn guarded_rows(frame: &MetricFrame, rows: &WindowRows, parameters: &Evidenc
     GuardedRows::new(rows, &before)
 }
 
-/// Carries out all steps. Deterministic; the order of services changes nothing, nor does the unit of a series, but that the
-/// sampling error of an availability (0 to 1) takes throughput for calls a second.
+/// How many of `scores` tie with the highest of them.
+fn ties(scores: &[f64], highest: f64) -> usize {
+    let nearly = highest - TIE * highest.abs();
+    scores.iter().filter(|score| **score >= nearly).count()
+}
+
+/// Carries out all steps. Deterministic; the order of services changes nothing, nor does the unit of a series, with one
+/// exception: the sampling error of an availability (0 to 1) takes throughput to be in calls a second.
 ///
 /// # Errors
 /// [`Stopped`] soon after the flag was set.
@@ -167,10 +173,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         placebo.iter().map(|window| window.totals().iter().copied().fold(0.0, f64::max)).collect();
     let contrast =
         contrast(top.map_or(0.0, |top| totals[top]), &largest_placebo, parameters.contrast_softening);
-    let tied = top.map_or(1, |top| {
-        let nearly = scores[top] - TIE * scores[top].abs();
-        scores.iter().filter(|score| **score >= nearly).count()
-    });
+    let tied = top.map_or(1, |top| ties(&scores, scores[top]));
     let confidence = confidence(contrast, tied, parameters);
     let evidence = found.evidence(frame);
     let silent: Vec<&str> = (0..states.names.len())
@@ -181,6 +184,7 @@ pub fn judge(input: &EvidenceInput<'_>) -> Result<Judged, Stopped> {
         furthest: found.deviations.as_flattened().iter().copied().fold(0.0, f64::max),
         confidence,
         tied,
+        walked: graph.walked,
         departed_spreads: parameters.departed_spreads,
         abstain_below: parameters.abstain_below,
         silent: &silent,

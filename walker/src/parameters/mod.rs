@@ -88,8 +88,8 @@ impl Default for EvidenceParameters {
             abstain_below: 0.35,
             backward: 0.2,
             client_latency: ClientLatency::Callees,
-            // α and β: logistic regression of right first answers on the contrast, over 114 incidents of three systems, each
-            // incident counting the same (docs/accuracy.md).
+            // α and β: logistic regression of right first answers on the contrast, over the answers of an earlier version to
+            // 114 incidents of three systems, each incident counting the same. How true they are now: docs/accuracy.md.
             confidence_intercept: -1.2,
             confidence_slope: 4.4,
             contrast_softening: 0.1,

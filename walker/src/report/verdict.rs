@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(how_often_right(0.85), "right in about 85 of 100");
         assert_eq!(how_often_right(0.851), "right in more than 85 of 100");
         assert_eq!(how_often_right(0.9952), "right in more than 85 of 100");
-        assert_eq!(how_often_right(0.04), "right in fewer than 25 of 100");
+        assert_eq!(how_often_right(0.04), "right in fewer than 30 of 100");
     }
 
     #[test]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import flows
-from chart import CHART, COMBINATIONS, DEPLOY, ROLES, binary, configuration, find, release, rendered, template, value_flags
+from chart import CHART, COMBINATIONS, CRDS, DEPLOY, ROLES, binary, configuration, find, release, rendered, template, value_flags
 
 
 def accepted(role, text, home):
@@ -65,7 +65,7 @@ def test_the_services_open_the_flows_that_policies_allow_and_no_others(running, 
     assert opened == designed
 
 
-def notes(combination, tmp_path, *values):
+def notes(combination, tmp_path, *values, apis=None):
     """NOTES.txt as `helm install` prints it: rendered as a document, since `helm template` leaves it out."""
     chart = tmp_path / "chart"
     tmp_path.mkdir(exist_ok=True)
@@ -73,7 +73,8 @@ def notes(combination, tmp_path, *values):
     text = (chart / "templates" / "NOTES.txt").read_text()
     (chart / "templates" / "_notes.tpl").write_text('{{- define "notes" }}' + text + "{{- end }}")
     (chart / "templates" / "notes.yaml").write_text('notes: {{ include "notes" . | toJson }}\nkind: Notes\nmetadata: {name: notes}\n')
-    (found,) = [d for d in template(*value_flags(combination), *values, apis=COMBINATIONS[combination][1], chart=chart) if d["kind"] == "Notes"]
+    apis = COMBINATIONS[combination][1] if apis is None else apis
+    (found,) = [d for d in template(*value_flags(combination), *values, apis=apis, chart=chart) if d["kind"] == "Notes"]
     return found["notes"]
 
 
@@ -118,6 +119,24 @@ def test_notes_tell_what_keeps_others_out_until_it_is_answered(values, answer, t
     assert told in notes("large", tmp_path / "without", "--set", values)
     assert told not in notes("large", tmp_path / "with", "--set", values, "--set", answer)
     assert "networkPolicy.callers to" not in notes("exposed", tmp_path / "exposed")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "rules", "presets", "missing", "told"),
+    [
+        ("PodMonitor", "true", "", (), ["metrics.labels is empty"]),
+        ("PodMonitor", "false", "", ("PrometheusRule",), ["metrics.labels is empty"]),
+        ("none", "false", "kubernetes", (), ["metrics.labels is empty", "metrics.monitor is none"]),
+        ("none", "false", "kubernetes", ("PrometheusRule",), ["metrics.presetRules installs nothing", "metrics.monitor is none"]),
+        ("PodMonitor", "false", "", ("PodMonitor",), ["the cluster has no PodMonitors"]),
+    ],
+)
+def test_notes_on_metrics_speak_of_what_is_installed(monitor, rules, presets, missing, told, tmp_path):
+    values = f"metrics.monitor={monitor},metrics.rules={rules}" + (f",metrics.presetRules={{{presets}}}" if presets else "")
+    apis = tuple(api for api in CRDS if api.rsplit("/", 1)[1] not in missing)
+    text = notes("default", tmp_path, "--set", values, apis=apis)
+    sentences = ("metrics.labels is empty", "metrics.presetRules installs nothing", "metrics.monitor is none", "the cluster has no PodMonitors")
+    assert [sentence for sentence in sentences if sentence in text] == told
 
 
 def test_the_last_command_of_the_notes_diagnoses(running, tmp_path):

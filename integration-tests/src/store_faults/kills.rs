@@ -1,4 +1,5 @@
-//! SIGKILL at random moments while clients write, and while the server opens again.
+//! SIGKILL at random moments while clients write, while the server opens again, and while it ends, which is when it
+//! writes a checkpoint and drops the journal before it.
 
 use std::{
     path::Path,
@@ -30,6 +31,10 @@ const MOST_AWAITED: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// One kill in so many is followed by another while the server opens, and so is one in so many of these.
 const KILLS_PER_ONE_WHILE_OPENING: u32 = 3;
+/// One kill in so many comes shortly after the server was asked to end.
+const KILLS_PER_ONE_WHILE_ENDING: u32 = 3;
+/// How shortly.
+const LONGEST_END: Duration = Duration::from_millis(60);
 /// After so many kills the clients begin with new records, so that what must be checked does not grow for ever.
 const KILLS_PER_GENERATION: usize = 25;
 
@@ -40,6 +45,8 @@ pub struct Report {
     pub kills: usize,
     /// Kills besides, of a server that opened what a kill had left and did not listen yet.
     pub kills_while_opening: usize,
+    /// Of the kills under load, those of a server that had been asked to end before.
+    pub kills_while_ending: usize,
     /// Writes that were acknowledged.
     pub acknowledged: usize,
     /// Records read and found as they must be, over all reopens.
@@ -81,6 +88,11 @@ pub async fn run(home: &Path, kills: usize, seed: u64, checked: impl Fn(&Report)
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         life.killed.store(true, Ordering::SeqCst);
+        if random.random_range(0..KILLS_PER_ONE_WHILE_ENDING) == 0 {
+            service.signal("TERM")?;
+            tokio::time::sleep(LONGEST_END.mul_f64(random.random_range(0.0..1.0))).await;
+            report.kills_while_ending += 1;
+        }
         service.kill()?;
         for task in running {
             let (writer, ended) = task.await?;

@@ -49,7 +49,7 @@ fn graph(count: usize, version: u32) -> v1::BehaviorGraph {
     v1::BehaviorGraph { services: services(count), edges }
 }
 
-/// A diagnosis of a few hundred bytes to some 60 KiB, by its version.
+/// A diagnosis of some hundred bytes to some 18 KiB, by its version.
 pub fn diagnosis(name: &str, version: u32) -> v1::Diagnosis {
     let count = [2, 5, 30, 120, 600][version as usize % 5];
     v1::Diagnosis {

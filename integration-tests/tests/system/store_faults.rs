@@ -14,7 +14,7 @@ async fn no_kill_under_load_loses_or_tears_what_was_acknowledged() {
     let home = tempfile::tempdir().unwrap();
     let report = kills::run(home.path(), 12, 1, |_| ()).await.unwrap();
     assert_eq!(report.kills, 12);
-    assert!(report.kills_while_opening > 0, "{report:?}");
+    assert!(report.kills_while_opening > 0 && report.kills_while_ending > 0, "{report:?}");
     assert!(report.acknowledged > 50 && report.checked > 50, "{report:?}");
 }
 
@@ -22,8 +22,8 @@ async fn no_kill_under_load_loses_or_tears_what_was_acknowledged() {
 async fn a_kill_leaves_all_of_an_import_or_nothing_of_it() {
     let home = tempfile::tempdir().unwrap();
     let report = imports::run(home.path(), 10, 1).await.unwrap();
-    assert_eq!((report.kills, report.unchanged + report.whole), (10, 10), "{report:?}");
-    assert!(report.records > 300, "{report:?}");
+    assert_eq!(report.kills, 10);
+    assert!(report.acknowledged < 5, "most kills must meet an import that goes on: {report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ from chart import binary, template
 def incident(tmp_path_factory):
     """The built-in incident as files."""
     home = tmp_path_factory.mktemp("incident")
-    subprocess.run([binary(), "demo", "--export", "shop"], cwd=home, check=True, timeout=60, capture_output=True)
+    subprocess.run([binary(), "demo", "--export", "shop"], cwd=home, check=True, timeout=300, capture_output=True)
     return home
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from chart import DEPLOY
 
-PATIENCE = 60
+PATIENCE = 180
 
 
 class Prometheus:

@@ -9,7 +9,7 @@ import time
 
 from chart import ROLES, binary, configuration
 
-PATIENCE = 60
+PATIENCE = 180
 
 
 class Service:

@@ -18,8 +18,14 @@ try {
   say({ listed: await page.locator('#diagnoses li').allInnerTexts() });
 
   // One diagnosis, reached by keyboard alone.
-  await page.locator(`#diagnoses a[href="/diagnoses/${task.confirmed}"]`).focus();
-  await Promise.all([page.waitForURL(`**/diagnoses/${task.confirmed}`), page.keyboard.press('Enter')]);
+  // The list is renewed while it is used: a link that was replaced has lost the focus.
+  const confirmed = `/diagnoses/${task.confirmed}`;
+  for (let tries = 0; new URL(page.url()).pathname !== confirmed; tries++) {
+    if (tries === 12) throw new Error('the link does not lead to its diagnosis');
+    await page.locator(`#diagnoses a[href="${confirmed}"]`).focus({ timeout: 10000 }).catch(() => {});
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`**${confirmed}`, { timeout: 10000 }).catch(() => {});
+  }
   say({
     headline: await page.locator('h1').innerText(),
     causes: await page.locator('.cause h3').allInnerTexts(),

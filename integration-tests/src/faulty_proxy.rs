@@ -26,7 +26,7 @@ pub enum Fault {
     None,
     /// Each piece waits for so long, on either way.
     Delay(Duration),
-    /// Nothing passes any more, and nothing is closed.
+    /// Nothing passes as long as this is the fault, and nothing is closed.
     Silence,
     /// This many connections that are opened from now on break after so many bytes; the next ones are well.
     Cut {
@@ -56,7 +56,7 @@ pub struct FaultyProxy {
 #[derive(Debug, Clone)]
 struct Shared {
     upstream: Arc<Mutex<SocketAddr>>,
-    fault: Arc<Mutex<Fault>>,
+    fault: watch::Sender<Fault>,
     opened: Arc<Mutex<usize>>,
     /// Changes when all connections must break.
     breaks: watch::Sender<usize>,
@@ -74,8 +74,8 @@ impl FaultyProxy {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = format!("{scheme}://{}", listener.local_addr()?);
         let upstream = Arc::new(Mutex::new(upstream));
-        let (fault, opened) = (Arc::default(), Arc::default());
-        let shared = Shared { upstream, fault, opened, breaks: watch::Sender::new(0) };
+        let (fault, breaks) = (watch::Sender::new(Fault::None), watch::Sender::new(0));
+        let shared = Shared { upstream, fault, opened: Arc::default(), breaks };
         let accepting = shared.clone();
         runtime.spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -97,7 +97,7 @@ impl FaultyProxy {
 
     /// From now on this happens.
     pub fn set(&self, fault: Fault) {
-        *lock(&self.shared.fault) = fault;
+        self.shared.fault.send_replace(fault);
     }
 
     /// Breaks all connections.
@@ -149,18 +149,19 @@ impl Shared {
     }
 
     fn fate(&self) -> Fate {
-        let mut fault = lock(&self.fault);
-        match &mut *fault {
+        let mut fate = Fate::Well;
+        self.fault.send_modify(|fault| match fault {
             Fault::Cut { connections, after } if *connections > 0 => {
                 *connections -= 1;
-                Fate::CutAfter(*after)
+                fate = Fate::CutAfter(*after);
             }
             Fault::Corrupt { connections, after } if *connections > 0 => {
                 *connections -= 1;
-                Fate::CorruptAfter(*after)
+                fate = Fate::CorruptAfter(*after);
             }
-            _ => Fate::Well,
-        }
+            _ => {}
+        });
+        fate
     }
 
     async fn relay(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, fate: Fate) -> io::Result<()> {
@@ -196,10 +197,12 @@ impl Shared {
 
     /// Waits as the fault of this moment has it.
     async fn hold_up(&self) {
-        let fault = *lock(&self.fault);
+        let mut faults = self.fault.subscribe();
+        let fault = *faults.borrow_and_update();
         match fault {
             Fault::Delay(time) => tokio::time::sleep(time).await,
-            Fault::Silence => std::future::pending().await,
+            // Whoever is dropped meanwhile takes the connection along.
+            Fault::Silence => drop(faults.wait_for(|now| *now != Fault::Silence).await),
             Fault::None | Fault::Cut { .. } | Fault::Corrupt { .. } => {}
         }
     }

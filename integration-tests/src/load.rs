@@ -106,15 +106,16 @@ impl Caller {
         (began.elapsed(), outcome)
     }
 
-    /// Calls for so long, `at_once` at once: each next call begins when one has ended.
+    /// Calls for so long, and a few times at least, `at_once` at once: each next call begins when one has ended.
     pub async fn keep_calling(&self, at_once: usize, time: Duration) -> Calls {
+        const FEWEST: usize = 6;
         let began = Instant::now();
         let mut callers = JoinSet::new();
         for _ in 0..at_once {
             let caller = self.clone();
             callers.spawn(async move {
                 let mut ended = Vec::new();
-                while began.elapsed() < time {
+                while began.elapsed() < time || ended.len() < FEWEST {
                     ended.push(caller.timed().await);
                 }
                 ended

@@ -72,9 +72,13 @@ impl OtlpReceiver {
         Ok(Self { endpoint, received, _runtime: runtime })
     }
 
-    /// The environment in which a process exports to it, soon.
-    pub fn environment(&self) -> [(&str, &str); 2] {
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "50")]
+    /// The environment in which a process exports to it, soon, and waits at its end until everything is taken.
+    pub fn environment(&self) -> [(&str, &str); 3] {
+        [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "120000"),
+        ]
     }
 
     /// What came in so far.

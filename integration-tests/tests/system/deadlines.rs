@@ -9,7 +9,7 @@ use tonic::{Code, Request, Status, Streaming};
 use crate::walker_calls::client_of;
 
 /// Each is tried so often, and the best try counts: other programs on the machine make some late.
-const TRIES: usize = 5;
+const TRIES: usize = 20;
 
 /// How long services are watched for work that goes on. What goes on takes most of it, and what is idle nearly nothing.
 const WATCHED: Duration = Duration::from_secs(1);

@@ -126,6 +126,7 @@ fn normal_and_last(incident: &Path, column: &str) -> (f64, Option<f64>) {
 
 #[test]
 fn four_rounds_are_harmed_recorded_diagnosed_and_reported_though_they_are_interrupted() {
+    let _turn = crate::pymicro::turn();
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     fs::write(home.join("plan.toml"), PLAN).unwrap();

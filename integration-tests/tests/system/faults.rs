@@ -95,7 +95,7 @@ fn assert_whole(diagnosis: &v1::Diagnosis) {
 #[test]
 fn connections_that_break_are_tried_again_and_one_try_tells_what_broke() {
     let home = tempfile::tempdir().unwrap();
-    let network = Network::start(home.path(), &Setup::default().set("walker.client.attempts=3"));
+    let network = Network::start(home.path(), &Setup::default().set("walker.client.attempts=4"));
     let undisturbed = diagnose(&network.walker, None).unwrap();
     assert_whole(&undisturbed);
     for (name, proxy) in network.proxies() {

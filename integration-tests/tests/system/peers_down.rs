@@ -14,7 +14,7 @@ use automap_service_kit::{
 use tonic::Request;
 
 /// Longer than any pause of a busy machine. A peer that keeps silent may be given up on before or after it.
-const DEADLINE: Duration = Duration::from_secs(12);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a service is missing.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const TAKEN_UP: &str = "certificates were renewed and count from now on";
 
 /// How long the callers of this test get to take renewed files up, which they do every second and tell nobody.
-const SETTLING: Duration = Duration::from_secs(5);
+const SETTLING: Duration = Duration::from_secs(10);
 
 fn dialer(ca: &Path, identity: &Identity, url: &str) -> Dialer {
     let tls = ClientTlsConfig {
@@ -180,6 +180,7 @@ async fn no_call_fails_while_every_certificate_and_the_authority_are_renewed() {
     tokio::time::sleep(SETTLING).await;
     next.issue(home.path(), "server").unwrap();
     next.issue(home.path(), "client").unwrap();
+    tokio::task::block_in_place(taken_up);
     wait_until(&load, || diagnose_once_with(&next, home.path(), &next.file, &url)).await;
     tokio::time::sleep(SETTLING).await;
     load.some_more(5).await;

@@ -35,7 +35,7 @@ struct Two {
 impl Two {
     fn start(home: &Path) -> Self {
         recording::demo_incident(home).unwrap();
-        let setup = Setup::default().set("walker.lease-seconds=5");
+        let setup = Setup::default().set("walker.lease-seconds=15");
         let four = setup.four(home, home).unwrap();
         let silent = FaultyProxy::before(&four.graph_builder.address).unwrap();
         silent.set(Fault::Silence);

@@ -8,8 +8,9 @@ use automap_service_kit::error::{ErrorCode, ServiceError};
 
 use crate::walker_calls::{client_of, ids, listed, start};
 
-/// How long anything may take that comes by itself, and until it is looked for again.
+/// How long anything may take that comes by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Until it is looked for again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[tokio::test(flavor = "multi_thread")]

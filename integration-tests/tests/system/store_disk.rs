@@ -52,8 +52,8 @@ pub(super) fn fill(file: &Path) {
     }
 }
 
-/// Removes a file. A process that another test is just starting may still have it open and with it keep its room, which
-/// an empty file has none of.
+/// Removes a file. A process that another test is just starting may still hold it open, and its room with it; an emptied
+/// file holds none.
 fn give_back(file: &Path) {
     fs::File::create(file).unwrap();
     fs::remove_file(file).unwrap();
@@ -112,7 +112,7 @@ async fn a_disk_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
     let mut client = profiler::connect(&service).unwrap();
     let mut history = History::default();
     for round in 0..4 {
-        // Whoever is faster, what the writer can take of it leaves room for the rounds that follow.
+        // Whoever is faster, what the writer can take of these 8 MiB leaves room for the rounds that follow.
         leave_free(&disk, 8);
         let filled = tokio::task::spawn_blocking({
             let rest = disk.join("rest");

@@ -54,7 +54,7 @@ pub struct Process {
     pub audited: bool,
     /// Try again when spans cannot be exported. Only a process that goes on has the time.
     pub retry_export: bool,
-    /// How long the end may wait for the last spans to be taken.
+    /// How long the end may wait for the last spans to be taken, where `OTEL_BSP_EXPORT_TIMEOUT` does not say.
     pub exit_patience: Duration,
 }
 
@@ -131,7 +131,8 @@ pub fn install(process: &Process) -> Result<Telemetry, FilterError> {
     if let Some(warning) = warning {
         tracing::warn!("{warning}");
     }
-    Ok(Telemetry { provider, exit_patience: process.exit_patience })
+    let told = env::var("OTEL_BSP_EXPORT_TIMEOUT").ok().and_then(|text| text.trim().parse().ok());
+    Ok(Telemetry { provider, exit_patience: told.map_or(process.exit_patience, Duration::from_millis) })
 }
 
 fn tracer_provider(process: &Process) -> (Option<SdkTracerProvider>, Option<String>) {

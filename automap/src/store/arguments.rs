@@ -18,6 +18,10 @@ Examples:
 A store keeps everything twice: in the engine's files, and in checkpoint and
 journal. While one copy is whole, opening the store repairs the other.
 
+Both are read in copies, which take about as much room as the store for as long
+as this runs: in the directory that TMPDIR names, or else in /tmp. No server may
+have the store open.
+
 Exit codes: 0 sound, 1 failed, 2 wrong usage, 5 damaged")]
     Verify(VerifyArgs),
     /// Write every record into one file, also while a server runs.
@@ -83,6 +87,10 @@ Examples:
 Records come from checkpoint and journal, from the engine's files, and where
 neither has one, from earlier exports: those named and those that the server
 left in the directory `exports` of the store.
+
+Beside the export both copies of the store are copied for as long as this runs:
+its volume needs room for the store once more and for the export. No server may
+have the store open.
 
 Exit codes: 0 everything was saved, 1 failed, 2 wrong usage, 5 something is
 missing or may be older than it was")]

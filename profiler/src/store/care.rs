@@ -9,8 +9,9 @@ use super::{
     error::StoreError,
     kept::{Kept, Sections},
     open_store::{OpenStore, Trust},
-    readable_copy::{Scratch, engine_copy, journal_copy},
+    readable_copy::{engine_copy, journal_copy},
     rebuild,
+    scratch::Scratch,
     sled_store::StoreOptions,
     store_lock,
 };
@@ -33,14 +34,15 @@ impl Verification {
     }
 }
 
-/// Reads every record of the store in `path` from both of its copies, and changes nothing.
+/// Reads every record of the store in `path` from both of its copies, and changes nothing. Both are copied into the directory
+/// for temporary files: an engine that opens its files also changes them.
 ///
 /// # Errors
-/// The store is in use, or there is none.
+/// The store is in use, there is none, or the copies find no room.
 pub fn verify(path: &Path) -> Result<Verification, StoreError> {
     require_store(path)?;
     let _lock = store_lock::hold(path)?;
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::temporary()?;
     let mut report = Verification::default();
     let engine = engine_copy(path, &scratch);
     match &engine {

@@ -60,6 +60,14 @@ pub enum StoreError {
         /// What was refused.
         problem: String,
     },
+    /// There is no place for copies of a store that is read apart; nothing is known of the store.
+    #[error("cannot keep copies of the store in {}: {problem}", .directory.display())]
+    Scratch {
+        /// Where they were to lie.
+        directory: PathBuf,
+        /// What was refused, and the way out.
+        problem: String,
+    },
     /// The storage engine failed.
     #[error("the store failed: {0}; check the disk and the log")]
     Failed(String),
@@ -89,9 +97,11 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Invalid(invalid) => return invalid.clone().into(),
-            StoreError::InUse(_) | StoreError::Closed | StoreError::Export { .. } | StoreError::Failed(_) => {
-                ErrorCode::Unavailable
-            }
+            StoreError::InUse(_)
+            | StoreError::Closed
+            | StoreError::Export { .. }
+            | StoreError::Scratch { .. }
+            | StoreError::Failed(_) => ErrorCode::Unavailable,
             StoreError::Full { .. } => {
                 return Self::new(ErrorCode::Overloaded, error.to_string()).retry_after(FULL_RETRY);
             }

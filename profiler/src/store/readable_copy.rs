@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use sled::{Db, Tree};
@@ -22,32 +22,12 @@ use super::{
     kept::{Kept, Sections, promises},
     key::{Entity, directory_entity, directory_key, directory_prefix},
     rebuild::{self, Rebuilt},
-    recovery, sealed,
+    recovery,
+    scratch::Scratch,
+    sealed,
 };
 
 const CACHE_BYTES: u64 = 64 << 20;
-
-/// A directory for copies that goes when it is dropped.
-pub(super) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(super) fn new() -> Result<Self, StoreError> {
-        let path = std::env::temp_dir().join(format!("automap-store-{}", uuid::Uuid::now_v7()));
-        fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-
-    fn directory(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the directory for temporary files.
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
 
 /// One copy of the store, as far as it can be read.
 pub(super) struct Copy {

@@ -13,7 +13,8 @@ use super::{
     kept::Sections,
     key::Entity,
     parts,
-    readable_copy::{Copy, Scratch, engine_copy, journal_copy},
+    readable_copy::{Copy, engine_copy, journal_copy},
+    scratch::Scratch,
     store_lock,
     transfer::{StoredRecord, gather},
 };
@@ -40,18 +41,20 @@ enum Found {
     Nowhere(Vec<String>),
 }
 
-/// Writes everything readable in the store `path` into the export `file`, and changes nothing else.
+/// Writes everything readable in the store `path` into the export `file`, and changes nothing else. Meanwhile both copies of
+/// the store are copied into a directory beside `file`.
 ///
 /// Where checkpoint and journal are whole they say what is kept; else the engine, where that is whole; else what either
 /// has. What neither can give comes from `exports` and those that the schedule left in the store, the newest first: in
 /// the state it had then.
 ///
 /// # Errors
-/// The store is in use or there is none, or the export cannot be written.
+/// The store is in use or there is none, the export cannot be written, or the copies find no room.
 pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage, StoreError> {
     require_store(path)?;
     let _lock = store_lock::hold(path)?;
-    let scratch = Scratch::new()?;
+    let mut writer = ExportWriter::create(file)?;
+    let scratch = Scratch::beside(file)?;
     let engine = engine_copy(path, &scratch);
     let journal = journal_copy(path, &scratch, &engine);
     let mut report = Salvage::default();
@@ -88,7 +91,6 @@ pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage,
         exported.read(path, exports);
         names.extend(exported.entities.keys().cloned());
     }
-    let mut writer = ExportWriter::create(file)?;
     for entity in names {
         let mut found = find(&entity, order, certain);
         if let Found::Nowhere(_) = &found {

@@ -44,7 +44,7 @@ pub fn verify(path: &Path) -> Result<Verification, StoreError> {
     let _lock = store_lock::hold(path)?;
     let scratch = Scratch::temporary()?;
     let mut report = Verification::default();
-    let engine = engine_copy(path, &scratch);
+    let engine = engine_copy(path, &scratch)?;
     match &engine {
         Err(problem) => report.engine_problems.push(problem.clone()),
         Ok(copy) => {
@@ -63,8 +63,9 @@ pub fn verify(path: &Path) -> Result<Verification, StoreError> {
             }
         }
     }
-    match journal_copy(path, &scratch, &engine) {
-        Err(problem) => report.journal_problems.push(problem),
+    let journal = journal_copy(path, &scratch, &engine)?;
+    match &journal {
+        Err(problem) => report.journal_problems.push(problem.clone()),
         Ok(copy) => {
             report.journal_problems.clone_from(&copy.problems);
             // A journal behind the engine is no copy at all; one that is ahead is what a crash leaves.
@@ -75,6 +76,9 @@ pub fn verify(path: &Path) -> Result<Verification, StoreError> {
                 report.journal_problems.push("it does not say what the engine says".into());
             }
         }
+    }
+    for copy in [&engine, &journal].into_iter().flatten() {
+        copy.require_room(&scratch)?;
     }
     Ok(report)
 }

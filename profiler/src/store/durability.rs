@@ -66,31 +66,19 @@ impl OpenStore {
     /// Waits until everything applied is on disk.
     pub(super) fn sync(&self, journal: &File) -> Result<(), StoreError> {
         journal.sync_data().map_err(|error| self.refused(error))?;
-        self.engine.database.flush().map_err(|error| self.engine_refused(error))?;
+        self.engine.database.flush().map_err(|error| self.refused(error))?;
         self.log.sync_data().map_err(|error| self.refused(error))?;
         sync_directory(&self.path).map_err(|error| self.refused(error))
     }
 
-    pub(super) fn engine_refused(&self, error: sled::Error) -> StoreError {
-        match error {
-            sled::Error::Io(error) => self.refused(error),
-            other => other.into(),
-        }
-    }
-
-    pub(super) fn refused(&self, error: std::io::Error) -> StoreError {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                StoreError::Full { path: self.path.clone(), problem: error.to_string() }
-            }
-            _ => error.into(),
-        }
+    pub(super) fn refused(&self, error: impl Into<StoreError>) -> StoreError {
+        error.into().at(&self.path)
     }
 
     /// Writes all rows into a new checkpoint and drops the journal before it. Answers its size, bytes.
     pub(super) fn checkpoint(&self) -> Result<u64, StoreError> {
         let _turn = locked(&self.checkpointing);
-        let refused = |error| self.refused(error);
+        let refused = |error: std::io::Error| self.refused(error);
         let directory = self.path.join(JOURNAL);
         let number = {
             let mut writer = locked(&self.writer);

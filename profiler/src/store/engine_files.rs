@@ -8,7 +8,7 @@ use std::{
 
 use sled::{Config, Db};
 
-use super::error::StoreError;
+use super::error::{StoreError, is_full};
 
 /// Name of the one tree.
 pub(crate) const TREE: &str = "records";
@@ -31,6 +31,11 @@ impl Engine {
     /// the error of that time, whatever the disk says now, until it is opened again. O(1).
     pub(crate) fn has_failed(&self) -> bool {
         self.config.global_error().is_err()
+    }
+
+    /// Whether it failed for want of room. O(1).
+    pub(crate) fn ran_out_of_room(&self) -> bool {
+        matches!(self.config.global_error(), Err(sled::Error::Io(error)) if is_full(&error))
     }
 }
 
@@ -78,9 +83,7 @@ fn refused(path: &Path, error: &sled::Error) -> StoreError {
     let path = path.to_owned();
     match error {
         sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => StoreError::InUse(path),
-        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => {
-            StoreError::Full { path, problem: io.to_string() }
-        }
+        sled::Error::Io(io) if is_full(io) => StoreError::Full { path, problem: io.to_string() },
         other => StoreError::Open { path, problem: format!("the engine's files are damaged ({other})") },
     }
 }

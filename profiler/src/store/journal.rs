@@ -213,6 +213,14 @@ pub(super) fn holds_anything(directory: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Bytes of all segments.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub(super) fn bytes(directory: &Path) -> io::Result<u64> {
+    segments(directory)?.iter().map(|segment| Ok(fs::metadata(&segment.path)?.len())).sum()
+}
+
 /// Makes what the files hold durable. A process that was killed left its last changes with the system, which shows them
 /// and loses them with the power.
 ///
@@ -272,10 +280,7 @@ impl Journal {
     /// The file system refused.
     pub(super) fn begin(directory: &Path, next: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let mut total = 0;
-        for segment in segments(directory)? {
-            total += fs::metadata(&segment.path)?.len();
-        }
+        let total = bytes(directory)?;
         let file = Arc::new(create(directory, next)?);
         Ok(Self { directory: directory.to_owned(), file, length: 0, total })
     }

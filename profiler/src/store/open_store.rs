@@ -272,7 +272,7 @@ impl OpenStore {
         };
         let written =
             turned.and_then(|()| journal.append(state.changes, &change).map_err(|error| self.refused(error)));
-        let apply = |()| self.tree.apply_batch(change.to_batch()).map_err(|error| self.engine_refused(error));
+        let apply = |()| self.tree.apply_batch(change.to_batch()).map_err(|error| self.refused(error));
         let applied = written.and_then(apply);
         match applied {
             Ok(()) => (writer.state, writer.counts) = (state, counts),

@@ -38,6 +38,7 @@ use super::{
     migration,
     rebuild::{put_in_place, rebuild_beside},
     store_lock::{await_release, hold, refuse_foreign_directory},
+    unreadable::Unreadable,
 };
 
 /// An engine whose rows are all there.
@@ -69,13 +70,23 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<R
     };
     await_release(path)?;
     let claimed = claimed.max(acknowledged(&path.join(JOURNAL)).unwrap_or(0));
-    let scratch = rebuild_beside(path, cache_bytes, claimed).map_err(|why| StoreError::Open {
-        path: path.to_owned(),
-        problem: format!(
-            "{reason}; its journal cannot rebuild it either: {why}. Nothing was changed: `automap store salvage` \
-             writes what is readable into an export and names what is missing, and `automap store import` takes that \
-             into a new directory"
-        ),
+    let scratch = rebuild_beside(path, cache_bytes, claimed).map_err(|why| {
+        let path = path.to_owned();
+        match why {
+            Unreadable::Refused(StoreError::Full { problem, .. }) => StoreError::Full {
+                path,
+                problem: format!("{reason}; its journal is to rebuild it and finds no room: {problem}"),
+            },
+            Unreadable::Refused(error) => error,
+            Unreadable::Damaged(why) => StoreError::Open {
+                path,
+                problem: format!(
+                    "{reason}; its journal cannot rebuild it either: {why}. Nothing was changed: `automap store \
+                     salvage` writes what is readable into an export and names what is missing, and `automap store \
+                     import` takes that into a new directory"
+                ),
+            },
+        }
     })?;
     let aside = move_engine_aside(path)?;
     put_in_place(path, &scratch)?;

@@ -55,8 +55,8 @@ pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage,
     let _lock = store_lock::hold(path)?;
     let mut writer = ExportWriter::create(file)?;
     let scratch = Scratch::beside(file)?;
-    let engine = engine_copy(path, &scratch);
-    let journal = journal_copy(path, &scratch, &engine);
+    let engine = engine_copy(path, &scratch)?;
+    let journal = journal_copy(path, &scratch, &engine)?;
     let mut report = Salvage::default();
     let whole = |copy: &Result<Copy, String>| copy.as_ref().is_ok_and(|copy| copy.problems.is_empty());
     let (journal_whole, engine_whole) = (whole(&journal), whole(&engine));
@@ -120,6 +120,9 @@ pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage,
                 writer.add(&StoredRecord { key, value })?;
             }
         }
+    }
+    for copy in order.into_iter().flatten() {
+        copy.require_room(&scratch)?;
     }
     writer.finish()?;
     report.doubtful.extend(exported.unreadable);

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::StoreError;
+use super::{error::StoreError, room, unreadable::Unreadable};
+
+/// With less room than this the engine writes nothing more.
+const LEAST_BYTES: u64 = 1 << 20;
 
 /// A directory for copies that goes when it is dropped.
 #[derive(Debug)]
@@ -51,6 +54,25 @@ impl Scratch {
     /// A place in it.
     pub(super) fn directory(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// What was found when a copy was made here: the copy, or what is wrong with the store.
+    ///
+    /// # Errors
+    /// The copy found no room here, or it is not the store's fault that it cannot be read.
+    pub(super) fn judged<T>(&self, outcome: Result<T, Unreadable>) -> Result<Result<T, String>, StoreError> {
+        match outcome {
+            Ok(copy) => Ok(Ok(copy)),
+            Err(Unreadable::Refused(StoreError::Full { problem, .. })) => Err(self.refused(problem)),
+            Err(Unreadable::Refused(error)) => Err(error),
+            // An engine that has no room gives up in more than one way.
+            Err(Unreadable::Damaged(problem))
+                if room::free(&self.path).is_some_and(|free| free < LEAST_BYTES) =>
+            {
+                Err(self.refused(format_args!("less than 1 MiB is free ({problem})")))
+            }
+            Err(Unreadable::Damaged(problem)) => Ok(Err(problem)),
+        }
     }
 
     /// The error of a copy that cannot be kept here: it says nothing about the store.

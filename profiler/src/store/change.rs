@@ -22,6 +22,11 @@ impl Change {
         self.entries.insert(key, None);
     }
 
+    /// What it puts under a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.entries.get(key)?.as_deref()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -200,6 +200,20 @@ pub(super) fn covers(directory: &Path, after: u64, through: u64, promised: Optio
     Ok(outcome.gaps.is_empty() && outcome.last >= through && begins_by(directory, after)?)
 }
 
+/// The last whole change of the files.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn last_change(directory: &Path) -> io::Result<Option<Change>> {
+    for segment in segments(directory)?.iter().rev() {
+        let bytes = fs::read(&segment.path)?;
+        if let Some(last) = frames(&bytes).0.last() {
+            return Ok(Change::decode(last.payload));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether any segment holds anything.
 ///
 /// # Errors

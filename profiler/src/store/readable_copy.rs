@@ -26,7 +26,7 @@ use super::{
     recovery,
     scratch::Scratch,
     sealed,
-    unreadable::Unreadable,
+    unreadable::{self, Unreadable},
 };
 
 const CACHE_BYTES: u64 = 64 << 20;
@@ -67,14 +67,12 @@ pub(super) fn engine_copy(path: &Path, scratch: &Scratch) -> Result<Result<Copy,
         let (checkpoint, _) = checkpoint::newest(&journal)?;
         let known = speaks?.newest.max(checkpoint).max(promised.unwrap_or(0));
         let mut state = match tree.get(STATE_KEY)? {
-            Some(value) => {
-                State::unseal(&value).map_err(|damage| format!("its state is damaged: {damage}"))?
-            }
+            Some(value) => unreadable::state(path, &value)?,
             None if known > 0 => return Err("it has lost its state".into()),
             None => State::default(),
         };
         let own_changes = state.changes;
-        match catch_up(&journal, &tree, own_changes)? {
+        match catch_up(path, &tree, own_changes)? {
             Some(newer) => state = newer,
             None => {
                 problems.push(format!("it ends at change {}, and the next cannot be read", state.changes))
@@ -96,19 +94,18 @@ pub(super) fn engine_copy(path: &Path, scratch: &Scratch) -> Result<Result<Copy,
 }
 
 /// Replays the changes that a crash kept from the engine, as opening does; `None` where some cannot be read.
-fn catch_up(journal: &Path, tree: &Tree, changes: u64) -> Result<Option<State>, Unreadable> {
-    let promised = acknowledged(journal);
-    let there = journal::replay::<StoreError>(journal, changes, promised, |_, _| Ok(()))?;
+fn catch_up(path: &Path, tree: &Tree, changes: u64) -> Result<Option<State>, Unreadable> {
+    let journal = path.join(JOURNAL);
+    let promised = acknowledged(&journal);
+    let there = journal::replay::<StoreError>(&journal, changes, promised, |_, _| Ok(()))?;
     if !there.gaps.is_empty() {
         return Ok(None);
     }
     let apply = |_, change: &Change| Ok(tree.apply_batch(change.to_batch())?);
-    journal::replay::<StoreError>(journal, changes, promised, apply)?;
+    journal::replay::<StoreError>(&journal, changes, promised, apply)?;
     match tree.get(STATE_KEY)? {
         None => Ok(Some(State::default())),
-        Some(value) => State::unseal(&value)
-            .map(Some)
-            .map_err(|damage| format!("the replayed state is damaged: {damage}").into()),
+        Some(value) => unreadable::state(path, &value).map(Some),
     }
 }
 
@@ -155,6 +152,9 @@ pub(super) fn journal_copy(
             .map_err(|error| scratch.refused(error))?;
         let tree = engine.database.open_tree(TREE)?;
         let Rebuilt { changes, mut missing, torn_end } = rebuild::rebuild(&path.join(JOURNAL), &tree)?;
+        if let Some(value) = tree.get(STATE_KEY)? {
+            unreadable::state(path, &value)?;
+        }
         if changes < known {
             missing.push(format!("it ends at change {changes} of {known}"));
         } else if torn_end && seen < changes {

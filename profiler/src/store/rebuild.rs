@@ -19,7 +19,7 @@ use super::{
     recovery::derived,
     room,
     store_lock::await_release,
-    unreadable::Unreadable,
+    unreadable::{Unreadable, state},
 };
 
 /// Rows are put into a rebuilt tree in batches of about this many.
@@ -69,10 +69,9 @@ pub(super) fn rebuild_beside(path: &Path, cache_bytes: u64, claimed: u64) -> Res
         if rebuilt.changes < claimed {
             return Err(format!("it ends at change {} of {claimed}", rebuilt.changes).into());
         }
-        let state = tree.get(STATE_KEY)?;
-        let state = state.as_deref().map_or(Ok(State::default()), State::unseal);
-        let state = state.map_err(|damage| format!("its state is damaged: {damage}"))?;
-        if derived(&tree)?.digest != state.digest {
+        let kept = tree.get(STATE_KEY)?;
+        let kept = kept.map_or(Ok(State::default()), |value| state(path, &value))?;
+        if derived(&tree)?.digest != kept.digest {
             return Err("what it holds does not add up".into());
         }
         entity_rows::check(&tree)?;

@@ -110,7 +110,7 @@ pub fn compact(path: &Path, options: StoreOptions) -> Result<(u64, u64), StoreEr
     store.checkpoint()?;
     let lock = store.finish()?;
     store_lock::await_release(path)?;
-    rebuild::renew_engine(path, options.cache_mib << 20, before.changes)?;
+    rebuild::renew_engine(path, options.cache_mib << 20, before.changes).map_err(|error| error.at(path))?;
     drop(lock);
     let store = OpenStore::open(path, options, Trust::Files)?;
     let after = store.statistics()?;

@@ -42,6 +42,11 @@ impl Change {
         self.entries.iter().map(entry).sum::<usize>() as u64
     }
 
+    /// Bytes of [`Self::encode`].
+    pub(crate) fn encoded_bytes(&self) -> u64 {
+        self.bytes() + 8 * self.entries.len() as u64
+    }
+
     /// By rising key.
     pub(crate) fn iter(&self) -> btree_map::Iter<'_, Vec<u8>, Option<Vec<u8>>> {
         self.entries.iter()
@@ -108,6 +113,7 @@ mod tests {
         change.insert(b"empty".to_vec(), Vec::new());
         change.remove(b"gone".to_vec());
         let bytes = change.encode();
+        assert_eq!(change.encoded_bytes(), bytes.len() as u64);
         assert_eq!(Change::decode(&bytes), Some(change.clone()));
         assert_eq!(Change::decode(&[]), Some(Change::default()));
         let whole = [0, 1 + 8 + 5 + 1, 8 + 5, bytes.len()];

@@ -21,6 +21,8 @@ use std::{
     sync::Arc,
 };
 
+use automap_proto::invalid::Invalid;
+
 use super::change::Change;
 
 #[cfg(test)]
@@ -41,7 +43,20 @@ pub(super) struct Frame<'bytes> {
     end: usize,
 }
 
-/// The bytes of a frame.
+/// Makes sure that a payload of so many bytes fits into a frame, which tells its length in 32 bits.
+///
+/// # Errors
+/// It does not.
+pub(super) fn require_frame(bytes: u64) -> Result<(), Invalid> {
+    if bytes <= u64::from(u32::MAX) {
+        return Ok(());
+    }
+    let problem =
+        format!("takes {bytes} bytes at once, and the journal at most {}: nothing of it is kept", u32::MAX);
+    Err(Invalid::new("change", problem))
+}
+
+/// The bytes of a frame, whose payload [`require_frame`] found short enough.
 pub(super) fn encode_frame(number: u64, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_BYTES + payload.len());
     frame.extend_from_slice(&MAGIC);

@@ -260,7 +260,7 @@ impl OpenStore {
     ) -> Result<u64, StoreError> {
         /// What a byte of a change takes at most: once in the journal, and in the engine with what it rewrites for it.
         const AMPLIFICATION: u64 = 5;
-        let bytes = change.bytes() * AMPLIFICATION;
+        let bytes = change.bytes().saturating_mul(AMPLIFICATION);
         room::require_room(&self.path, reserve_mib, bytes)?;
         let mut state = State { changes: writer.state.changes + 1, digest: writer.state.digest };
         let mut counts = writer.counts.clone();
@@ -275,6 +275,7 @@ impl OpenStore {
             }
         }
         change.insert(STATE_KEY.to_vec(), state.seal());
+        journal::require_frame(change.encoded_bytes())?;
         let journal = &mut writer.journal;
         let turned = match journal.is_full() {
             true => self.heeded(|| journal.turn(state.changes).map_err(|error| self.refused(error))),

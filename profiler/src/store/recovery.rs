@@ -8,7 +8,7 @@
 //! 3. compares the digest with the derived rows, and each record with the checksums that its line of the directory, one
 //!    of these, has of it, and
 //! 4. where the engine failed one of these, moves its files aside and rebuilds them from checkpoint and journal, provided
-//!    those are whole. Otherwise the store stays as it is and the error says so.
+//!    those are whole; of files moved aside the newest three stay. Otherwise the store stays as it is and the error says so.
 //!
 //! What a newer build wrote is no damage: it is refused, and nothing replayed or rebuilt.
 //!
@@ -31,7 +31,8 @@ use super::{
     counts::Counts,
     digest::{STATE_KEY, State, row_sum},
     engine_files::{
-        Chores, Engine, JOURNAL, TREE, engine_files, move_engine_aside, open_engine, sync_directory,
+        Chores, Engine, JOURNAL, TREE, engine_files, forget_damaged, move_engine_aside, open_engine,
+        sync_directory,
     },
     entity_rows,
     error::StoreError,
@@ -99,7 +100,12 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<R
         "the store was damaged and has been rebuilt from its checkpoint and journal; nothing acknowledged is lost"
     );
     match shielded(path, || examine(path, cache_bytes, chores)) {
-        Ok(passed) => Ok(passed.recovered(lock)),
+        Ok(passed) => {
+            if let Err(error) = forget_damaged(path) {
+                tracing::warn!(store = %path.display(), %error, "older damaged files cannot be removed");
+            }
+            Ok(passed.recovered(lock))
+        }
         Err(Examined::Refused(error)) => Err(error),
         Err(Examined::Damaged { reason, .. }) => Err(StoreError::Open {
             path: path.to_owned(),

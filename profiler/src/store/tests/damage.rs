@@ -334,3 +334,23 @@ fn newer_change(path: &Path) {
     let bytes = std::fs::read(&segment).unwrap();
     std::fs::write(&segment, [bytes, journal::encode_frame(7, &change.encode())].concat()).unwrap();
 }
+
+#[test]
+fn of_damaged_engines_the_newest_three_stay_for_a_look() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let aside = directory.path().join("moved-aside");
+    for time in 1..=11 {
+        tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[20] ^= 4);
+        let store = open(&directory);
+        assert_eq!(similar(&store, true, None), ["inc-1"]);
+        store.close().unwrap();
+        assert!(aside.join(format!("damaged-{time}/db")).is_file(), "{time}");
+        std::fs::write(aside.join("note"), "of somebody").unwrap();
+    }
+    care::compact(directory.path(), StoreOptions::default()).unwrap();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["damaged-10", "damaged-11", "damaged-9", "note"]);
+}

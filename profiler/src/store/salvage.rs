@@ -45,8 +45,8 @@ enum Found {
 /// the store are copied into a directory beside `file`.
 ///
 /// Where checkpoint and journal are whole they say what is kept; else the engine, where that is whole; else what either
-/// has. What neither can give comes from `exports` and those that the schedule left in the store, the newest first: in
-/// the state it had then.
+/// has. What neither can give comes from `exports`, files or directories of which the newest that can be read counts, and those
+/// that the schedule left in the store, the newest first: in the state it had then.
 ///
 /// # Errors
 /// The store is in use or there is none, the export cannot be written, or the copies find no room.
@@ -159,25 +159,49 @@ struct Exported {
 }
 
 impl Exported {
-    /// Reads them, once: those that are named first, then those in the store from the newest on.
+    /// Reads them, once: those that are named first, of a directory the newest that can be read, then those in the store from
+    /// the newest on.
     fn read(&mut self, store: &Path, named: &[PathBuf]) {
         if std::mem::replace(&mut self.read, true) {
             return;
         }
-        let mut scheduled: Vec<PathBuf> = fs::read_dir(store.join(EXPORTS))
-            .map(|entries| entries.filter_map(|entry| entry.ok().map(|found| found.path())).collect())
-            .unwrap_or_default();
-        scheduled.retain(|file| file.extension().is_some_and(|ending| ending == "export"));
-        scheduled.sort();
-        for file in named.iter().chain(scheduled.iter().rev()) {
-            match read_export(file).and_then(gather) {
-                Ok(gathered) => {
-                    for (entity, sections) in gathered.sections {
-                        self.entities.entry(entity).or_insert_with(|| (sections, file.clone()));
-                    }
+        for place in named {
+            if place.is_dir() {
+                if !exports_in(place).iter().any(|file| self.take(file)) {
+                    self.unreadable.push(format!("no export in {} can be read", place.display()));
                 }
-                Err(error) => self.unreadable.push(format!("an export cannot be read: {error}")),
+            } else {
+                self.take(place);
+            }
+        }
+        for file in exports_in(&store.join(EXPORTS)) {
+            self.take(&file);
+        }
+    }
+
+    /// Adds what an export has beside those before it, where it can be read.
+    fn take(&mut self, file: &Path) -> bool {
+        match read_export(file).and_then(gather) {
+            Ok(gathered) => {
+                for (entity, sections) in gathered.sections {
+                    self.entities.entry(entity).or_insert_with(|| (sections, file.to_owned()));
+                }
+                true
+            }
+            Err(error) => {
+                self.unreadable.push(format!("an export cannot be read: {error}"));
+                false
             }
         }
     }
+}
+
+/// The exports of a directory, the newest first: their names tell their times.
+fn exports_in(directory: &Path) -> Vec<PathBuf> {
+    let mut exports: Vec<PathBuf> = fs::read_dir(directory)
+        .map(|entries| entries.filter_map(|entry| entry.ok().map(|found| found.path())).collect())
+        .unwrap_or_default();
+    exports.retain(|file| file.extension().is_some_and(|ending| ending == "export"));
+    exports.sort_by(|one, other| other.cmp(one));
+    exports
 }

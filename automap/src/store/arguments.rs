@@ -18,6 +18,10 @@ Examples:
 A store keeps everything twice: in the engine's files, and in checkpoint and
 journal. While one copy is whole, opening the store repairs the other.
 
+Both are read in copies, which take about as much room as the store for as long
+as this runs: in the directory that TMPDIR names, or else in /tmp. No server may
+have the store open.
+
 Exit codes: 0 sound, 1 failed, 2 wrong usage, 5 damaged")]
     Verify(VerifyArgs),
     /// Write every record into one file, also while a server runs.
@@ -77,12 +81,17 @@ Exit codes: 0 answered, 1 failed, 2 wrong usage")]
 Examples:
   automap store salvage saved.export --store /var/lib/automap/store
   automap store salvage saved.export --store /var/lib/automap/store \\
-      --from-export /backup/automap/last.export
+      --from-export /backup/automap
   automap store import saved.export --store /var/lib/automap/new-store
 
 Records come from checkpoint and journal, from the engine's files, and where
-neither has one, from earlier exports: those named and those that the server
-left in the directory `exports` of the store.
+neither has one, from earlier exports: those named, of a directory the newest
+that can be read by its name, and those that the server left in the directory
+`exports` of the store.
+
+Beside the export both copies of the store are copied for as long as this runs:
+its volume needs room for the store once more and for the export. No server may
+have the store open.
 
 Exit codes: 0 everything was saved, 1 failed, 2 wrong usage, 5 something is
 missing or may be older than it was")]
@@ -212,8 +221,9 @@ pub struct SalvageArgs {
     /// Which store.
     #[command(flatten)]
     pub place: LocalStoreArgs,
-    /// An earlier export, for what the store itself cannot give any more; may be given many times, the best first.
-    #[arg(long, value_name = "FILE")]
+    /// An earlier export or a directory of them, for what the store itself cannot give any more; may be given many times, the
+    /// best first.
+    #[arg(long, value_name = "PATH")]
     pub from_export: Vec<PathBuf>,
     /// How the report is printed.
     #[arg(long, value_enum, default_value_t)]

@@ -10,7 +10,7 @@ use automap_profiler::{
     schedule,
     store::{
         error::StoreError,
-        export_file::{ExportWriter, read_export},
+        export_file::{ExportWriter, read_back, read_export},
         transfer::StoredRecord,
     },
 };
@@ -128,19 +128,16 @@ fn refused(error: ServiceError) -> Failure {
     Failure::Failed(error.into())
 }
 
-/// Writes an export into a directory, reads it back and removes the oldest.
+/// Writes an export into a directory, reads it back with all checks of an import, and removes the oldest.
 ///
 /// # Errors
-/// As of [`export`]; or what was written reads differently.
+/// As of [`export`]; or what was written reads differently, and does not stay.
 pub async fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let directory = &args.directory;
     fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
     let file = schedule::export_name(directory, now());
     let records = export_to(&args.place, &file).await?;
-    let read = read_export(&file).map_err(ServiceError::from)?;
-    if read.len() as u64 != records + 1 {
-        return Err(anyhow::anyhow!("{} reads differently from what was written", file.display()).into());
-    }
+    read_back(&file, records).map_err(unwritten)?;
     let failed = |error: io::Error| anyhow::anyhow!("{}: {error}", directory.display());
     schedule::prune(directory, args.keep as usize, &file).map_err(failed)?;
     Transferred::new(&file, records)?.print("wrote", args.output)

@@ -4,12 +4,14 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use automap_integration_tests::{
-    command,
+    command::{self, Ended},
     processes::Service,
+    recording,
     store_faults::{
         audit,
         history::{History, now},
@@ -120,8 +122,7 @@ async fn a_disk_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
         });
         let refused = write_until_refused(&mut client, &mut history).await;
         filled.await.unwrap();
-        let told = [Code::ResourceExhausted, Code::Unavailable];
-        assert!(told.contains(&refused.code()), "round {round}: {refused}");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "round {round}: {refused}");
         for others in ["ballast", "rest"] {
             give_back(&disk.join(others));
         }
@@ -132,6 +133,86 @@ async fn a_disk_that_fills_up_in_the_middle_of_a_write_loses_nothing() {
         audit::check(&mut client, &history, now()).await.unwrap();
     }
     assert_eq!(service.terminate().unwrap(), Some(0));
+}
+
+/// Runs a script in which `$automap` is the command and `disk` a disk of so many KiB that only it can see.
+fn with_a_disk_of(kib: u64, home: &Path, script: &str) -> Ended {
+    fs::create_dir_all(home.join("disk")).unwrap();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--map-root-user", "--mount", "sh", "-ec"])
+        .arg(format!("mount -t tmpfs -o size={kib}k tmpfs disk\n{script}"))
+        .current_dir(home)
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("automap", command::binary().unwrap());
+    command.output().unwrap().into()
+}
+
+/// A home with a store that has one diagnosed incident.
+fn home_with_a_store() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let ended = command::run(home.path(), &["diagnose", "incident", "--store", "store"]).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    home
+}
+
+#[test]
+fn a_lack_of_room_for_the_copies_of_a_sound_store_is_not_told_as_damage() {
+    let home = home_with_a_store();
+    let verify = "TMPDIR=disk \"$automap\" store verify --store store";
+    let salvage =
+        "\"$automap\" store salvage disk/saved.export --store store || { code=$?; ls -A disk; exit $code; }";
+    for (script, way_out) in [(verify, "TMPDIR"), (salvage, "another volume")] {
+        let mut codes = Vec::new();
+        for doubled in 2..=16 {
+            let kib = 1 << doubled;
+            let ended = with_a_disk_of(kib, home.path(), script);
+            codes.push(ended.code);
+            if ended.code != 0 {
+                assert_eq!((ended.code, ended.stdout.as_str()), (1, ""), "{kib} KiB: {}", ended.stderr);
+                let copies = ended.stderr.contains("cannot keep copies of the store in disk");
+                let told = copies && ended.stderr.contains(way_out)
+                    || ended.stderr.contains("cannot write disk/saved.export");
+                assert!(told, "{kib} KiB: {}", ended.stderr);
+            }
+        }
+        assert!(codes.is_sorted_by(|less, more| less >= more), "{script}: {codes:?}");
+        assert_eq!((codes.first(), codes.last()), (Some(&1), Some(&0)), "{script}: {codes:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_its_journal_cannot_rebuild_for_want_of_room_is_rebuilt_once_there_is_some() {
+    let home = home_with_a_store();
+    let mut codes = Vec::new();
+    for kib in [0, 16, 64, 256, 512, 1024, 2048, 4096, 32_768] {
+        let script = format!(
+            "cp -r store disk/store
+            \"$automap\" store stats --store disk/store > /dev/null # so that there is a snapshot of the log
+            dd if=/dev/zero of=disk/store/db bs=1 seek=700 count=200 conv=notrunc
+            rm -f disk/store/ballast
+            free=$(df -k --output=avail disk | tail -n 1)
+            head -c $(( (free - {kib}) * 1024 )) /dev/zero > disk/rest
+            code=0
+            \"$automap\" store stats --store disk/store || code=$?
+            rm disk/rest
+            \"$automap\" store stats --store disk/store || exit 9
+            test -d disk/store/moved-aside/damaged-1 || exit 8
+            exit $code"
+        );
+        let ended = with_a_disk_of(65_536, home.path(), &script);
+        codes.push(ended.code);
+        if ended.code != 0 {
+            assert_eq!(ended.code, 1, "{kib} KiB: {}", ended.stderr);
+            assert!(ended.stderr.contains("disk/store is full"), "{kib} KiB: {}", ended.stderr);
+            assert!(!ended.stderr.contains("salvage"), "{kib} KiB: {}", ended.stderr);
+        }
+        assert!(ended.stdout.contains("1 incident"), "{kib} KiB: {}", ended.stdout);
+    }
+    assert_eq!((codes.first(), codes.last()), (Some(&1), Some(&0)), "{codes:?}");
 }
 
 #[test]

@@ -9,8 +9,9 @@ use super::{
     error::StoreError,
     kept::{Kept, Sections},
     open_store::{OpenStore, Trust},
-    readable_copy::{Scratch, engine_copy, journal_copy},
+    readable_copy::{engine_copy, journal_copy},
     rebuild,
+    scratch::Scratch,
     sled_store::StoreOptions,
     store_lock,
 };
@@ -33,16 +34,17 @@ impl Verification {
     }
 }
 
-/// Reads every record of the store in `path` from both of its copies, and changes nothing.
+/// Reads every record of the store in `path` from both of its copies, and changes nothing. Both are copied into the directory
+/// for temporary files: an engine that opens its files also changes them.
 ///
 /// # Errors
-/// The store is in use, or there is none.
+/// The store is in use, there is none, or the copies find no room.
 pub fn verify(path: &Path) -> Result<Verification, StoreError> {
     require_store(path)?;
     let _lock = store_lock::hold(path)?;
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::temporary()?;
     let mut report = Verification::default();
-    let engine = engine_copy(path, &scratch);
+    let engine = engine_copy(path, &scratch)?;
     match &engine {
         Err(problem) => report.engine_problems.push(problem.clone()),
         Ok(copy) => {
@@ -61,8 +63,9 @@ pub fn verify(path: &Path) -> Result<Verification, StoreError> {
             }
         }
     }
-    match journal_copy(path, &scratch, &engine) {
-        Err(problem) => report.journal_problems.push(problem),
+    let journal = journal_copy(path, &scratch, &engine)?;
+    match &journal {
+        Err(problem) => report.journal_problems.push(problem.clone()),
         Ok(copy) => {
             report.journal_problems.clone_from(&copy.problems);
             // A journal behind the engine is no copy at all; one that is ahead is what a crash leaves.
@@ -73,6 +76,9 @@ pub fn verify(path: &Path) -> Result<Verification, StoreError> {
                 report.journal_problems.push("it does not say what the engine says".into());
             }
         }
+    }
+    for copy in [&engine, &journal].into_iter().flatten() {
+        copy.require_room(&scratch)?;
     }
     Ok(report)
 }
@@ -104,7 +110,7 @@ pub fn compact(path: &Path, options: StoreOptions) -> Result<(u64, u64), StoreEr
     store.checkpoint()?;
     let lock = store.finish()?;
     store_lock::await_release(path)?;
-    rebuild::renew_engine(path, options.cache_mib << 20, before.changes)?;
+    rebuild::renew_engine(path, options.cache_mib << 20, before.changes).map_err(|error| error.at(path))?;
     drop(lock);
     let store = OpenStore::open(path, options, Trust::Files)?;
     let after = store.statistics()?;

@@ -22,6 +22,11 @@ impl Change {
         self.entries.insert(key, None);
     }
 
+    /// What it puts under a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.entries.get(key)?.as_deref()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -35,6 +40,11 @@ impl Change {
         let entry =
             |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + value.as_ref().map_or(0, Vec::len);
         self.entries.iter().map(entry).sum::<usize>() as u64
+    }
+
+    /// Bytes of [`Self::encode`].
+    pub(crate) fn encoded_bytes(&self) -> u64 {
+        self.bytes() + 8 * self.entries.len() as u64
     }
 
     /// By rising key.
@@ -103,6 +113,7 @@ mod tests {
         change.insert(b"empty".to_vec(), Vec::new());
         change.remove(b"gone".to_vec());
         let bytes = change.encode();
+        assert_eq!(change.encoded_bytes(), bytes.len() as u64);
         assert_eq!(Change::decode(&bytes), Some(change.clone()));
         assert_eq!(Change::decode(&[]), Some(Change::default()));
         let whole = [0, 1 + 8 + 5 + 1, 8 + 5, bytes.len()];

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write as _},
+    io::{self, BufWriter, Read as _, Write as _},
     path::Path,
 };
 
@@ -146,6 +146,21 @@ pub(crate) fn read_newest<E: From<io::Error>>(
     Ok(Some(CheckpointRead { number, whole }))
 }
 
+/// The first rows of the newest checkpoint, where they are whole.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn first_rows(directory: &Path) -> io::Result<Option<Change>> {
+    let Some((number, path)) = numbered(directory, EXTENSION)?.pop() else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    // A frame is longer than this at the beginning by less than a row.
+    File::open(path)?.take(2 * FRAME_BYTES as u64).read_to_end(&mut bytes)?;
+    let (found, _) = frames(&bytes);
+    Ok(found.first().filter(|frame| frame.number == number).and_then(|frame| Change::decode(frame.payload)))
+}
+
 /// Number and size in bytes of the newest checkpoint; zeros without one.
 pub(super) fn newest(directory: &Path) -> io::Result<(u64, u64)> {
     match numbered(directory, EXTENSION)?.pop() {
@@ -181,6 +196,8 @@ mod tests {
         assert_eq!(read(directory.path()), (0, None));
         write(directory.path(), 3, 30);
         assert_eq!(read(directory.path()), (30, Some(CheckpointRead { number: 3, whole: true })));
+        let first = first_rows(directory.path()).unwrap().unwrap();
+        assert_eq!((first.get(&[0]), first.get(&[29])), (Some(&[0; 100_000][..]), None));
         write(directory.path(), 9, 2);
         assert_eq!(read(directory.path()), (2, Some(CheckpointRead { number: 9, whole: true })));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);

@@ -35,7 +35,7 @@ impl OpenStore {
         };
         let outcome = self.heeded(|| {
             self.sync(&journal)?;
-            Ok(self.acknowledged.set(reached)?)
+            self.acknowledged.set(reached).map_err(|error| self.refused(error))
         });
         let mut progress = locked(&self.progress);
         progress.running = false;
@@ -66,31 +66,19 @@ impl OpenStore {
     /// Waits until everything applied is on disk.
     pub(super) fn sync(&self, journal: &File) -> Result<(), StoreError> {
         journal.sync_data().map_err(|error| self.refused(error))?;
-        self.engine.database.flush().map_err(|error| self.engine_refused(error))?;
+        self.engine.database.flush().map_err(|error| self.refused(error))?;
         self.log.sync_data().map_err(|error| self.refused(error))?;
         sync_directory(&self.path).map_err(|error| self.refused(error))
     }
 
-    pub(super) fn engine_refused(&self, error: sled::Error) -> StoreError {
-        match error {
-            sled::Error::Io(error) => self.refused(error),
-            other => other.into(),
-        }
-    }
-
-    pub(super) fn refused(&self, error: std::io::Error) -> StoreError {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                StoreError::Full { path: self.path.clone(), problem: error.to_string() }
-            }
-            _ => error.into(),
-        }
+    pub(super) fn refused(&self, error: impl Into<StoreError>) -> StoreError {
+        error.into().at(&self.path)
     }
 
     /// Writes all rows into a new checkpoint and drops the journal before it. Answers its size, bytes.
     pub(super) fn checkpoint(&self) -> Result<u64, StoreError> {
         let _turn = locked(&self.checkpointing);
-        let refused = |error| self.refused(error);
+        let refused = |error: std::io::Error| self.refused(error);
         let directory = self.path.join(JOURNAL);
         let number = {
             let mut writer = locked(&self.writer);
@@ -168,8 +156,24 @@ mod tests {
     use super::*;
     use crate::{
         diagnosis_record::DiagnosisRecord,
-        store::{open_store::Trust, sled_store::StoreOptions, tests::diagnosis},
+        store::{acknowledged::Acknowledged, open_store::Trust, sled_store::StoreOptions, tests::diagnosis},
     };
+
+    #[test]
+    fn a_mark_that_finds_no_room_is_told_as_a_full_disk_and_so_is_the_next_change() {
+        let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut store = OpenStore::open(directory.path(), StoreOptions::default(), Trust::Files).unwrap();
+        // Whatever is written into it finds no room.
+        std::os::unix::fs::symlink("/dev/full", elsewhere.path().join("acknowledged")).unwrap();
+        store.acknowledged = Acknowledged::open(elsewhere.path()).unwrap();
+        for name in ["d-1", "d-2"] {
+            match store.put_diagnosis(&diagnosis(name, 100, 3)).unwrap_err() {
+                StoreError::Full { path, .. } => assert_eq!(path, directory.path(), "{name}"),
+                other => panic!("{name}: {other}"),
+            }
+        }
+        assert!(!store.healthy() && store.trust() == Trust::Nothing);
+    }
 
     #[test]
     fn a_sync_that_fails_is_remembered_whoever_asked_for_it() {

@@ -8,12 +8,16 @@ use std::{
 
 use sled::{Config, Db};
 
-use super::error::StoreError;
+use super::error::{StoreError, is_full};
 
 /// Name of the one tree.
 pub(crate) const TREE: &str = "records";
 /// Where damaged files are moved to.
 const MOVED_ASIDE: &str = "moved-aside";
+/// What the directory of a damaged engine in it begins with; a number follows.
+const DAMAGED: &str = "damaged-";
+/// Damaged engines that stay for a look.
+const KEPT_ASIDE: usize = 3;
 /// Where journal and checkpoint lie.
 pub(crate) const JOURNAL: &str = "journal";
 /// Files of the engine beside its snapshots.
@@ -31,6 +35,11 @@ impl Engine {
     /// the error of that time, whatever the disk says now, until it is opened again. O(1).
     pub(crate) fn has_failed(&self) -> bool {
         self.config.global_error().is_err()
+    }
+
+    /// Whether it failed for want of room. O(1).
+    pub(crate) fn ran_out_of_room(&self) -> bool {
+        matches!(self.config.global_error(), Err(sled::Error::Io(error)) if is_full(&error))
     }
 }
 
@@ -78,9 +87,7 @@ fn refused(path: &Path, error: &sled::Error) -> StoreError {
     let path = path.to_owned();
     match error {
         sled::Error::Io(io) if io.to_string().contains("could not acquire lock") => StoreError::InUse(path),
-        sled::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => {
-            StoreError::Full { path, problem: io.to_string() }
-        }
+        sled::Error::Io(io) if is_full(io) => StoreError::Full { path, problem: io.to_string() },
         other => StoreError::Open { path, problem: format!("the engine's files are damaged ({other})") },
     }
 }
@@ -134,9 +141,8 @@ pub(crate) fn engine_files(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Moves the engine's files into a new directory below `path` and answers it.
 pub(crate) fn move_engine_aside(path: &Path) -> io::Result<PathBuf> {
-    let free = (1_u32..).map(|number| path.join(MOVED_ASIDE).join(format!("damaged-{number}")));
-    let aside =
-        free.into_iter().find(|candidate| !candidate.exists()).unwrap_or_else(|| path.join(MOVED_ASIDE));
+    let number = damaged_engines(path)?.last().map_or(1, |(newest, _)| newest.saturating_add(1));
+    let aside = path.join(MOVED_ASIDE).join(format!("{DAMAGED}{number}"));
     fs::create_dir_all(&aside)?;
     for file in engine_files(path)? {
         if let Some(name) = file.file_name() {
@@ -144,6 +150,33 @@ pub(crate) fn move_engine_aside(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Ok(aside)
+}
+
+/// Removes the damaged engines that were moved aside below `path`, but for the newest.
+pub(crate) fn forget_damaged(path: &Path) -> io::Result<()> {
+    let damaged = damaged_engines(path)?;
+    for (_, old) in &damaged[..damaged.len().saturating_sub(KEPT_ASIDE)] {
+        fs::remove_dir_all(old)?;
+    }
+    Ok(())
+}
+
+/// The damaged engines that were moved aside below `path` by their numbers, rising.
+fn damaged_engines(path: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(path.join(MOVED_ASIDE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        listed => listed?,
+    };
+    for entry in entries {
+        let place = entry?.path();
+        let name = place.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(number) = name.strip_prefix(DAMAGED).and_then(|number| number.parse().ok()) {
+            found.push((number, place));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// The file that sled locks and appends to.

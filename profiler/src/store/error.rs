@@ -1,6 +1,10 @@
 //! What can go wrong with the store.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use automap_proto::invalid::Invalid;
 use automap_service_kit::error::{ErrorCode, ServiceError};
@@ -45,9 +49,9 @@ pub enum StoreError {
     #[error("{0}")]
     Conflict(String),
     /// There is no room for the change; nothing of it is kept.
-    #[error("the disk of the store {} is full: {problem}; free space or raise the volume, reading goes on", .path.display())]
+    #[error("the disk of the store {} is full: {problem}; free space or raise the volume", .path.display())]
     Full {
-        /// The directory.
+        /// The directory; empty until [`StoreError::at`] told it.
         path: PathBuf,
         /// What was refused.
         problem: String,
@@ -60,6 +64,14 @@ pub enum StoreError {
         /// What was refused.
         problem: String,
     },
+    /// There is no place for copies of a store that is read apart; nothing is known of the store.
+    #[error("cannot keep copies of the store in {}: {problem}", .directory.display())]
+    Scratch {
+        /// Where they were to lie.
+        directory: PathBuf,
+        /// What was refused, and the way out.
+        problem: String,
+    },
     /// The storage engine failed.
     #[error("the store failed: {0}; check the disk and the log")]
     Failed(String),
@@ -68,9 +80,27 @@ pub enum StoreError {
     Closed,
 }
 
+/// Whether an error of the system says that there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl StoreError {
+    /// The same, with the store whose disk is full where the system alone has said so.
+    pub(super) fn at(self, store: &Path) -> Self {
+        match self {
+            Self::Full { path, problem } if path.as_os_str().is_empty() => {
+                Self::Full { path: store.to_owned(), problem }
+            }
+            other => other,
+        }
+    }
+}
+
 impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
+            sled::Error::Io(error) => error.into(),
             sled::Error::Corruption { .. } => {
                 Self::Damaged { record: "page of the storage engine".into(), problem: error.to_string() }
             }
@@ -79,8 +109,11 @@ impl From<sled::Error> for StoreError {
     }
 }
 
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        if is_full(&error) {
+            return Self::Full { path: PathBuf::new(), problem: error.to_string() };
+        }
         Self::Failed(error.to_string())
     }
 }
@@ -89,9 +122,11 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Invalid(invalid) => return invalid.clone().into(),
-            StoreError::InUse(_) | StoreError::Closed | StoreError::Export { .. } | StoreError::Failed(_) => {
-                ErrorCode::Unavailable
-            }
+            StoreError::InUse(_)
+            | StoreError::Closed
+            | StoreError::Export { .. }
+            | StoreError::Scratch { .. }
+            | StoreError::Failed(_) => ErrorCode::Unavailable,
             StoreError::Full { .. } => {
                 return Self::new(ErrorCode::Overloaded, error.to_string()).retry_after(FULL_RETRY);
             }

@@ -15,7 +15,7 @@ use super::{
     error::StoreError,
     key::EXPORT_END,
     temporary::Temporary,
-    transfer::{ExportTally, StoredRecord},
+    transfer::{ExportTally, StoredRecord, check},
 };
 
 const HEADER: &[u8] = b"automap store export 1\n";
@@ -91,17 +91,19 @@ fn write_record(file: &mut impl io::Write, record: &StoredRecord) -> io::Result<
     file.write_all(&record.value)
 }
 
-/// Exports all of `store` into the file `path`. Answers how many records there are.
+/// Exports all of `store` into the file `path`, and reads it back. Answers how many records there are.
 ///
 /// # Errors
-/// A record is damaged, or the file system refused.
+/// A record is damaged, the file system refused, or the file reads differently from what was written.
 pub fn export_to(store: &dyn ProfileStore, path: &Path) -> Result<u64, StoreError> {
     let mut writer = ExportWriter::create(path)?;
     let mut position: Option<Vec<u8>> = None;
     loop {
         let chunk = store.export(position.as_deref())?;
         let Some(last) = chunk.position().map(<[u8]>::to_vec) else {
-            return writer.finish();
+            let records = writer.finish()?;
+            read_back(path, records)?;
+            return Ok(records);
         };
         for record in &chunk.records {
             writer.add(record)?;
@@ -110,23 +112,58 @@ pub fn export_to(store: &dyn ProfileStore, path: &Path) -> Result<u64, StoreErro
     }
 }
 
+/// Makes sure that an import would take an export of so many records, which was written just now. One that it would not take is
+/// removed: it would count as one of those that are kept.
+///
+/// # Errors
+/// [`StoreError::Export`] where it reads differently.
+pub fn read_back(file: &Path, records: u64) -> Result<(), StoreError> {
+    let problem = match ExportReader::open(file).and_then(check) {
+        Ok(read) if read == records => return Ok(()),
+        Ok(read) => format!("{read} records of {records}"),
+        Err(error) => error.to_string(),
+    };
+    let outcome = match fs::remove_file(file) {
+        Ok(()) => "was removed".to_owned(),
+        Err(error) => format!("cannot be removed: {error}"),
+    };
+    let problem =
+        format!("it reads differently from what was written ({problem}), and {outcome}; check the disk");
+    Err(StoreError::Export { file: file.into(), problem })
+}
+
 /// Reads the records of an export, the last one included, without checking them.
 ///
 /// # Errors
 /// The file cannot be read or is no whole export.
 pub fn read_export(path: &Path) -> Result<Vec<StoredRecord>, StoreError> {
-    let broken =
-        |problem: &str| StoreError::from(Invalid::new("file", format!("{}: {problem}", path.display())));
-    let cut = |_| broken("it is cut short");
-    let file = File::open(path).map_err(|error| broken(&error.to_string()))?;
-    let mut file = BufReader::new(file);
-    let mut header = vec![0; HEADER.len()];
-    file.read_exact(&mut header).map_err(|_| broken("it is no export of a store"))?;
-    if header != HEADER {
-        return Err(broken("it is no export of a store, or one of a newer build"));
+    ExportReader::open(path)?.collect()
+}
+
+/// The records of an export one after the other, the last one included, without checking them.
+#[derive(Debug)]
+struct ExportReader {
+    path: PathBuf,
+    file: BufReader<File>,
+    ended: bool,
+}
+
+impl ExportReader {
+    fn open(path: &Path) -> Result<Self, StoreError> {
+        let broken = |problem: &str| broken(path, problem);
+        let file = File::open(path).map_err(|error| broken(&error.to_string()))?;
+        let mut file = BufReader::new(file);
+        let mut header = vec![0; HEADER.len()];
+        file.read_exact(&mut header).map_err(|_| broken("it is no export of a store"))?;
+        if header != HEADER {
+            return Err(broken("it is no export of a store, or one of a newer build"));
+        }
+        Ok(Self { path: path.into(), file, ended: false })
     }
-    let mut records = Vec::new();
-    loop {
+
+    fn record(&mut self) -> Result<StoredRecord, StoreError> {
+        let Self { path, file, ended } = self;
+        let cut = |_| broken(path, "it is cut short");
         let mut lengths = [[0; 4]; 2];
         for length in &mut lengths {
             file.read_exact(length).map_err(cut)?;
@@ -134,17 +171,35 @@ pub fn read_export(path: &Path) -> Result<Vec<StoredRecord>, StoreError> {
         let mut fields = [Vec::new(), Vec::new()];
         for (field, length) in fields.iter_mut().zip(lengths.map(u32::from_be_bytes)) {
             if length > MAX_FIELD_BYTES {
-                return Err(broken("a length in it is damaged"));
+                return Err(broken(path, "a length in it is damaged"));
             }
             field.resize(length as usize, 0);
             file.read_exact(field).map_err(cut)?;
         }
         let [key, value] = fields;
-        let last = key == EXPORT_END;
-        records.push(StoredRecord { key, value });
-        if last {
-            let more = file.read(&mut [0]).map_err(cut)?;
-            return if more == 0 { Ok(records) } else { Err(broken("something follows its end")) };
+        if key == EXPORT_END {
+            *ended = true;
+            if file.read(&mut [0]).map_err(cut)? > 0 {
+                return Err(broken(path, "something follows its end"));
+            }
         }
+        Ok(StoredRecord { key, value })
     }
+}
+
+impl Iterator for ExportReader {
+    type Item = Result<StoredRecord, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let record = self.record();
+        self.ended |= record.is_err();
+        Some(record)
+    }
+}
+
+fn broken(path: &Path, problem: &str) -> StoreError {
+    Invalid::new("file", format!("{}: {problem}", path.display())).into()
 }

@@ -21,6 +21,8 @@ use std::{
     sync::Arc,
 };
 
+use automap_proto::invalid::Invalid;
+
 use super::change::Change;
 
 #[cfg(test)]
@@ -41,7 +43,20 @@ pub(super) struct Frame<'bytes> {
     end: usize,
 }
 
-/// The bytes of a frame.
+/// Makes sure that a payload of so many bytes fits into a frame, which tells its length in 32 bits.
+///
+/// # Errors
+/// It does not.
+pub(super) fn require_frame(bytes: u64) -> Result<(), Invalid> {
+    if bytes <= u64::from(u32::MAX) {
+        return Ok(());
+    }
+    let problem =
+        format!("takes {bytes} bytes at once, and the journal at most {}: nothing of it is kept", u32::MAX);
+    Err(Invalid::new("change", problem))
+}
+
+/// The bytes of a frame, whose payload [`require_frame`] found short enough.
 pub(super) fn encode_frame(number: u64, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_BYTES + payload.len());
     frame.extend_from_slice(&MAGIC);
@@ -200,6 +215,20 @@ pub(super) fn covers(directory: &Path, after: u64, through: u64, promised: Optio
     Ok(outcome.gaps.is_empty() && outcome.last >= through && begins_by(directory, after)?)
 }
 
+/// The last whole change of the files.
+///
+/// # Errors
+/// A file cannot be read.
+pub(super) fn last_change(directory: &Path) -> io::Result<Option<Change>> {
+    for segment in segments(directory)?.iter().rev() {
+        let bytes = fs::read(&segment.path)?;
+        if let Some(last) = frames(&bytes).0.last() {
+            return Ok(Change::decode(last.payload));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether any segment holds anything.
 ///
 /// # Errors
@@ -211,6 +240,14 @@ pub(super) fn holds_anything(directory: &Path) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Bytes of all segments.
+///
+/// # Errors
+/// The directory cannot be listed.
+pub(super) fn bytes(directory: &Path) -> io::Result<u64> {
+    segments(directory)?.iter().map(|segment| Ok(fs::metadata(&segment.path)?.len())).sum()
 }
 
 /// Makes what the files hold durable. A process that was killed left its last changes with the system, which shows them
@@ -272,10 +309,7 @@ impl Journal {
     /// The file system refused.
     pub(super) fn begin(directory: &Path, next: u64) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let mut total = 0;
-        for segment in segments(directory)? {
-            total += fs::metadata(&segment.path)?.len();
-        }
+        let total = bytes(directory)?;
         let file = Arc::new(create(directory, next)?);
         Ok(Self { directory: directory.to_owned(), file, length: 0, total })
     }

@@ -6,7 +6,7 @@
 //! | [`listing`] | pages of records, newest first |
 //! | [`transfer`], [`export_file`] | export and import, as a stream and as a file |
 //! | [`retention`] | what goes when |
-//! | [`care`], [`salvage`], `readable_copy` | verify, compact, salvage: what is done to a store that no server has open |
+//! | [`care`], [`salvage`], `readable_copy`, `scratch`, `unreadable` | verify, compact, salvage: what is done to a store that no server has open |
 //! | `key`, `sealed`, `parts` | where records lie, how their bytes are guarded, how long ones are cut |
 //! | `kept`, `entity_rows` | what lies there: entities, their sections, and the rows derived from them |
 //! | `incident_table` | the similarity vectors of all incidents, in memory |
@@ -45,6 +45,7 @@ mod recovery;
 pub mod retention;
 pub(crate) mod room;
 pub mod salvage;
+mod scratch;
 mod sealed;
 pub mod sled_store;
 mod store_lock;
@@ -52,6 +53,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+mod unreadable;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -61,7 +61,8 @@ pub(super) struct Writer {
     /// Records by kind.
     counts: Counts,
     pub(super) journal: Journal,
-    broken: bool,
+    /// Why the next change begins by opening the store again.
+    broken: Option<StoreError>,
 }
 
 /// How far the changes are on disk.
@@ -93,11 +94,15 @@ pub(super) enum Trust {
 
 impl OpenStore {
     pub(super) fn open(path: &Path, options: StoreOptions, trust: Trust) -> Result<Self, StoreError> {
-        let room = room::require_room(path, room::chores_reserve_mib(options.reserve_mib), 0).is_ok();
-        if !room {
+        Self::opened(path, options, trust).map_err(|error| error.at(path))
+    }
+
+    fn opened(path: &Path, options: StoreOptions, trust: Trust) -> Result<Self, StoreError> {
+        let full = room::require_room(path, room::chores_reserve_mib(options.reserve_mib), 0).err();
+        if full.is_some() {
             room::drop_ballast(path);
         }
-        let chores = if room { Chores::Done } else { Chores::Left };
+        let chores = if full.is_none() { Chores::Done } else { Chores::Left };
         let recovered = recovery::recover(path, options.cache_mib.max(1) << 20, chores)?;
         let anchored = recovered.anchored && trust == Trust::Files;
         let journal_directory = path.join(JOURNAL);
@@ -127,7 +132,7 @@ impl OpenStore {
                 counts: recovered.counts,
                 journal,
                 // The next change opens it again, with its chores.
-                broken: chores == Chores::Left,
+                broken: full,
             }),
             progress: Mutex::new(Progress { synced: changes, ..Progress::default() }),
             syncing: Mutex::default(),
@@ -153,7 +158,7 @@ impl OpenStore {
             Ok(_) => Ok(self.acknowledged.promise(changes)?),
             // It can be read, and the next change begins by opening it again: with no more trust than now.
             Err(full @ StoreError::Full { .. }) => {
-                locked(&self.writer).broken = true;
+                locked(&self.writer).broken = Some(full.clone());
                 if trust == Trust::Nothing {
                     locked(&self.progress).failed.get_or_insert(full);
                 }
@@ -185,11 +190,14 @@ impl OpenStore {
     pub(super) fn writing_beside(&self, reserve_mib: u64) -> Result<MutexGuard<'_, Writer>, StoreError> {
         room::require_room(&self.path, reserve_mib, 0)?;
         let writer = locked(&self.writer);
-        if writer.broken {
-            let problem = "a change before failed and the store is not opened again yet; try again";
-            return Err(StoreError::Failed(problem.into()));
+        match &writer.broken {
+            None => Ok(writer),
+            Some(full @ StoreError::Full { .. }) => Err(full.clone()),
+            Some(_) => {
+                let problem = "a change before failed and the store is not opened again yet; try again";
+                Err(StoreError::Failed(problem.into()))
+            }
         }
-        Ok(writer)
     }
 
     /// Keeps writers out, to read what belongs together.
@@ -204,7 +212,9 @@ impl OpenStore {
 
     /// Whether engine and journal agree with what was acknowledged, and take more.
     pub(super) fn healthy(&self) -> bool {
-        !locked(&self.writer).broken && locked(&self.progress).failed.is_none() && !self.engine.has_failed()
+        locked(&self.writer).broken.is_none()
+            && locked(&self.progress).failed.is_none()
+            && !self.engine.has_failed()
     }
 
     /// Passes on what was found while writers were kept out. Damage is remembered: from then on the last checkpoint and the
@@ -227,8 +237,8 @@ impl OpenStore {
     }
 
     /// The engine failed: it must be opened again.
-    pub(super) fn give_up(&self) {
-        locked(&self.writer).broken = true;
+    pub(super) fn give_up(&self, error: StoreError) {
+        locked(&self.writer).broken.get_or_insert(error);
     }
 
     /// Whether a sync failed since it was opened.
@@ -250,7 +260,7 @@ impl OpenStore {
     ) -> Result<u64, StoreError> {
         /// What a byte of a change takes at most: once in the journal, and in the engine with what it rewrites for it.
         const AMPLIFICATION: u64 = 5;
-        let bytes = change.bytes() * AMPLIFICATION;
+        let bytes = change.bytes().saturating_mul(AMPLIFICATION);
         room::require_room(&self.path, reserve_mib, bytes)?;
         let mut state = State { changes: writer.state.changes + 1, digest: writer.state.digest };
         let mut counts = writer.counts.clone();
@@ -265,6 +275,7 @@ impl OpenStore {
             }
         }
         change.insert(STATE_KEY.to_vec(), state.seal());
+        journal::require_frame(change.encoded_bytes())?;
         let journal = &mut writer.journal;
         let turned = match journal.is_full() {
             true => self.heeded(|| journal.turn(state.changes).map_err(|error| self.refused(error))),
@@ -272,12 +283,12 @@ impl OpenStore {
         };
         let written =
             turned.and_then(|()| journal.append(state.changes, &change).map_err(|error| self.refused(error)));
-        let apply = |()| self.tree.apply_batch(change.to_batch()).map_err(|error| self.engine_refused(error));
+        let apply = |()| self.tree.apply_batch(change.to_batch()).map_err(|error| self.refused(error));
         let applied = written.and_then(apply);
-        match applied {
+        match &applied {
             Ok(()) => (writer.state, writer.counts) = (state, counts),
             // What the engine now holds is not known; it is opened again before the next write.
-            Err(_) => writer.broken = true,
+            Err(error) => writer.broken = Some(error.clone()),
         }
         applied.map(|()| state.changes)
     }

@@ -17,7 +17,9 @@ use super::{
     error::StoreError,
     journal,
     recovery::derived,
+    room,
     store_lock::await_release,
+    unreadable::{Unreadable, state},
 };
 
 /// Rows are put into a rebuilt tree in batches of about this many.
@@ -25,8 +27,10 @@ const REBUILD_ROWS: usize = 2_000;
 
 /// Writes the engine's files anew from checkpoint and journal, which hold `changes` changes.
 pub(crate) fn renew_engine(path: &Path, cache_bytes: u64, changes: u64) -> Result<(), StoreError> {
-    let scratch = rebuild_beside(path, cache_bytes, changes)
-        .map_err(|problem| StoreError::Open { path: path.to_owned(), problem })?;
+    let scratch = rebuild_beside(path, cache_bytes, changes).map_err(|unreadable| match unreadable {
+        Unreadable::Refused(error) => error,
+        Unreadable::Damaged(problem) => StoreError::Open { path: path.to_owned(), problem },
+    })?;
     let aside = move_engine_aside(path)?;
     put_in_place(path, &scratch)?;
     fs::remove_dir_all(aside)?;
@@ -44,32 +48,37 @@ pub(crate) fn put_in_place(path: &Path, scratch: &Path) -> io::Result<()> {
 }
 
 /// Builds the engine's files anew from checkpoint and journal in a directory inside `path`.
-pub(crate) fn rebuild_beside(path: &Path, cache_bytes: u64, claimed: u64) -> Result<PathBuf, String> {
+///
+/// # Errors
+/// Checkpoint and journal do not give all of the `claimed` changes, or the disk has no room for the files beside the others.
+pub(super) fn rebuild_beside(path: &Path, cache_bytes: u64, claimed: u64) -> Result<PathBuf, Unreadable> {
     let scratch = path.join("rebuilding");
-    let work = || -> Result<(), String> {
+    let work = || -> Result<(), Unreadable> {
         if scratch.exists() {
-            fs::remove_dir_all(&scratch).map_err(|error| error.to_string())?;
+            fs::remove_dir_all(&scratch)?;
         }
-        let database = open_database(&scratch, cache_bytes).map_err(|error| error.to_string())?;
-        let tree = database.open_tree(TREE).map_err(|error| error.to_string())?;
-        let rebuilt = rebuild(&path.join(JOURNAL), &tree).map_err(|error| error.to_string())?;
+        let (_, checkpoint_bytes) = checkpoint::newest(&path.join(JOURNAL))?;
+        let bytes = checkpoint_bytes.saturating_add(journal::bytes(&path.join(JOURNAL))?);
+        room::require_room(path, 0, bytes)?;
+        let database = open_database(&scratch, cache_bytes)?;
+        let tree = database.open_tree(TREE)?;
+        let rebuilt = rebuild(&path.join(JOURNAL), &tree)?;
         if !rebuilt.missing.is_empty() {
-            return Err(rebuilt.missing.join("; "));
+            return Err(rebuilt.missing.join("; ").into());
         }
         if rebuilt.changes < claimed {
-            return Err(format!("it ends at change {} of {claimed}", rebuilt.changes));
+            return Err(format!("it ends at change {} of {claimed}", rebuilt.changes).into());
         }
-        let state = tree.get(STATE_KEY).map_err(|error| error.to_string())?;
-        let state = state.as_deref().map_or(Ok(State::default()), State::unseal);
-        let state = state.map_err(|damage| format!("its state is damaged: {damage}"))?;
-        if derived(&tree).map_err(|error| error.to_string())?.digest != state.digest {
+        let kept = tree.get(STATE_KEY)?;
+        let kept = kept.map_or(Ok(State::default()), |value| state(path, &value))?;
+        if derived(&tree)?.digest != kept.digest {
             return Err("what it holds does not add up".into());
         }
-        entity_rows::check(&tree).map_err(|error| error.to_string())?;
-        database.flush().map_err(|error| error.to_string())?;
+        entity_rows::check(&tree)?;
+        database.flush()?;
         drop((tree, database));
-        await_release(&scratch).map_err(|error| error.to_string())?;
-        sync_engine(&scratch).map_err(|error| error.to_string())
+        await_release(&scratch)?;
+        Ok(sync_engine(&scratch)?)
     };
     let outcome = work();
     if outcome.is_err() {

@@ -8,7 +8,9 @@
 //! 3. compares the digest with the derived rows, and each record with the checksums that its line of the directory, one
 //!    of these, has of it, and
 //! 4. where the engine failed one of these, moves its files aside and rebuilds them from checkpoint and journal, provided
-//!    those are whole. Otherwise the store stays as it is and the error says so.
+//!    those are whole; of files moved aside the newest three stay. Otherwise the store stays as it is and the error says so.
+//!
+//! What a newer build wrote is no damage: it is refused, and nothing replayed or rebuilt.
 //!
 //! Before an opened store takes a change, checkpoint and journal hold everything that the engine holds, synced: what
 //! they lack, or a failed sync may have cost, goes into a new checkpoint. So the number of the next change can never
@@ -29,7 +31,8 @@ use super::{
     counts::Counts,
     digest::{STATE_KEY, State, row_sum},
     engine_files::{
-        Chores, Engine, JOURNAL, TREE, engine_files, move_engine_aside, open_engine, sync_directory,
+        Chores, Engine, JOURNAL, TREE, engine_files, forget_damaged, move_engine_aside, open_engine,
+        sync_directory,
     },
     entity_rows,
     error::StoreError,
@@ -38,6 +41,7 @@ use super::{
     migration,
     rebuild::{put_in_place, rebuild_beside},
     store_lock::{await_release, hold, refuse_foreign_directory},
+    unreadable::{self, Unreadable},
 };
 
 /// An engine whose rows are all there.
@@ -54,7 +58,8 @@ pub(crate) struct Recovered {
 /// Opens the store in `path`, made when it is not there.
 ///
 /// # Errors
-/// Another process holds it, the directory holds something else, or engine and journal are both damaged.
+/// Another process holds it, the directory holds something else, a newer build wrote it, engine and journal are both damaged,
+/// or the disk has no room to rebuild the one from the other.
 pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Recovered, StoreError> {
     refuse_foreign_directory(path)?;
     let lock = hold(path)?;
@@ -62,6 +67,7 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<R
         journal::found(&path.join(JOURNAL))?;
         sync_directory(path)?;
     }
+    refuse_newer(path)?;
     let (reason, claimed) = match shielded(path, || examine(path, cache_bytes, chores)) {
         Ok(passed) => return Ok(passed.recovered(lock)),
         Err(Examined::Refused(error)) => return Err(error),
@@ -69,13 +75,23 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<R
     };
     await_release(path)?;
     let claimed = claimed.max(acknowledged(&path.join(JOURNAL)).unwrap_or(0));
-    let scratch = rebuild_beside(path, cache_bytes, claimed).map_err(|why| StoreError::Open {
-        path: path.to_owned(),
-        problem: format!(
-            "{reason}; its journal cannot rebuild it either: {why}. Nothing was changed: `automap store salvage` \
-             writes what is readable into an export and names what is missing, and `automap store import` takes that \
-             into a new directory"
-        ),
+    let scratch = rebuild_beside(path, cache_bytes, claimed).map_err(|why| {
+        let path = path.to_owned();
+        match why {
+            Unreadable::Refused(StoreError::Full { problem, .. }) => StoreError::Full {
+                path,
+                problem: format!("{reason}; its journal is to rebuild it and finds no room: {problem}"),
+            },
+            Unreadable::Refused(error) => error,
+            Unreadable::Damaged(why) => StoreError::Open {
+                path,
+                problem: format!(
+                    "{reason}; its journal cannot rebuild it either: {why}. Nothing was changed: `automap store \
+                     salvage` writes what is readable into an export and names what is missing, and `automap store \
+                     import` takes that into a new directory"
+                ),
+            },
+        }
     })?;
     let aside = move_engine_aside(path)?;
     put_in_place(path, &scratch)?;
@@ -84,13 +100,31 @@ pub(crate) fn recover(path: &Path, cache_bytes: u64, chores: Chores) -> Result<R
         "the store was damaged and has been rebuilt from its checkpoint and journal; nothing acknowledged is lost"
     );
     match shielded(path, || examine(path, cache_bytes, chores)) {
-        Ok(passed) => Ok(passed.recovered(lock)),
+        Ok(passed) => {
+            if let Err(error) = forget_damaged(path) {
+                tracing::warn!(store = %path.display(), %error, "older damaged files cannot be removed");
+            }
+            Ok(passed.recovered(lock))
+        }
         Err(Examined::Refused(error)) => Err(error),
         Err(Examined::Damaged { reason, .. }) => Err(StoreError::Open {
             path: path.to_owned(),
             problem: format!("{reason}, also after rebuilding: the disk does not keep what it is given"),
         }),
     }
+}
+
+/// Looks at what a newer build would have written before the engine opens its files, which changes them.
+fn refuse_newer(path: &Path) -> Result<(), StoreError> {
+    let journal = path.join(JOURNAL);
+    for rows in [journal::last_change(&journal)?, checkpoint::first_rows(&journal)?].iter().flatten() {
+        if let Some(Err(Unreadable::Refused(newer))) =
+            rows.get(STATE_KEY).map(|value| unreadable::state(path, value))
+        {
+            return Err(newer);
+        }
+    }
+    Ok(())
 }
 
 /// Why a store is not opened as it is.
@@ -156,10 +190,7 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
     let (checkpoint, _) = checkpoint::newest(&journal)?;
     let journalled = checkpoint > 0 || journal::holds_anything(&journal)?;
     let mut state = match tree.get(STATE_KEY)? {
-        Some(value) => State::unseal(&value).map_err(|damage| Examined::Damaged {
-            reason: format!("the state of the store is damaged: {damage}"),
-            changes: 0,
-        })?,
+        Some(value) => state_of(path, &value, 0)?,
         None if tree.is_empty() => State::default(),
         None if !journalled => migration::from_version_1(&tree)?,
         None => {
@@ -168,7 +199,10 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
         }
     };
     let promised = acknowledged(&journal);
-    let outcome = journal::replay::<Examined>(&journal, state.changes, promised, |_, change| {
+    let outcome = journal::replay::<Examined>(&journal, state.changes, promised, |number, change| {
+        if let Some(value) = change.get(STATE_KEY) {
+            state_of(path, value, number)?;
+        }
         Ok(tree.apply_batch(change.to_batch())?)
     })?;
     let changes = state.changes;
@@ -186,10 +220,7 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
             "changes that a crash kept from the engine were replayed"
         );
         let value = tree.get(STATE_KEY)?.unwrap_or_default();
-        state = State::unseal(&value).map_err(|damage| Examined::Damaged {
-            reason: format!("the replayed state is damaged: {damage}"),
-            changes: outcome.last,
-        })?;
+        state = state_of(path, &value, outcome.last)?;
     }
     // An engine that lost its log opens as an empty one.
     let known = outcome.newest.max(checkpoint).max(promised.unwrap_or(0));
@@ -209,6 +240,14 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
     })?;
     let anchored = journal::covers(&journal, checkpoint, state.changes, promised)?;
     Ok(Examination { engine, tree, state, counts: derived.counts, anchored })
+}
+
+/// A state as the engine or a change of the journal has it, who know of so many changes.
+fn state_of(path: &Path, value: &[u8], changes: u64) -> Result<State, Examined> {
+    unreadable::state(path, value).map_err(|unreadable| match unreadable {
+        Unreadable::Refused(error) => Examined::Refused(error),
+        Unreadable::Damaged(reason) => Examined::Damaged { reason, changes },
+    })
 }
 
 /// What the derived rows that are there add up to.

@@ -17,16 +17,19 @@ pub(crate) const fn chores_reserve_mib(reserve_mib: u64) -> u64 {
     reserve_mib / 2
 }
 
+/// Free bytes on the volume of `path`, where its file system says.
+pub(crate) fn free(path: &Path) -> Option<u64> {
+    let volume = rustix::fs::statvfs(path).ok()?;
+    Some(volume.f_bavail.saturating_mul(volume.f_frsize))
+}
+
 /// Whether the volume of `path` has room for `bytes` beside the reserve.
 ///
 /// # Errors
 /// [`StoreError::Full`] when it has not.
 pub(crate) fn require_room(path: &Path, reserve_mib: u64, bytes: u64) -> Result<(), StoreError> {
-    let free = match rustix::fs::statvfs(path) {
-        Ok(volume) => volume.f_bavail.saturating_mul(volume.f_frsize),
-        // A file system that does not say is trusted.
-        Err(_) => return Ok(()),
-    };
+    // A file system that does not say is trusted.
+    let Some(free) = free(path) else { return Ok(()) };
     let reserve_mib = reserve_mib.max(LEAST_MIB);
     if free >= reserve_mib.saturating_mul(1 << 20).saturating_add(bytes) {
         return Ok(());

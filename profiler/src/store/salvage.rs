@@ -13,7 +13,8 @@ use super::{
     kept::Sections,
     key::Entity,
     parts,
-    readable_copy::{Copy, Scratch, engine_copy, journal_copy},
+    readable_copy::{Copy, engine_copy, journal_copy},
+    scratch::Scratch,
     store_lock,
     transfer::{StoredRecord, gather},
 };
@@ -40,20 +41,22 @@ enum Found {
     Nowhere(Vec<String>),
 }
 
-/// Writes everything readable in the store `path` into the export `file`, and changes nothing else.
+/// Writes everything readable in the store `path` into the export `file`, and changes nothing else. Meanwhile both copies of
+/// the store are copied into a directory beside `file`.
 ///
 /// Where checkpoint and journal are whole they say what is kept; else the engine, where that is whole; else what either
-/// has. What neither can give comes from `exports` and those that the schedule left in the store, the newest first: in
-/// the state it had then.
+/// has. What neither can give comes from `exports`, files or directories of which the newest that can be read counts, and those
+/// that the schedule left in the store, the newest first: in the state it had then.
 ///
 /// # Errors
-/// The store is in use or there is none, or the export cannot be written.
+/// The store is in use or there is none, the export cannot be written, or the copies find no room.
 pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage, StoreError> {
     require_store(path)?;
     let _lock = store_lock::hold(path)?;
-    let scratch = Scratch::new()?;
-    let engine = engine_copy(path, &scratch);
-    let journal = journal_copy(path, &scratch, &engine);
+    let mut writer = ExportWriter::create(file)?;
+    let scratch = Scratch::beside(file)?;
+    let engine = engine_copy(path, &scratch)?;
+    let journal = journal_copy(path, &scratch, &engine)?;
     let mut report = Salvage::default();
     let whole = |copy: &Result<Copy, String>| copy.as_ref().is_ok_and(|copy| copy.problems.is_empty());
     let (journal_whole, engine_whole) = (whole(&journal), whole(&engine));
@@ -88,7 +91,6 @@ pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage,
         exported.read(path, exports);
         names.extend(exported.entities.keys().cloned());
     }
-    let mut writer = ExportWriter::create(file)?;
     for entity in names {
         let mut found = find(&entity, order, certain);
         if let Found::Nowhere(_) = &found {
@@ -118,6 +120,9 @@ pub fn salvage(path: &Path, file: &Path, exports: &[PathBuf]) -> Result<Salvage,
                 writer.add(&StoredRecord { key, value })?;
             }
         }
+    }
+    for copy in order.into_iter().flatten() {
+        copy.require_room(&scratch)?;
     }
     writer.finish()?;
     report.doubtful.extend(exported.unreadable);
@@ -154,25 +159,49 @@ struct Exported {
 }
 
 impl Exported {
-    /// Reads them, once: those that are named first, then those in the store from the newest on.
+    /// Reads them, once: those that are named first, of a directory the newest that can be read, then those in the store from
+    /// the newest on.
     fn read(&mut self, store: &Path, named: &[PathBuf]) {
         if std::mem::replace(&mut self.read, true) {
             return;
         }
-        let mut scheduled: Vec<PathBuf> = fs::read_dir(store.join(EXPORTS))
-            .map(|entries| entries.filter_map(|entry| entry.ok().map(|found| found.path())).collect())
-            .unwrap_or_default();
-        scheduled.retain(|file| file.extension().is_some_and(|ending| ending == "export"));
-        scheduled.sort();
-        for file in named.iter().chain(scheduled.iter().rev()) {
-            match read_export(file).and_then(gather) {
-                Ok(gathered) => {
-                    for (entity, sections) in gathered.sections {
-                        self.entities.entry(entity).or_insert_with(|| (sections, file.clone()));
-                    }
+        for place in named {
+            if place.is_dir() {
+                if !exports_in(place).iter().any(|file| self.take(file)) {
+                    self.unreadable.push(format!("no export in {} can be read", place.display()));
                 }
-                Err(error) => self.unreadable.push(format!("an export cannot be read: {error}")),
+            } else {
+                self.take(place);
+            }
+        }
+        for file in exports_in(&store.join(EXPORTS)) {
+            self.take(&file);
+        }
+    }
+
+    /// Adds what an export has beside those before it, where it can be read.
+    fn take(&mut self, file: &Path) -> bool {
+        match read_export(file).and_then(gather) {
+            Ok(gathered) => {
+                for (entity, sections) in gathered.sections {
+                    self.entities.entry(entity).or_insert_with(|| (sections, file.to_owned()));
+                }
+                true
+            }
+            Err(error) => {
+                self.unreadable.push(format!("an export cannot be read: {error}"));
+                false
             }
         }
     }
+}
+
+/// The exports of a directory, the newest first: their names tell their times.
+fn exports_in(directory: &Path) -> Vec<PathBuf> {
+    let mut exports: Vec<PathBuf> = fs::read_dir(directory)
+        .map(|entries| entries.filter_map(|entry| entry.ok().map(|found| found.path())).collect())
+        .unwrap_or_default();
+    exports.retain(|file| file.extension().is_some_and(|ending| ending == "export"));
+    exports.sort_by(|one, other| other.cmp(one));
+    exports
 }

@@ -95,15 +95,23 @@ impl SledStore {
     fn with<T>(&self, work: impl Fn(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &*self.slot() {
             Slot::Open(open) => match work(open) {
-                Err(StoreError::Failed(_)) => open.give_up(),
+                // So does one that its disk is full for.
+                Err(error @ (StoreError::Failed(_) | StoreError::Full { .. })) => {
+                    open.give_up(error.at(&self.path));
+                }
                 outcome => return outcome,
             },
             Slot::Closed => return Err(StoreError::Closed),
             Slot::Failed(_) => {}
         }
         self.reopen()?;
+        self.ask(work)
+    }
+
+    /// What whoever has the store open answers.
+    fn ask<T>(&self, work: impl FnOnce(&OpenStore) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match &*self.slot() {
-            Slot::Open(open) => work(open),
+            Slot::Open(open) => work(open).map_err(|error| error.at(&self.path)),
             Slot::Closed => Err(StoreError::Closed),
             Slot::Failed(_) => Err(self.unavailable()),
         }
@@ -122,11 +130,7 @@ impl SledStore {
             room::require_room(&self.path, room::chores_reserve_mib(self.options.reserve_mib), 0)?;
             self.reopen()?;
         }
-        match &*self.slot() {
-            Slot::Open(open) => work(open),
-            Slot::Closed => Err(StoreError::Closed),
-            Slot::Failed(_) => Err(self.unavailable()),
-        }
+        self.ask(work)
     }
 
     fn reopen(&self) -> Result<(), StoreError> {
@@ -141,7 +145,7 @@ impl SledStore {
         *slot = Slot::Failed(trust);
         store_lock::await_release(&self.path)?;
         let opened = OpenStore::open(&self.path, self.options, trust);
-        if let Err(StoreError::Failed(_)) = opened {
+        if let Err(StoreError::Failed(_) | StoreError::Full { .. }) = opened {
             // It may have been a sync.
             *slot = Slot::Failed(Trust::Nothing);
         }
@@ -255,7 +259,7 @@ impl ProfileStore for SledStore {
         let Slot::Open(open) = taken else {
             return Ok(());
         };
-        let lock = open.finish()?;
+        let lock = open.finish().map_err(|error| error.at(&self.path))?;
         store_lock::await_release(&self.path)?;
         drop(lock);
         Ok(())

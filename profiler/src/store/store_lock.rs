@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     engine_files::{JOURNAL, log_file, sync_directory},
-    error::StoreError,
+    error::{StoreError, is_full},
 };
 
 /// The file whose lock says that a store is in use.
@@ -20,7 +20,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes the lock of the store in `path`, which is made when it is not there.
 pub(crate) fn hold(path: &Path) -> Result<File, StoreError> {
-    let failed = |error: io::Error| StoreError::Open { path: path.to_owned(), problem: error.to_string() };
+    let failed = |error: io::Error| match is_full(&error) {
+        true => StoreError::from(error).at(path),
+        false => StoreError::Open { path: path.to_owned(), problem: error.to_string() },
+    };
     create_durably(path).map_err(failed)?;
     let lock = File::options().create(true).append(true).open(path.join(LOCK)).map_err(failed)?;
     match lock.try_lock() {

@@ -2,7 +2,7 @@
 //! them. The last record counts the others and carries their checksum, so that a stream cut short is noticed.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::PoisonError,
 };
 
@@ -135,13 +135,7 @@ impl OpenStore {
     }
 
     pub(super) fn import(&self, records: Vec<StoredRecord>, mode: ImportMode) -> Result<u64, StoreError> {
-        let entities = gather(records)?;
-        let mut arrivals = Vec::new();
-        for (entity, sections) in entities.sections {
-            let arrival = Kept::decode(&entity, &sections)
-                .map_err(|problem| Invalid::new("records", format!("{entity}: {problem}")))?;
-            arrivals.push((entity, arrival));
-        }
+        let (count, arrivals) = decode(records)?;
         let number = {
             let mut writer = self.writing()?;
             if mode == ImportMode::EmptyOnly
@@ -183,8 +177,60 @@ impl OpenStore {
             number
         };
         self.settle(number)?;
-        Ok(entities.records)
+        Ok(count)
     }
+}
+
+/// Checks the records of an export, the last one included, as an import does before it takes any, but one entity after the
+/// other: all of them are never in memory. Answers how many there are beside the last.
+///
+/// # Errors
+/// The first error of `records`, or [`StoreError::Invalid`], which names what is damaged, missing or of another format.
+pub(super) fn check(
+    records: impl IntoIterator<Item = Result<StoredRecord, StoreError>>,
+) -> Result<u64, StoreError> {
+    let (mut tally, mut end) = (ExportTally::default(), None);
+    let (mut seen, mut entity, mut of_entity) = (BTreeSet::new(), None, Vec::new());
+    for record in records {
+        let record = record?;
+        if record.key == EXPORT_END {
+            end = Some(record);
+            continue;
+        }
+        tally.add(&record);
+        let next = Entity::parse(&record.key).map(|(entity, ..)| entity);
+        if next != entity {
+            check_entity(std::mem::take(&mut of_entity))?;
+            if let Some(known) = next.as_ref().filter(|next| !seen.insert((*next).clone())) {
+                return Err(Invalid::new("records", format!("of {known} stand in two places")).into());
+            }
+            entity = next;
+        }
+        of_entity.push(record);
+    }
+    check_entity(of_entity)?;
+    tally.check_end(end.as_ref())?;
+    Ok(tally.records())
+}
+
+/// Checks all records of an entity as if they were the whole export.
+fn check_entity(mut records: Vec<StoredRecord>) -> Result<(), StoreError> {
+    let mut tally = ExportTally::default();
+    records.iter().for_each(|record| tally.add(record));
+    records.push(tally.end());
+    decode(records).map(drop)
+}
+
+/// How many records an export has beside the last, and what they are put together.
+fn decode(records: Vec<StoredRecord>) -> Result<(u64, Vec<(Entity, Kept)>), StoreError> {
+    let gathered = gather(records)?;
+    let mut arrivals = Vec::new();
+    for (entity, sections) in gathered.sections {
+        let arrival = Kept::decode(&entity, &sections)
+            .map_err(|problem| Invalid::new("records", format!("{entity}: {problem}")))?;
+        arrivals.push((entity, arrival));
+    }
+    Ok((gathered.records, arrivals))
 }
 
 /// What an import brings: payloads by section of each entity.

@@ -98,3 +98,11 @@ fn a_flipped_bit_costs_one_change_and_names_it() {
         assert!(outcome.torn_end || outcome.gaps.len() == 1, "bit {bit}");
     }
 }
+
+#[test]
+fn a_payload_whose_length_a_frame_cannot_tell_is_refused() {
+    let most = u64::from(u32::MAX);
+    assert_eq!(require_frame(most), Ok(()));
+    let error = require_frame(most + 1).unwrap_err().to_string();
+    assert!(error.contains("4294967296 bytes") && error.contains("4294967295"), "{error}");
+}

@@ -156,6 +156,68 @@ fn a_sound_store_verifies_and_each_damage_is_named() {
     assert!(care::verify(empty.path()).unwrap().is_sound(), "a store without a change is sound");
 }
 
+/// Damages both copies of a store in which `inc-2` is an incident.
+fn lose_an_incident(path: &Path) {
+    let body = Entity::Incident(id("inc-2")).section(BODY);
+    tamper(path, &body, |bytes| bytes[20] ^= 4);
+    std::fs::remove_dir_all(path.join("journal")).unwrap();
+}
+
+#[test]
+fn salvage_takes_what_is_lost_from_the_exports_that_the_schedule_left_in_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let exports = directory.path().join("exports");
+    let store = filled(&directory);
+    std::fs::create_dir(&exports).unwrap();
+    export_to(&store, &exports.join("000000000000002.export")).unwrap();
+    store.close().unwrap();
+    std::fs::write(exports.join("000000000000003.export"), "cut short").unwrap();
+    std::fs::write(exports.join("note"), "of somebody").unwrap();
+    lose_an_incident(directory.path());
+    let file = directory.path().join("saved");
+    let saved = salvage(directory.path(), &file, &[]).unwrap();
+    assert_eq!(saved.records["incidents"], 2);
+    let has = |text: &str| saved.doubtful.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(has("incident inc-2: from the export"), 1, "{saved:?}");
+    assert_eq!((has("cannot be read"), has("000000000000003.export")), (1, 1), "{saved:?}");
+    assert!(!saved.missing.iter().any(|line| line.contains("inc-2:")), "{saved:?}");
+    let target = tempfile::tempdir().unwrap();
+    let restored = open(&target);
+    restored.import(read_export(&file).unwrap(), ImportMode::EmptyOnly).unwrap();
+    assert_eq!(restored.incident(&id("inc-2")).unwrap().unwrap(), incident("inc-2", 200));
+    let left = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+    assert!(left.is_empty(), "of its copies nothing stays: {left:?}");
+}
+
+#[test]
+fn salvage_takes_the_newest_readable_export_of_a_directory_and_says_where_there_is_none() {
+    let (directory, backups) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = filled(&directory);
+    let backup = |time: u8| backups.path().join(format!("{time:015}.export"));
+    store.put_diagnosis(&diagnosis("d-old", 300, 3)).unwrap();
+    export_to(&store, &backup(1)).unwrap();
+    store.close().unwrap();
+    // The newer one has no such diagnosis any more.
+    let other = tempfile::tempdir().unwrap();
+    export_to(&filled(&other), &backup(2)).unwrap();
+    std::fs::write(backup(3), "cut short").unwrap();
+    for file in ["db", "conf"] {
+        std::fs::remove_file(directory.path().join(file)).unwrap();
+    }
+    std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
+    std::fs::create_dir(directory.path().join("journal")).unwrap();
+    let file = other.path().join("saved");
+    let saved = salvage(directory.path(), &file, &[backups.path().to_owned()]).unwrap();
+    assert_eq!((saved.records["incidents"], saved.records["diagnoses"]), (2, 1), "{saved:?}");
+    let from = format!("incident inc-2: from the export {}", backup(2).display());
+    assert!(saved.doubtful.contains(&from), "{saved:?}");
+    assert_eq!(saved.doubtful.iter().filter(|line| line.contains("cannot be read")).count(), 1, "{saved:?}");
+    let empty = tempfile::tempdir().unwrap();
+    let saved = salvage(directory.path(), &file, &[empty.path().to_owned()]).unwrap();
+    assert!(saved.doubtful.iter().any(|line| line.starts_with("no export in ")), "{saved:?}");
+}
+
 #[test]
 fn compacting_keeps_every_record_and_frees_what_was_overwritten() {
     let directory = tempfile::tempdir().unwrap();

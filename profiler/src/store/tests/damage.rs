@@ -267,3 +267,90 @@ fn what_was_answered_with_an_error_is_not_promised_before_a_checkpoint_has_it() 
     assert_eq!(acknowledged(&journal), Some(6));
     assert_eq!(store.statistics().unwrap().checkpoint, 6);
 }
+
+/// The checksums of all files below a directory, but for the snapshots that the engine makes whenever it opens a longer log.
+fn files(path: &Path) -> BTreeMap<std::path::PathBuf, u32> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let place = entry.unwrap().path();
+        if place.is_dir() {
+            found.extend(files(&place));
+        } else if !place.file_name().unwrap().to_string_lossy().starts_with("snap.") {
+            found.insert(place.clone(), crc32fast::hash(&std::fs::read(place).unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_store_of_a_newer_build_is_refused_as_such_and_left_as_it_is() {
+    type Renewal = fn(&Path);
+    let renewals: [(&str, Renewal); 4] = [
+        ("the engine's state", |path| tamper(path, STATE_KEY, |bytes| *bytes = newer_state())),
+        ("a change that a crash kept from the engine", newer_change),
+        ("the journal of a damaged engine", |path| {
+            newer_change(path);
+            std::fs::write(path.join("db"), [0xa5; 4096]).unwrap();
+        }),
+        ("the checkpoint of a damaged engine", |path| {
+            let mut writer = checkpoint::CheckpointWriter::new(&path.join("journal"), 6).unwrap();
+            writer.add(STATE_KEY, &newer_state()).unwrap();
+            writer.finish().unwrap().put_in_place(&path.join("journal")).unwrap();
+            std::fs::write(last_segment(path), "").unwrap();
+            std::fs::write(path.join("db"), [0xa5; 4096]).unwrap();
+        }),
+    ];
+    for (what, renew) in renewals {
+        let directory = tempfile::tempdir().unwrap();
+        filled(&directory).close().unwrap();
+        renew(directory.path());
+        let before = files(directory.path());
+        let saved = directory.path().join("saved.export");
+        let errors = [
+            SledStore::open(directory.path(), StoreOptions::default()).unwrap_err(),
+            care::verify(directory.path()).unwrap_err(),
+            salvage(directory.path(), &saved, &[]).unwrap_err(),
+        ];
+        for error in errors.map(|error| error.to_string()) {
+            assert!(
+                error.contains("a newer build wrote it") && error.ends_with("use a newer build"),
+                "{error}"
+            );
+            assert!(!error.contains("salvage") && !error.contains("damaged"), "{what}: {error}");
+        }
+        assert_eq!(files(directory.path()), before, "{what}");
+    }
+}
+
+fn newer_state() -> Vec<u8> {
+    sealed::seal_as(3, STATE_KEY, &[0; 16])
+}
+
+/// Adds a change to the end of a journal as a newer build would.
+fn newer_change(path: &Path) {
+    let mut change = Change::default();
+    change.insert(STATE_KEY.to_vec(), newer_state());
+    let segment = last_segment(path);
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, [bytes, journal::encode_frame(7, &change.encode())].concat()).unwrap();
+}
+
+#[test]
+fn of_damaged_engines_the_newest_three_stay_for_a_look() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(&directory).close().unwrap();
+    let aside = directory.path().join("moved-aside");
+    for time in 1..=11 {
+        tamper(directory.path(), &vector_key(&id("inc-1")), |bytes| bytes[20] ^= 4);
+        let store = open(&directory);
+        assert_eq!(similar(&store, true, None), ["inc-1"]);
+        store.close().unwrap();
+        assert!(aside.join(format!("damaged-{time}/db")).is_file(), "{time}");
+        std::fs::write(aside.join("note"), "of somebody").unwrap();
+    }
+    care::compact(directory.path(), StoreOptions::default()).unwrap();
+    let mut names: Vec<_> =
+        std::fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["damaged-10", "damaged-11", "damaged-9", "note"]);
+}

@@ -8,9 +8,14 @@ use tempfile::TempDir;
 use super::{
     AddedWindow, ProfileStore, SimilarityQuery,
     acknowledged::{Acknowledged, acknowledged},
-    care, engine_files,
+    care,
+    change::Change,
+    checkpoint,
+    digest::STATE_KEY,
+    engine_files,
     error::StoreError,
-    export_file::{export_to, read_export},
+    export_file::{export_to, read_back, read_export},
+    journal,
     key::{BODY, Entity, NormalKey, RowsKey, SUMMARY, vector_key},
     listing::ListQuery,
     open_store::{OpenStore, Trust},
@@ -20,7 +25,7 @@ use super::{
     sealed,
     sled_store::{SledStore, StoreOptions},
     store_lock,
-    transfer::{ExportTally, ImportMode, StoredRecord},
+    transfer::{ExportTally, ImportMode, StoredRecord, check},
 };
 use crate::{
     abnormal::AbnormalTimes,

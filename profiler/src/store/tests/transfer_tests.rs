@@ -24,6 +24,29 @@ fn an_export_file_brings_everything_back_and_a_damaged_one_is_refused() {
 }
 
 #[test]
+fn an_export_with_any_flipped_bit_is_noticed_when_it_is_read_back_and_does_not_stay() {
+    let from = tempfile::tempdir().unwrap();
+    let source = open(&from);
+    source.put_diagnosis(&diagnosis("d-1", 100, 1)).unwrap();
+    source.put_diagnosis(&diagnosis("d-2", 100, 1)).unwrap();
+    let file = from.path().join("000000000000001.export");
+    let records = export_to(&source, &file).unwrap();
+    let whole = std::fs::read(&file).unwrap();
+    read_back(&file, records).unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), whole);
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&file, flipped).unwrap();
+        let error = read_back(&file, records).unwrap_err().to_string();
+        assert!(error.contains("was removed") && !file.exists(), "bit {bit}: {error}");
+    }
+    std::fs::write(&file, &whole).unwrap();
+    let error = read_back(&file, records + 1).unwrap_err().to_string();
+    assert!(error.contains(&format!("({records} records of")), "{error}");
+}
+
+#[test]
 fn an_export_imported_into_an_empty_store_gives_the_same_store() {
     let (from, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let source = filled(&from);
@@ -52,6 +75,7 @@ fn an_export_imported_into_an_empty_store_gives_the_same_store() {
 fn an_import_with_anything_wrong_changes_nothing() {
     let (from, into) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let good = export(&filled(&from));
+    assert_eq!(check(good.iter().cloned().map(Ok)), Ok(good.len() as u64 - 1));
     let target = open(&into);
     let without = |index: usize| {
         let mut records = good.clone();
@@ -89,6 +113,8 @@ fn an_import_with_anything_wrong_changes_nothing() {
         ("no end", body(&good)),
         ("nothing at all", Vec::new()),
     ] {
+        let checked = check(records.iter().cloned().map(Ok)).unwrap_err();
+        assert!(matches!(checked, StoreError::Invalid(_)), "{what}: {checked}");
         let error = target.import(records, ImportMode::Merge).unwrap_err();
         assert!(matches!(error, StoreError::Invalid(_)), "{what}: {error}");
         assert_eq!(export(&target).len(), 1, "{what}");

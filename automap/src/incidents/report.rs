@@ -211,6 +211,9 @@ impl From<v1::SimilarIncident> for SimilarReport {
     }
 }
 
+/// What is said of an incident that was recorded while the graph-builder was missing.
+pub const NOT_COMPARED: &str = "not compared, no behaviour graph";
+
 /// Similar incidents for a person, the most similar first.
 pub fn similar_table(found: &[SimilarReport]) -> String {
     if found.is_empty() {

@@ -73,6 +73,11 @@ try {
   await page.locator('.cause button').first().click();
   await page.waitForURL((url) => url.hash === '#said');
   say({ said: await page.locator('#said').innerText() });
+  await page.getByLabel('Service at fault').fill('a2');
+  await page.getByLabel('Others at fault').fill('view, b');
+  await page.getByRole('button', { name: 'Confirm', exact: true }).click();
+  await page.locator('#said p').nth(1).waitFor();
+  say({ corrected: await page.locator('#said p').nth(1).innerText() });
 
   // Readable without a script.
   const plain = await open({ ...LOOKS[0], javaScriptEnabled: false });

@@ -129,6 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn five_incidents_of_one_kind_move_no_weight_by_more_than_half() {
+        // Guilty and innocent show so much. The largest of these weights is 1.34, where both show 1.
+        for (guilty, innocent) in [(2.0, 4.0), (1.0, 1.0), (1.5, 0.1), (4.0, 2.0)] {
+            let shown = [evidence("db", &[(4, 1, guilty)]), evidence("web", &[(1, 1, innocent)])];
+            let one = Lesson::new(&evidence_from_wire(&shown).unwrap(), &["db".to_owned()]).unwrap();
+            let five = weights(&vec![one; 5]);
+            let all = five.changed().map(|(.., weight)| weight);
+            for weight in all.chain(five.changed_leads().map(|(_, weight)| weight)) {
+                assert!((1.0 / 1.5..=1.5).contains(&weight), "{guilty}, {innocent}: {weight}");
+            }
+        }
+    }
+
+    #[test]
     fn names_of_services_teach_nothing() {
         let different = ["db", "cart", "mq", "pay", "user"].map(lesson);
         assert_eq!(weights(&different), weights(&["mq"; 5].map(lesson)));

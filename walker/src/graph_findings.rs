@@ -12,11 +12,7 @@ use automap_proto::{
     profile::ServiceProfile,
     v1::{self, DiagnosisStage},
 };
-use automap_service_kit::{
-    error::{ErrorCode, ServiceError},
-    server::MAX_MESSAGE_BYTES,
-    telemetry::sizes,
-};
+use automap_service_kit::{error::ServiceError, server::MAX_MESSAGE_BYTES, telemetry::sizes};
 use prost::Message as _;
 
 use crate::{
@@ -25,10 +21,10 @@ use crate::{
         GraphPlan, INCIDENT_GRAPH, SKELETON_GRAPH, SKELETON_LEVEL, graph_settings, normal_graph_name,
         skeleton_settings,
     },
+    incident_record::incident_id,
     listener::Listener,
-    memory::incident_id,
     parameters::MethodParameters,
-    peers::{GraphOrder, Peers},
+    peers::{GraphOrder, Peers, is_missing},
     ranker::GraphInput,
     stages::Stages,
     time_share::within_share,
@@ -207,8 +203,7 @@ pub(crate) async fn graph_findings(
     match within_share("profiler", MEMORY_SHARE, answer).await {
         Ok(answer) => findings.learn(answer)?,
         Err(error) => {
-            findings.memory_answers =
-                !matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded);
+            findings.memory_answers = !is_missing(&error);
             findings.warnings.push(format!(
                 "without memory: all metrics weigh the same, no normal behaviour is subtracted, and the \
                  incident is not recorded ({error})"

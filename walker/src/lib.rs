@@ -47,6 +47,7 @@ mod graph_findings;
 pub mod graph_plan;
 mod http;
 mod impact_graph;
+mod incident_record;
 pub mod learning_window;
 mod listener;
 mod memory;

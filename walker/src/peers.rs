@@ -86,6 +86,11 @@ pub(crate) struct GraphOrder<'a> {
     pub(crate) throughput_rows: &'a [usize],
 }
 
+/// Whether a service does not answer, as opposed to refusing what it was asked.
+pub(crate) fn is_missing(error: &ServiceError) -> bool {
+    matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded)
+}
+
 /// How long the profiler is asked one thing by whom nobody waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
 

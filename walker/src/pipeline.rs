@@ -27,11 +27,12 @@ use crate::{
     evidence::confidence::naming_unread,
     graph_findings::{GraphFindings, GraphSource, WithoutGraph, graph_findings},
     impact_graph::impact_graph,
+    incident_record::{OfGraph, keep_incident},
     listener::Listener,
-    memory::{normal_rows, record_incident},
+    memory::normal_rows,
     normal_history::{self, Extended},
     order::{Input, Order},
-    peers::{Collected, Peers},
+    peers::{Collected, Peers, is_missing},
     ranker::{self, GraphInput, RankError, RankInput},
     series_sketches::sketches,
     stages::Stages,
@@ -136,7 +137,7 @@ pub(crate) async fn diagnose(
         Some(_) => &["collector", "graph-builder"][..],
         None => &["collector"][..],
     };
-    let memory_answers = findings.as_ref().is_none_or(|found| found.memory_answers);
+    let mut memory_answers = findings.as_ref().is_none_or(|found| found.memory_answers);
     let ranked_context = context.clone();
     let compared = findings.as_ref().map_or(without_graph.is_some(), |found| found.compared);
     let extended = if method == Method::Evidence && compared {
@@ -146,8 +147,7 @@ pub(crate) async fn diagnose(
     };
     warnings.extend(without_graph.as_ref().map(|error| {
         format!(
-            "without the behaviour graph: ranked by {method} alone, nothing is compared with past incidents, and the \
-             incident is not recorded ({error})"
+            "without the behaviour graph: ranked by {method} alone, and nothing is compared with past incidents ({error})"
         )
     }));
     let (graph, rest) = findings.map_or((None, None), |found| {
@@ -230,15 +230,13 @@ pub(crate) async fn diagnose(
     };
     // A baseline's ranking would replace what a better method remembered of the same incident.
     let worth_keeping = matches!(method, Method::Evidence | Method::Automap);
-    if let (true, true, Some(graph)) = (record, worth_keeping, &graph) {
+    if record && worth_keeping {
         listener.progress(DiagnosisStage::Recording, "recording the incident".into());
-        if compared {
-            match record_incident(peers, &context, &diagnosis, graph, &parameters.automap, normal_graphs)
-                .await
-            {
-                Ok(incident_id) => diagnosis.incident_id = incident_id,
-                Err(error) => diagnosis.warnings.push(format!("the incident was not recorded: {error}")),
-            }
+        // A graph that was not compared with normal behaviour is no anomaly profile to keep.
+        if compared || graph.is_none() {
+            let of_graph =
+                graph.as_ref().map(|found| OfGraph { found, parameters: &parameters.automap, normal_graphs });
+            memory_answers &= keep_incident(peers, &context, &mut diagnosis, of_graph).await;
         }
         stages.end("record");
     }
@@ -258,11 +256,6 @@ impl From<RankError> for ServiceError {
 
 /// Share of the time left that the memory may take, so that there is an answer without it.
 const MEMORY_SHARE: f64 = 0.5;
-
-/// Whether a service does not answer, as opposed to refusing what it was asked.
-fn is_missing(error: &ServiceError) -> bool {
-    matches!(error.code(), ErrorCode::Unavailable | ErrorCode::DeadlineExceeded)
-}
 
 /// The frame with remembered rows before its own, where its normal window is short and something is remembered.
 async fn remembered_rows(

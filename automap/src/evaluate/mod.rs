@@ -53,6 +53,8 @@ pub mod score_interval;
 pub mod scores;
 
 #[cfg(test)]
+mod learning_tests;
+#[cfg(test)]
 pub(crate) mod test_measured;
 
 use std::path::Path;

@@ -123,8 +123,7 @@ async fn similar(args: SimilarArgs) -> Result<(), Failure> {
         .ask(|mut client| async move {
             let incident = get(client.clone(), id.clone()).await?;
             if incident.anomaly_graph.is_none() {
-                let problem = format!("incident {id} has no behaviour graph to compare");
-                return Err(Failure::TooLittleData(problem));
+                return Ok(None);
             }
             let request = v1::FindSimilarIncidentsRequest {
                 system: incident.context.unwrap_or_default().system,
@@ -135,9 +134,18 @@ async fn similar(args: SimilarArgs) -> Result<(), Failure> {
                 exclude_incident_id: id,
             };
             let answer = client.find_similar_incidents(request).await.map_err(ServiceError::from)?;
-            Ok(answer.into_inner().similar)
+            Ok(Some(answer.into_inner().similar))
         })
         .await?;
+    let Some(found) = found else {
+        return match args.output {
+            AnswerFormat::Json => {
+                stdout::note(report::NOT_COMPARED);
+                stdout::print_json(&Vec::<SimilarReport>::new())
+            }
+            AnswerFormat::Table => stdout::print(&format!("{}\n", report::NOT_COMPARED)),
+        };
+    };
     let reports: Vec<SimilarReport> = found.into_iter().map(SimilarReport::from).collect();
     match args.output {
         AnswerFormat::Json => stdout::print_json(&reports),

@@ -6,7 +6,7 @@ use automap_proto::{metric::MetricKind, time::UnixMillis, v1};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
-use automap_walker::report::verdict::moment;
+use automap_walker::report::{context::root_causes_by, verdict::moment};
 
 /// What engineers say of an incident by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -111,11 +111,8 @@ impl Judgement {
         match self.root_causes.as_slice() {
             [] => text.push_str(": rejected"),
             causes => {
-                write!(text, ": {}", causes.join(", ")).ok();
+                write!(text, ": {}", root_causes_by(causes, self.metric)).ok();
             }
-        }
-        if let Some(metric) = self.metric {
-            write!(text, " ({metric})").ok();
         }
         if !self.note.is_empty() {
             write!(text, ": {}", self.note).ok();
@@ -203,13 +200,23 @@ pub struct SimilarReport {
     pub similarity: f64,
     /// The root causes that count; none unless it is confirmed.
     pub root_causes: Vec<String>,
+    /// The metric that showed the cause, where it was confirmed.
+    pub metric: Option<&'static str>,
 }
 
 impl From<v1::SimilarIncident> for SimilarReport {
     fn from(found: v1::SimilarIncident) -> Self {
-        Self { incident_id: found.incident_id, similarity: found.similarity, root_causes: found.root_causes }
+        Self {
+            metric: MetricKind::from_wire("metric", found.metric).ok().map(MetricKind::name),
+            incident_id: found.incident_id,
+            similarity: found.similarity,
+            root_causes: found.root_causes,
+        }
     }
 }
+
+/// What is said of an incident that was recorded while the graph-builder was missing.
+pub const NOT_COMPARED: &str = "not compared, no behaviour graph";
 
 /// Similar incidents for a person, the most similar first.
 pub fn similar_table(found: &[SimilarReport]) -> String {
@@ -221,7 +228,10 @@ pub fn similar_table(found: &[SimilarReport]) -> String {
         table.add_row([
             similar.incident_id.clone(),
             format!("{:.0} %", 100.0 * similar.similarity),
-            if similar.root_causes.is_empty() { "-".into() } else { similar.root_causes.join(", ") },
+            match similar.root_causes.as_slice() {
+                [] => "-".into(),
+                causes => root_causes_by(causes, similar.metric),
+            },
         ]);
     }
     format!("{table}\n")
@@ -286,5 +296,28 @@ mod tests {
         assert!(
             report.text().contains("cart, db") && report.text().ends_with("1970-01-01T00:03:00Z: rejected\n")
         );
+    }
+
+    #[test]
+    fn what_is_similar_is_told_with_the_metric_that_was_confirmed() {
+        let found = |root_causes: &[&str], metric: v1::MetricKind| {
+            SimilarReport::from(v1::SimilarIncident {
+                incident_id: "inc-42".into(),
+                similarity: 0.87,
+                root_causes: root_causes.iter().map(|&cause| cause.to_owned()).collect(),
+                metric: metric.into(),
+                ..Default::default()
+            })
+        };
+        let reports = [
+            found(&["cart", "db"], v1::MetricKind::Cpu),
+            found(&["mq"], v1::MetricKind::Unspecified),
+            found(&[], v1::MetricKind::Unspecified),
+        ];
+        let table = similar_table(&reports);
+        assert!(table.contains("87 %") && table.contains("cart, db (cpu)"), "{table}");
+        assert!(table.contains("mq ") && table.contains("- "), "{table}");
+        let told = serde_json::to_value(&reports).unwrap();
+        assert_eq!((&told[0]["metric"], &told[1]["metric"]), (&"cpu".into(), &serde_json::Value::Null));
     }
 }

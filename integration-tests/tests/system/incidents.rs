@@ -56,7 +56,9 @@ fn incidents_are_listed_judged_compared_and_deleted() {
 
     let similar = json(home, &["incidents", "similar", &second, "--confirmed"]);
     assert_eq!(similar[0]["incident_id"], first.as_str());
-    assert_eq!(similar[0]["root_causes"][0], "cart");
+    assert_eq!((&similar[0]["root_causes"][0], &similar[0]["metric"]), (&"cart".into(), &"cpu".into()));
+    let told = run(home, &["incidents", "similar", &second]);
+    assert!(told.stdout.contains(&format!("cart, {other} (cpu)")), "{}", told.stdout);
 
     let rejected = json(home, &["incidents", "reject", &first, "--note", "a load test"]);
     assert_eq!(rejected["status"], "rejected");

@@ -136,6 +136,7 @@ async fn a_person_reads_a_diagnosis_in_a_browser_and_confirms_a_cause() {
     assert_eq!((texts(&seen["trouble"]), texts(&seen["elsewhere"])), (vec![], vec![]));
 
     assert!(seen["said"].as_str().unwrap().contains("confirmed the root cause a2 (cpu)"), "{seen:#}");
+    assert!(seen["corrected"].as_str().unwrap().contains("the root cause a2, view, b,"), "{seen:#}");
     let mut client = WalkerServiceClient::new(client::channel("address", &service.address).unwrap());
     let request = v1::WalkerServiceGetDiagnosisRequest { diagnosis_id: "plain".into() };
     let found = client.get_diagnosis(request).await.unwrap().into_inner().diagnosis.unwrap();
@@ -146,7 +147,8 @@ async fn a_person_reads_a_diagnosis_in_a_browser_and_confirms_a_cause() {
     .unwrap();
     assert_eq!(kept.code, 0, "{}", kept.stderr);
     let kept: Value = serde_json::from_str(&kept.stdout).unwrap();
-    assert_eq!(kept["confirmations"][0]["root_causes"][0], "a2", "{kept:#}");
+    assert_eq!(kept["confirmations"][0]["root_causes"], serde_json::json!(["a2"]), "{kept:#}");
+    assert_eq!(kept["root_causes"], serde_json::json!(["a2", "view", "b"]), "{kept:#}");
 }
 
 fn profiler(service: &Service) -> String {

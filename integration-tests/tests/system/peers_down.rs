@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use automap_integration_tests::{
+    command,
     processes::{FourProcesses, Service},
     recording,
 };
@@ -11,6 +12,7 @@ use automap_service_kit::{
     client,
     error::{ErrorCode, ServiceError},
 };
+use serde_json::Value;
 use tonic::Request;
 
 /// Longer than any pause of a busy machine. A peer that keeps silent may be given up on before or after it.
@@ -110,8 +112,7 @@ fn without_the_graph_builder_evidence_ranks_and_automap_fails_clearly() {
     let home = tempfile::tempdir().unwrap();
     recording::demo_incident(home.path()).unwrap();
     for missing in WAYS {
-        let FourProcesses { collector: _collector, graph_builder, profiler: _profiler, walker } =
-            start(home.path());
+        let FourProcesses { collector: _collector, graph_builder, profiler, walker } = start(home.path());
         let mut answers =
             without(graph_builder, missing, &walker, &[v1::Method::Evidence, v1::Method::Automap]);
         let failed = answers.pop().unwrap().unwrap_err();
@@ -121,9 +122,84 @@ fn without_the_graph_builder_evidence_ranks_and_automap_fails_clearly() {
         let partial = answers.pop().unwrap().unwrap_or_else(|error| panic!("{missing:?}: {error}"));
         assert_eq!(partial.ranking[0].service, "cart", "{missing:?}");
         assert!(warned(&partial, "without the behaviour graph").contains("graph-builder"), "{missing:?}");
-        assert!(partial.behavior_graph.is_none() && partial.incident_id.is_empty());
+        assert!(partial.behavior_graph.is_none() && partial.similar.is_empty());
         assert_eq!(partial.state(), v1::DiagnosisState::Done);
+        warned(&partial, "the incident is recorded without a behaviour graph");
+        assert_eq!(confirm(&walker, &partial.diagnosis_id).root_causes, ["cart"], "{missing:?}");
+        let similar = |output: &str| {
+            let asked = ["incidents", "similar", &partial.incident_id, "--server", &profiler.address];
+            let ended = command::run(home.path(), &[&asked[..], &["--output", output]].concat()).unwrap();
+            assert_eq!(ended.code, 0, "{}", ended.stderr);
+            ended
+        };
+        assert_eq!(similar("table").stdout, "not compared, no behaviour graph\n");
+        let listed = similar("json");
+        assert_eq!((listed.stdout.trim(), listed.stderr.trim()), ("[]", "not compared, no behaviour graph"));
     }
+}
+
+/// Confirms cart, by its cpu, as the cause of what was diagnosed.
+fn confirm(walker: &Service, diagnosis_id: &str) -> v1::Confirmation {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut client = WalkerServiceClient::new(client::channel("address", &walker.address).unwrap());
+        let confirmation = v1::Confirmation {
+            root_causes: vec!["cart".into()],
+            metric: v1::MetricKind::Cpu.into(),
+            ..v1::Confirmation::default()
+        };
+        let request = v1::WalkerServiceConfirmRootCauseRequest {
+            diagnosis_id: diagnosis_id.into(),
+            confirmation: Some(confirmation),
+        };
+        let incident = client.confirm_root_cause(request).await.unwrap().into_inner().incident.unwrap();
+        incident.confirmations.into_iter().next_back().unwrap()
+    })
+}
+
+/// The answer of the command; the same data under another front end are another incident.
+fn answer(home: &Path, walker: &Service, front_end: &str) -> Value {
+    let asked = ["diagnose", "incident", "--front-end", front_end, "--output", "json", "--server"];
+    let ended = command::run(home, &[&asked[..], &[walker.address.as_str()]].concat()).unwrap();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    serde_json::from_str(&ended.stdout).unwrap()
+}
+
+#[test]
+fn incidents_without_a_graph_teach_and_an_incident_that_has_one_keeps_it() {
+    let home = tempfile::tempdir().unwrap();
+    recording::demo_incident(home.path()).unwrap();
+    let taught = ["web", "checkout", "catalogue", "account", "payment"];
+    let says_so =
+        |found: &Value| found["warnings"].to_string().contains("is recorded without a behaviour graph");
+
+    let FourProcesses { collector, graph_builder, profiler, walker } = start(home.path());
+    graph_builder.kill().unwrap();
+    for front_end in taught {
+        let found = answer(home.path(), &walker, front_end);
+        assert!(says_so(&found), "{found:#}");
+        confirm(&walker, found["diagnosis_id"].as_str().unwrap());
+    }
+    for service in [walker, collector, profiler] {
+        service.terminate().unwrap();
+    }
+
+    let FourProcesses { collector: _collector, graph_builder, profiler: _profiler, walker } =
+        start(home.path());
+    let next = answer(home.path(), &walker, "shipping");
+    assert_eq!(next["learned_weights"]["incidents"], 5, "{next:#}");
+    assert_eq!(next["similar_incidents"], serde_json::json!([]), "nothing of theirs can be compared");
+    // Diagnosed again, one of them gets its graph and keeps what was confirmed.
+    assert!(!says_so(&answer(home.path(), &walker, "web")));
+    let next = answer(home.path(), &walker, "shipping");
+    assert_eq!(next["similar_incidents"].as_array().unwrap().len(), 1, "{next:#}");
+    // It does not lose the graph to a diagnosis without one.
+    graph_builder.kill().unwrap();
+    let again = answer(home.path(), &walker, "web");
+    assert!(
+        again["warnings"].to_string().contains("without the behaviour graph") && !says_so(&again),
+        "{again:#}"
+    );
 }
 
 #[test]

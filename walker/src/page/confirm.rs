@@ -33,6 +33,8 @@ const PROPOSED: usize = 200;
 pub(super) struct Said {
     /// The cause; empty where none is named.
     root_cause: String,
+    /// Further causes, with commas between them.
+    others: String,
     /// The metric that showed it; empty where it is not known.
     metric: String,
     note: String,
@@ -44,14 +46,21 @@ pub(super) struct Said {
 impl Said {
     fn into_confirmation(self) -> Result<v1::Confirmation, Invalid> {
         let rejected = self.reject == "yes";
-        let cause = self.root_cause.trim();
-        if !rejected && cause.is_empty() {
+        // A name may hold a comma, so that of the first field is taken as it is.
+        let named = std::iter::once(self.root_cause.as_str()).chain(self.others.split(','));
+        let mut causes: Vec<String> = Vec::new();
+        for cause in named.map(str::trim).filter(|cause| !cause.is_empty()) {
+            if !causes.iter().any(|known| known == cause) {
+                causes.push(cause.to_owned());
+            }
+        }
+        if !rejected && causes.is_empty() {
             return Err(Invalid::new(
                 "root_cause",
                 "is empty: name the service that was at fault, or reject",
             ));
         }
-        let root_causes = if rejected { Vec::new() } else { vec![cause.to_owned()] };
+        let root_causes = if rejected { Vec::new() } else { causes };
         let metric = match self.metric.as_str() {
             "" => None,
             name => Some(name.parse::<MetricKind>()?),
@@ -113,6 +122,7 @@ pub(super) fn otherwise(id: &str, ranked: &[RankedService]) -> Markup {
             fieldset {
                 legend { "It was something else" }
                 label { "Service at fault" input name="root_cause" list="services-known" maxlength="253" autocomplete="off"; }
+                label { "Others at fault, with commas between" input name="others" maxlength="1000" autocomplete="off"; }
                 datalist id="services-known" { @for service in ranked.iter().take(PROPOSED) { option value=(service.service) {} } }
                 label { "Metric at fault" select name="metric" {
                     option value="" { "not known" }
@@ -120,7 +130,7 @@ pub(super) fn otherwise(id: &str, ranked: &[RankedService]) -> Markup {
                 } }
                 label { "Note" input name="note" maxlength="1000"; }
                 label { "Your name" input name="confirmed_by" maxlength="253" autocomplete="name"; }
-                button type="submit" { "Confirm this service" }
+                button type="submit" { "Confirm" }
                 button type="submit" name="reject" value="yes" { "Reject the diagnosis" }
             }
         }
@@ -174,6 +184,18 @@ mod tests {
         assert_eq!(Said::default().into_confirmation().unwrap_err().field(), "root_cause");
         let odd = Said { root_cause: "db".into(), metric: "<b>".into(), ..Said::default() };
         assert!(odd.into_confirmation().is_err());
+    }
+
+    #[test]
+    fn a_form_may_name_several_causes_each_once() {
+        let causes = |root_cause: &str, others: &str| {
+            let said = Said { root_cause: root_cause.into(), others: others.into(), ..Said::default() };
+            said.into_confirmation().map(|confirmation| confirmation.root_causes)
+        };
+        assert_eq!(causes("db", " cart, mq ,,db").unwrap(), ["db", "cart", "mq"]);
+        assert_eq!(causes("", "cart").unwrap(), ["cart"]);
+        assert_eq!(causes("a, b", "").unwrap(), ["a, b"], "a comma of a name");
+        assert_eq!(causes(" ", " , ").unwrap_err().field(), "root_cause");
     }
 
     #[test]

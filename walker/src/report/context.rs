@@ -6,14 +6,19 @@ use super::{answer::Answer, verdict::moment};
 
 /// `87 % similar to incident inc-42, confirmed root cause cart (cpu)`
 pub fn recurrence(incident: &v1::PastIncident) -> String {
-    let metric = MetricKind::from_wire("metric", incident.metric);
+    let metric = MetricKind::from_wire("metric", incident.metric).ok();
     format!(
-        "{:.0} % similar to incident {}, confirmed root cause {}{}",
+        "{:.0} % similar to incident {}, confirmed root cause {}",
         100.0 * incident.similarity,
         incident.incident_id,
-        incident.root_causes.join(", "),
-        metric.map_or_else(|_| String::new(), |metric| format!(" ({metric})"))
+        root_causes_by(&incident.root_causes, metric.map(MetricKind::name))
     )
+}
+
+/// `cart, db (cpu)`
+pub fn root_causes_by(root_causes: &[String], metric: Option<&str>) -> String {
+    let metric = metric.map_or_else(String::new, |metric| format!(" ({metric})"));
+    root_causes.join(", ") + &metric
 }
 
 /// `shop by evidence: incident 2026-03-01T10:50:00Z to 2026-03-01T10:54:55Z (60 rows), normal … (600 rows)`

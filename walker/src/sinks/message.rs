@@ -11,7 +11,10 @@ use automap_proto::{
 };
 use serde::Serialize;
 
-use crate::{explain, report::verdict::how_often_right};
+use crate::{
+    explain,
+    report::{context::recurrence, verdict::how_often_right},
+};
 
 /// Causes that are told.
 const CAUSES: usize = 5;
@@ -77,6 +80,10 @@ pub(crate) struct Similar {
     pub(crate) incident_id: String,
     pub(crate) similarity: f64,
     pub(crate) root_causes: Vec<String>,
+    /// The metric type that showed the cause; null where that was not confirmed.
+    pub(crate) metric: Option<String>,
+    /// The same as a sentence for a person.
+    pub(crate) sentence: String,
 }
 
 /// An alert that began the diagnosis or belongs to it.
@@ -175,6 +182,8 @@ impl Message {
                 incident_id: "inc-1".into(),
                 similarity: 0.87,
                 root_causes: vec!["cart".into()],
+                metric: text("cpu"),
+                sentence: "87 % similar to incident inc-1, confirmed root cause cart (cpu)".into(),
             }],
             warnings: vec!["normal behaviour is short".into()],
             alerts: vec![ToldAlert {
@@ -231,6 +240,8 @@ impl Similar {
             incident_id: past.incident_id.clone(),
             similarity: past.similarity,
             root_causes: past.root_causes.clone(),
+            metric: MetricKind::from_wire("metric", past.metric).ok().map(|metric| metric.to_string()),
+            sentence: recurrence(past),
         }
     }
 }
@@ -315,6 +326,26 @@ pub(super) mod tests {
         assert_eq!(message.began.as_deref(), Some("2026-03-01T10:20:00Z"));
         assert_eq!((message.alerts.len(), message.alerts_left_out), (1, 2));
         assert_eq!(message.url.as_deref(), Some("https://automap.example.org/diagnoses/alert-1"));
+    }
+
+    #[test]
+    fn a_recurrence_is_told_with_the_metric_that_was_confirmed() {
+        let past = |metric: v1::MetricKind| v1::PastIncident {
+            incident_id: "inc-42".into(),
+            similarity: 0.866,
+            root_causes: vec!["cart".into(), "db".into()],
+            metric: metric.into(),
+        };
+        let similar = vec![past(v1::MetricKind::Cpu), past(v1::MetricKind::Unspecified)];
+        let message = Message::new(&v1::Diagnosis { similar, ..diagnosis() }, None);
+        let told = serde_json::to_value(&message.similar).unwrap();
+        assert_eq!(told[0]["metric"], "cpu");
+        assert_eq!(
+            told[0]["sentence"],
+            "87 % similar to incident inc-42, confirmed root cause cart, db (cpu)"
+        );
+        assert_eq!(told[1]["metric"], serde_json::Value::Null);
+        assert_eq!(told[1]["sentence"], "87 % similar to incident inc-42, confirmed root cause cart, db");
     }
 
     #[test]

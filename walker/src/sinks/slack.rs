@@ -35,14 +35,7 @@ pub(super) fn body(message: &Message) -> Value {
             .collect();
         blocks.push(section(&lines.join("\n")));
     }
-    blocks.extend(message.similar.first().map(|past| {
-        section(&format!(
-            "{:.0} % similar to incident {}, confirmed root cause {}",
-            100.0 * past.similarity,
-            escaped(&past.incident_id),
-            escaped(&past.root_causes.join(", "))
-        ))
-    }));
+    blocks.extend(message.similar.first().map(|past| section(&escaped(&past.sentence))));
     let mut context = vec![format!("alert on {}", escaped(&message.front_end))];
     context.extend(message.began.as_ref().map(|began| format!("began {began}")));
     let others = message.alerts.len() as u64 + message.alerts_left_out;
@@ -92,5 +85,9 @@ mod tests {
         }
         assert!(text.contains("<https://automap.example.org/diagnoses/alert-0123|open the diagnosis>"));
         assert_eq!(body["blocks"][0]["text"]["text"], "shop: cart is the likely root cause");
+        assert_eq!(
+            body["blocks"][3]["text"]["text"],
+            "87 % similar to incident inc-1, confirmed root cause cart (cpu)"
+        );
     }
 }

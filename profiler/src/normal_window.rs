@@ -182,7 +182,7 @@ impl NormalSum {
         &self.graph
     }
 
-    /// Whether it holds a window with a time that is not normal. O(windows · intervals).
+    /// Whether it holds a window with a time that is not normal. O(windows · log intervals).
     pub(crate) fn meets(&self, abnormal: &AbnormalTimes) -> bool {
         self.windows.iter().any(|&(window_ms, start)| {
             let end = UnixMillis(start.0.saturating_add(i64::try_from(window_ms).unwrap_or(i64::MAX)));

@@ -10,7 +10,6 @@ use automap_proto::{
 };
 use automap_service_kit::error::ServiceError;
 
-use super::newest::newest_incidents;
 use crate::{
     abnormal::AbnormalTimes,
     baseline::{Baseline, QUANTILES, resembling},
@@ -19,8 +18,6 @@ use crate::{
     store::ProfileStore,
 };
 
-/// Incidents of a system whose times are known not to be normal: the newest.
-const KNOWN_INCIDENTS: usize = 500;
 /// Rows of an answer unless the request says so.
 const DEFAULT_ROWS: usize = 60;
 /// Most rows of a service in an answer.
@@ -122,7 +119,7 @@ fn normal_rows(
     for (index, service) in services.iter().enumerate() {
         check_name(&format!("services[{index}]"), service)?;
     }
-    let abnormal = known_incidents(store, config, system)?;
+    let abnormal = known_abnormal(store, config, system, &[])?;
     let mut found = store.normal_rows(system, services)?;
     for rows in found.values_mut() {
         *rows = rows.only(|time| !abnormal.contain(time));
@@ -135,31 +132,17 @@ fn normal_rows(
     Ok(found)
 }
 
-/// Times of a system that are not normal: known incidents, and those that a request tells in its field `abnormal`.
+/// Times of a system that are not normal: all its incidents, whatever was confirmed of them, and those that a request tells
+/// in its field `abnormal`.
 pub(super) fn known_abnormal(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
     system: &str,
     told: &[v1::TimeWindow],
 ) -> Result<AbnormalTimes, ServiceError> {
-    let mut abnormal = known_incidents(store, config, system)?;
-    for (index, window) in told.iter().enumerate() {
-        abnormal.add(TimeWindow::from_wire(&format!("abnormal[{index}]"), window)?);
-    }
-    Ok(abnormal)
-}
-
-/// The newest incidents of a system: whatever was confirmed of them, those times were not normal.
-fn known_incidents(
-    store: &dyn ProfileStore,
-    config: &ProfilerConfig,
-    system: &str,
-) -> Result<AbnormalTimes, ServiceError> {
-    let mut abnormal = AbnormalTimes::new(config.aftermath_seconds);
-    newest_incidents(store, system, false, KNOWN_INCIDENTS, |incident| {
-        abnormal.add_incident(&incident.context);
-    })?;
-    Ok(abnormal)
+    let window = |(index, window)| TimeWindow::from_wire(&format!("abnormal[{index}]"), window);
+    let told: Vec<TimeWindow> = told.iter().enumerate().map(window).collect::<Result<_, _>>()?;
+    Ok(AbnormalTimes::new(store.abnormal_times(system)?, config.aftermath_seconds).with_told(&told))
 }
 
 fn count(number: usize) -> u32 {
@@ -173,6 +156,7 @@ mod tests {
     use super::*;
     use crate::{
         past_incident::PastIncident,
+        record_id::RecordId,
         sample,
         store::sled_store::{SledStore, StoreOptions},
     };
@@ -237,6 +221,38 @@ mod tests {
         assert_eq!(found[0].median, 815.0);
         let of_hour = v1::GetBaselinesRequest { at: Some(seconds(2_000).to_wire()), ..asked };
         assert!(baselines(&store, &config, &of_hour, NOW).unwrap().baselines[0].of_hour);
+    }
+
+    #[test]
+    fn no_incident_is_forgotten_however_many_came_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        // The one that was recorded first lasts ten seconds, the others come later.
+        for number in 0..501 {
+            let start = if number == 0 { 500 } else { 2_000 + 10 * number };
+            let context = v1::IncidentContext {
+                anomaly_end: Some(seconds(start + 10).to_wire()),
+                ..sample::context(start)
+            };
+            let wire = v1::Incident {
+                incident_id: format!("inc-{number}"),
+                context: Some(context),
+                recorded_at: Some(seconds(number).to_wire()),
+                ..Default::default()
+            };
+            store.record_incident(&PastIncident::try_from(&wire).unwrap()).unwrap();
+        }
+        let abnormal_rows = |store: &SledStore| {
+            let rows = request((400..900).step_by(10));
+            add(store, &config, &rows, NOW).unwrap().abnormal_rows
+        };
+        assert_eq!(abnormal_rows(&store), 14);
+        store.close().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        assert_eq!(abnormal_rows(&store), 14, "also when it is opened again");
+        store.delete_incident(&RecordId::new("id", "inc-0").unwrap()).unwrap();
+        assert_eq!(abnormal_rows(&store), 0, "an incident that was none");
     }
 
     #[test]

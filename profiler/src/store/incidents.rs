@@ -1,8 +1,8 @@
 //! Incidents and their confirmations in the store.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
-use automap_proto::v1;
+use automap_proto::{incident::IncidentContext, v1};
 use prost::Message;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     change::Change,
     entities::damaged,
     error::StoreError,
-    incident_table::{Candidate, IncidentRow, services_fingerprint},
+    incident_table::{Candidate, IncidentRow, IncidentTable, services_fingerprint},
     kept::Kept,
     key::{Entity, VECTOR, parse_vector_key},
     listing::{Collection, ListQuery, Page},
@@ -18,7 +18,7 @@ use super::{
     sealed,
 };
 use crate::{
-    confirmation::Confirmation, past_incident::PastIncident, record_id::RecordId,
+    abnormal::Intervals, confirmation::Confirmation, past_incident::PastIncident, record_id::RecordId,
     similarity::same_services_similarity,
 };
 
@@ -159,9 +159,14 @@ impl OpenStore {
         Ok(similar.collect())
     }
 
-    /// Reads the similarity vectors of all incidents into memory.
+    /// When a system was not normal, as its incidents tell.
+    pub(super) fn abnormal_times(&self, system: &str) -> Arc<Intervals> {
+        self.incidents.read().unwrap_or_else(PoisonError::into_inner).times(system)
+    }
+
+    /// Reads the similarity vectors of all incidents into memory, and from their summaries the times.
     pub(super) fn load_incidents(&self) -> Result<(), StoreError> {
-        let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = IncidentTable::default();
         let unreadable =
             |problem: String| StoreError::Damaged { record: "similarity vector".into(), problem };
         for entry in self.tree.scan_prefix([VECTOR]) {
@@ -170,10 +175,28 @@ impl OpenStore {
             let payload = sealed::unseal(&key, &value).map_err(|damage| unreadable(damage.to_string()))?;
             let row = IncidentRow::decode(payload)
                 .ok_or_else(|| unreadable(format!("that of incident {id} is none")))?;
-            table.put(&id, row);
+            let times = match self.times_of(&id, &key) {
+                // It stays where it is, and keeps nobody from the others.
+                Err(error @ StoreError::Damaged { .. }) => {
+                    tracing::error!(%error, "the times of an incident cannot be read and count as normal");
+                    Intervals::default()
+                }
+                times => times?,
+            };
+            table.put(&id, row, times);
         }
         table.shrink();
+        *self.incidents.write().unwrap_or_else(PoisonError::into_inner) = table;
         Ok(())
+    }
+
+    /// When an incident made its system abnormal; `listed` is a key that is there as long as the incident is.
+    fn times_of(&self, id: &RecordId, listed: &[u8]) -> Result<Intervals, StoreError> {
+        let entity = Entity::Incident(id.clone());
+        let summary = self.summary(&entity, listed)?.unwrap_or_default();
+        let wire = v1::Incident::decode(summary.as_slice()).map_err(|error| damaged(&entity, error))?;
+        let context = IncidentContext::try_from(&wire.context.unwrap_or_default());
+        Ok(Intervals::of_incident(&context.map_err(|error| damaged(&entity, error))?))
     }
 
     /// The same after a replacement, which may have moved an incident to another system.
@@ -189,7 +212,8 @@ impl OpenStore {
     pub(super) fn tabulate(&self, kept: &Kept) {
         if let Kept::Incident(incident) = kept {
             let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
-            table.put(&incident.id, IncidentRow::new(incident));
+            let times = Intervals::of_incident(&incident.context);
+            table.put(&incident.id, IncidentRow::new(incident), times);
         }
     }
 }

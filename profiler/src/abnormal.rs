@@ -7,8 +7,12 @@ use automap_proto::{
     time::{TimeWindow, UnixMillis},
 };
 
-/// How long an incident lasts whose end nobody told, milliseconds.
-const UNTOLD_LENGTH_MS: i64 = 3_600_000;
+use crate::told_times::ToldTimes;
+
+/// How long an incident lasts whose end nobody told, milliseconds: a day. Most outages are over by then, and rows that are
+/// left out for longer than their fault cost less than a fault that is learned as normal. Nor is an onset believed that lies
+/// further before the start.
+const UNTOLD_LENGTH_MS: i64 = 24 * 3_600_000;
 /// Intervals that are remembered of one incident: of more, those with the shortest times between them are joined.
 const MAX_INTERVALS: usize = 64;
 
@@ -34,10 +38,16 @@ impl Intervals {
         Self(all.into())
     }
 
-    /// The incident, and the earlier faults that were known with it.
-    pub fn of_incident(context: &IncidentContext) -> Self {
-        let start = context.anomaly_start();
-        let end = context.anomaly_end().unwrap_or(UnixMillis(start.0.saturating_add(UNTOLD_LENGTH_MS)));
+    /// The incident, and the earlier faults that were known with it. It begins at the onset that was found where its start is
+    /// that of a late alert, and ends as its context or the last of its alerts does, whichever is later; where neither tells,
+    /// after a day.
+    pub fn of_incident(context: &IncidentContext, told: ToldTimes) -> Self {
+        let alert = context.anomaly_start();
+        let earliest = UnixMillis(alert.0.saturating_sub(UNTOLD_LENGTH_MS));
+        let onset = told.onset().filter(|_| context.late_alert());
+        let start = onset.map_or(alert, |onset| onset.clamp(earliest, alert));
+        let longest = UnixMillis(alert.0.saturating_add(UNTOLD_LENGTH_MS));
+        let end = context.anomaly_end().max(told.end()).unwrap_or(longest).max(alert);
         let earlier = context.excluded().iter().map(|window| (window.start(), window.end()));
         Self::new(std::iter::once((start, end)).chain(earlier).collect()).at_most(MAX_INTERVALS)
     }
@@ -111,6 +121,8 @@ impl AbnormalTimes {
 
 #[cfg(test)]
 mod tests {
+    use automap_proto::v1;
+
     use super::*;
 
     fn at(seconds: i64) -> UnixMillis {
@@ -131,7 +143,10 @@ mod tests {
 
     #[test]
     fn incidents_earlier_faults_and_their_aftermath_are_not_normal() {
-        let known = Intervals::of_incident(&context(1_000, Some(1_100), vec![window(500, 600)]));
+        let known = Intervals::of_incident(
+            &context(1_000, Some(1_100), vec![window(500, 600)]),
+            ToldTimes::default(),
+        );
         let abnormal = AbnormalTimes::new(Arc::new(known), 60).with_told(&[window(10, 20)]);
         for (seconds, expected) in [
             (9, false),
@@ -151,9 +166,37 @@ mod tests {
         {
             assert_eq!(abnormal.meet(window(start, end)), expected, "{start} to {end}");
         }
-        let endless = Intervals::of_incident(&context(0, None, vec![]));
+        let endless = Intervals::of_incident(&context(0, None, vec![]), ToldTimes::default());
         let lasting = AbnormalTimes::new(Arc::new(endless), 0);
-        assert!(lasting.contain(at(3_600)) && !lasting.contain(at(3_601)));
+        assert!(lasting.contain(at(86_400)) && !lasting.contain(at(86_401)));
+    }
+
+    #[test]
+    fn an_incident_lasts_from_its_onset_to_the_end_of_its_alerts() {
+        let day = 86_400;
+        let of = |end, late_alert, onset: Option<i64>, last: Option<i64>| {
+            let wire = |seconds| at(seconds).to_wire();
+            let context = context(2 * day, end, vec![]).with_late_alert(late_alert);
+            let assessment =
+                onset.map(|onset| v1::Assessment { onset: Some(wire(onset)), ..Default::default() });
+            let alert = v1::Alert { ends_at: last.map(wire), ..Default::default() };
+            let alerts = Some(v1::AlertList { alerts: vec![alert], left_out: 0 });
+            let diagnosis = v1::Diagnosis { assessment, alerts, ..Default::default() };
+            Intervals::of_incident(&context, ToldTimes::default().after(&diagnosis, &context))
+        };
+        let hours = |first: i64, last: i64| intervals(&[(2 * day + first * 3_600, 2 * day + last * 3_600)]);
+        let hour = |hour: i64| Some(2 * day + hour * 3_600);
+        assert_eq!(of(None, true, None, None), hours(0, 24));
+        assert_eq!(of(None, true, None, hour(5)), hours(0, 5));
+        assert_eq!(of(None, true, None, hour(30)), hours(0, 30));
+        assert_eq!(of(None, true, None, hour(-1)), hours(0, 0), "no incident ends before it begins");
+        assert_eq!(of(None, true, hour(-1), hour(5)), hours(-1, 5));
+        assert_eq!(of(None, true, hour(1), hour(5)), hours(0, 5), "it had begun when the alert came");
+        assert_eq!(of(None, true, Some(0), hour(5)), hours(-24, 5));
+        assert_eq!(of(None, false, hour(-1), hour(5)), hours(0, 5));
+        assert_eq!(of(hour(2), true, None, hour(5)), hours(0, 5), "an alert came to it that lasts longer");
+        assert_eq!(of(hour(2), true, None, hour(1)), hours(0, 2));
+        assert_eq!(of(hour(2), true, None, None), hours(0, 2));
     }
 
     #[test]
@@ -172,7 +215,7 @@ mod tests {
         assert_eq!(many.clone().at_most(2), intervals(&[(0, 13), (30, 31)]));
         assert_eq!(many.at_most(1), intervals(&[(0, 31)]));
         let excluded = (0..200).map(|fault| window(fault * 100, fault * 100 + 1)).collect();
-        let kept = Intervals::of_incident(&context(100_000, Some(100_001), excluded));
+        let kept = Intervals::of_incident(&context(100_000, Some(100_001), excluded), ToldTimes::default());
         assert_eq!(kept.iter().count(), MAX_INTERVALS);
         let abnormal = AbnormalTimes::new(Arc::new(kept), 0);
         assert!((0..200).all(|fault| abnormal.contain(at(fault * 100))) && !abnormal.contain(at(50_000)));

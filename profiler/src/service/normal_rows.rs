@@ -155,6 +155,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        confirmation::Confirmation,
+        diagnosis_record::DiagnosisRecord,
         past_incident::PastIncident,
         record_id::RecordId,
         sample,
@@ -253,6 +255,58 @@ mod tests {
         assert_eq!(abnormal_rows(&store), 14, "also when it is opened again");
         store.delete_incident(&RecordId::new("id", "inc-0").unwrap()).unwrap();
         assert_eq!(abnormal_rows(&store), 0, "an incident that was none");
+    }
+
+    #[test]
+    fn what_a_diagnosis_tells_of_its_incident_says_which_rows_are_normal() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        let hour = 3_600;
+        let now = seconds(60 * hour);
+        // An outage of five hours that an alert reports from hour 10 on, half an hour late.
+        let context = v1::IncidentContext { late_alert: true, ..sample::context(10 * hour) };
+        let incident =
+            v1::Incident { context: Some(context), ..sample::incident("inc-1", 36_000, &["cart", "db"]) };
+        let incident = PastIncident::try_from(&incident).unwrap();
+        let abnormal_rows = |store: &SledStore| {
+            let rows = request((0..40 * hour).step_by(600));
+            add(store, &config, &rows, now).unwrap().abnormal_rows
+        };
+        store.record_incident(&incident).unwrap();
+        assert_eq!(abnormal_rows(&store), 24 * 6 + 1, "it lasts a day until somebody knows better");
+        let put = |store: &SledStore, onset: i64, ends: &[Option<i64>]| {
+            let wire = |time: i64| seconds(time).to_wire();
+            let alert = |end: &Option<i64>| v1::Alert { ends_at: end.map(wire), ..Default::default() };
+            let diagnosis = v1::Diagnosis {
+                diagnosis_id: "d-1".into(),
+                system: "shop".into(),
+                state: v1::DiagnosisState::Done.into(),
+                created_at: Some(wire(10 * hour)),
+                incident_id: "inc-1".into(),
+                assessment: Some(v1::Assessment { onset: Some(wire(onset)), ..Default::default() }),
+                alerts: Some(v1::AlertList { alerts: ends.iter().map(alert).collect(), left_out: 0 }),
+                ..Default::default()
+            };
+            store.put_diagnosis(&DiagnosisRecord::new(diagnosis).unwrap()).unwrap();
+        };
+        let late = 10 * hour - 1_800;
+        put(&store, late, &[Some(12 * hour), None]);
+        assert_eq!(abnormal_rows(&store), 3 + 24 * 6 + 1, "an alert goes on, and the onset was earlier");
+        put(&store, late, &[Some(12 * hour), Some(15 * hour)]);
+        assert_eq!(abnormal_rows(&store), 3 + 5 * 6 + 1);
+        store.record_incident(&incident).unwrap();
+        assert_eq!(abnormal_rows(&store), 3 + 5 * 6 + 1, "it is diagnosed once more");
+        let id = RecordId::new("id", "inc-1").unwrap();
+        let confirmation = Confirmation::try_from(&sample::confirmation(&["db"])).unwrap();
+        let confirmed = store.confirm(&id, confirmation).unwrap();
+        assert_eq!(confirmed.context, incident.context, "what the person on call said stays as it was");
+        store.close().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        assert_eq!(abnormal_rows(&store), 3 + 5 * 6 + 1, "it is opened again");
+        assert_eq!(store.incident(&id).unwrap(), Some(confirmed));
+        put(&store, late, &[Some(12 * hour), None]);
+        assert_eq!(abnormal_rows(&store), 3 + 24 * 6 + 1, "one began again");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     abnormal::Intervals, confirmation::Confirmation, past_incident::PastIncident, record_id::RecordId,
-    similarity::same_services_similarity,
+    similarity::same_services_similarity, told_times::ToldTimes,
 };
 
 /// Longest history of an incident with all its notes, bytes: the incident must still fit into one message.
@@ -40,6 +40,9 @@ impl OpenStore {
                     )));
                 }
                 recorded.confirmations.clone_from(&known.confirmations);
+                if known.context.anomaly_start() == recorded.context.anomaly_start() {
+                    recorded.told = known.told;
+                }
             }
             let after = Kept::Incident(Box::new(recorded));
             let mut change = Change::default();
@@ -92,6 +95,24 @@ impl OpenStore {
             number
         };
         self.settle(number)
+    }
+
+    /// The incident of a diagnosis before and after what that tells of its times; `None` where it tells nothing new.
+    pub(super) fn told_by(
+        &self,
+        writer: &Writer,
+        diagnosis: &v1::Diagnosis,
+    ) -> Result<Option<[Kept; 2]>, StoreError> {
+        let Ok(id) = RecordId::new("incident_id", &diagnosis.incident_id) else { return Ok(None) };
+        let known = match self.kept_by(writer, &Entity::Incident(id)) {
+            Ok(Some(Kept::Incident(known))) if known.context.system() == diagnosis.system => known,
+            // The diagnosis is kept all the same.
+            Ok(_) | Err(StoreError::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let told = known.told.after(diagnosis, &known.context);
+        let after = (told != known.told).then(|| PastIncident { told, ..known.as_ref().clone() });
+        Ok(after.map(|after| [Kept::Incident(known), Kept::Incident(Box::new(after))]))
     }
 
     fn known_incident(&self, writer: &Writer, id: &RecordId) -> Result<PastIncident, StoreError> {
@@ -196,7 +217,9 @@ impl OpenStore {
         let summary = self.summary(&entity, listed)?.unwrap_or_default();
         let wire = v1::Incident::decode(summary.as_slice()).map_err(|error| damaged(&entity, error))?;
         let context = IncidentContext::try_from(&wire.context.unwrap_or_default());
-        Ok(Intervals::of_incident(&context.map_err(|error| damaged(&entity, error))?))
+        let context = context.map_err(|error| damaged(&entity, error))?;
+        let told = ToldTimes::decode(summary.as_slice()).map_err(|error| damaged(&entity, error))?;
+        Ok(Intervals::of_incident(&context, told))
     }
 
     /// The same after a replacement, which may have moved an incident to another system.
@@ -212,7 +235,7 @@ impl OpenStore {
     pub(super) fn tabulate(&self, kept: &Kept) {
         if let Kept::Incident(incident) = kept {
             let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
-            let times = Intervals::of_incident(&incident.context);
+            let times = Intervals::of_incident(&incident.context, incident.told);
             table.put(&incident.id, IncidentRow::new(incident), times);
         }
     }

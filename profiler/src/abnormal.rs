@@ -106,15 +106,16 @@ impl AbnormalTimes {
 
     /// Whether any time of a window is not normal. O(log intervals).
     pub fn meet(&self, window: TimeWindow) -> bool {
-        self.meets(window.start(), window.end())
+        self.meet_any(window.start(), window.end())
     }
 
     /// Whether a time is not normal. O(log intervals).
     pub fn contain(&self, time: UnixMillis) -> bool {
-        self.meets(time, time)
+        self.meet_any(time, time)
     }
 
-    fn meets(&self, start: UnixMillis, end: UnixMillis) -> bool {
+    /// Whether any time from `start` to `end` is not normal. O(log intervals).
+    pub(crate) fn meet_any(&self, start: UnixMillis, end: UnixMillis) -> bool {
         [&*self.known, &self.told].into_iter().any(|some| some.meet(start, end, self.aftermath_ms))
     }
 }

@@ -147,8 +147,8 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError>;
 
     /// The sum of the kept windows that the selector takes, and of those of `beside` that are not kept, each without those
-    /// that hold a time of `abnormal`. `beside` must be of the selector's group and length. O(windows) where a kept one does,
-    /// else as much as the sum has edges.
+    /// that hold a time of `abnormal`. `beside` must be of the selector's group and length. Windows are read on
+    /// the first call after one came to others that are not normal, or became such itself; else it is O(edges of the sum).
     fn normal_sum(
         &self,
         selector: &NormalSelector,

@@ -11,8 +11,8 @@ use super::{
     entities::damaged,
     error::StoreError,
     incident_table::{Candidate, IncidentRow, IncidentTable, services_fingerprint},
-    kept::Kept,
-    key::{Entity, VECTOR, parse_vector_key},
+    kept::{Kept, Sections},
+    key::{Entity, SUMMARY, VECTOR, parse_vector_key},
     listing::{Collection, ListQuery, Page},
     open_store::{OpenStore, Writer},
     sealed,
@@ -185,8 +185,9 @@ impl OpenStore {
         self.incidents.read().unwrap_or_else(PoisonError::into_inner).times(system)
     }
 
-    /// Reads the similarity vectors of all incidents into memory, and from their summaries the times.
-    pub(super) fn load_incidents(&self) -> Result<(), StoreError> {
+    /// Reads the similarity vectors of all incidents into memory, beside the times that are known, by rising id.
+    pub(super) fn load_incidents(&self, times: Vec<(RecordId, Intervals)>) -> Result<(), StoreError> {
+        let mut times = times.into_iter().peekable();
         let mut table = IncidentTable::default();
         let unreadable =
             |problem: String| StoreError::Damaged { record: "similarity vector".into(), problem };
@@ -196,30 +197,13 @@ impl OpenStore {
             let payload = sealed::unseal(&key, &value).map_err(|damage| unreadable(damage.to_string()))?;
             let row = IncidentRow::decode(payload)
                 .ok_or_else(|| unreadable(format!("that of incident {id} is none")))?;
-            let times = match self.times_of(&id, &key) {
-                // It stays where it is, and keeps nobody from the others.
-                Err(error @ StoreError::Damaged { .. }) => {
-                    tracing::error!(%error, "the times of an incident cannot be read and count as normal");
-                    Intervals::default()
-                }
-                times => times?,
-            };
-            table.put(&id, row, times);
+            while times.next_if(|(other, _)| *other < id).is_some() {}
+            let known = times.next_if(|(other, _)| *other == id);
+            table.put(&id, row, known.map(|(_, times)| times).unwrap_or_default());
         }
         table.shrink();
         *self.incidents.write().unwrap_or_else(PoisonError::into_inner) = table;
         Ok(())
-    }
-
-    /// When an incident made its system abnormal; `listed` is a key that is there as long as the incident is.
-    fn times_of(&self, id: &RecordId, listed: &[u8]) -> Result<Intervals, StoreError> {
-        let entity = Entity::Incident(id.clone());
-        let summary = self.summary(&entity, listed)?.unwrap_or_default();
-        let wire = v1::Incident::decode(summary.as_slice()).map_err(|error| damaged(&entity, error))?;
-        let context = IncidentContext::try_from(&wire.context.unwrap_or_default());
-        let context = context.map_err(|error| damaged(&entity, error))?;
-        let told = ToldTimes::decode(summary.as_slice()).map_err(|error| damaged(&entity, error))?;
-        Ok(Intervals::of_incident(&context, told))
     }
 
     /// The same after a replacement, which may have moved an incident to another system.
@@ -239,4 +223,20 @@ impl OpenStore {
             table.put(&incident.id, IncidentRow::new(incident), times);
         }
     }
+}
+
+/// When an incident made its system abnormal; `None` for what is no incident, and for one that cannot be read: it keeps nobody
+/// from the others.
+pub(super) fn times_of(entity: &Entity, sections: &Sections) -> Option<(RecordId, Intervals)> {
+    let Entity::Incident(id) = entity else { return None };
+    let summary = sections.get(&SUMMARY)?.as_slice();
+    let read = || -> Result<Intervals, StoreError> {
+        let wire = v1::Incident::decode(summary).map_err(|error| damaged(entity, error))?;
+        let context = IncidentContext::try_from(&wire.context.unwrap_or_default());
+        let told = ToldTimes::decode(summary).map_err(|error| damaged(entity, error))?;
+        Ok(Intervals::of_incident(&context.map_err(|error| damaged(entity, error))?, told))
+    };
+    let times =
+        read().inspect_err(|error| tracing::error!(%error, "the times of an incident count as normal"));
+    Some((id.clone(), times.ok()?))
 }

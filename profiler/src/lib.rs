@@ -14,7 +14,7 @@
 //! | [`conditional_logit`], [`evidence_learning`] | weights of evidence from confirmed incidents |
 //! | [`normal_window`] | graphs of normal windows and their running sum |
 //! | [`normal_rows`], [`abnormal`], [`baseline`], [`hour_of_week`] | samples of normal times, which times are not, and what is normal for a series |
-//! | [`past_incident`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
+//! | [`past_incident`], [`told_times`], [`confirmation`], [`diagnosis_record`], [`record_id`] | what is remembered, validated |
 //! | [`store`] | the trait `ProfileStore` and its implementation in sled |
 //! | [`service`] | the RPCs of `ProfilerService` |
 //! | `store_metrics` | what the store takes of its volume |
@@ -49,6 +49,7 @@ pub mod service_profile;
 pub mod similarity;
 pub mod store;
 mod store_metrics;
+pub mod told_times;
 pub mod weights;
 
 use std::sync::Arc;

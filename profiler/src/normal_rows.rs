@@ -114,13 +114,16 @@ impl ServiceRows {
         self.series.iter().map(|(name, values)| (name, values.as_slice()))
     }
 
-    /// Adds rows and keeps those of highest priority, see the module; a row of the same time is replaced. Series without
-    /// any value left go, and of more than [`MAX_SERIES`] those whose last value is the oldest, with the rows that told of
+    /// Adds rows and keeps those of highest priority, see the module. Of a row of the same time the values that come replace
+    /// those that there are, and the others stay: two sources may tell of one service. Series without any value left go, and of more than [`MAX_SERIES`] those whose last value is the oldest, with the rows that told of
     /// nothing else: names that a service no longer uses give way to those that it uses. O(rows · (series + log rows)).
     pub fn add(&mut self, system: &str, more: &Self, decay: Decay) {
-        let mut rows: BTreeMap<UnixMillis, (bool, usize)> = BTreeMap::new();
-        for (is_new, times) in [(false, &self.times), (true, &more.times)] {
-            rows.extend(times.iter().enumerate().map(|(index, time)| (*time, (is_new, index))));
+        // Where a row stands on either side.
+        let mut rows: BTreeMap<UnixMillis, [Option<usize>; 2]> = BTreeMap::new();
+        for (side, times) in [&self.times, &more.times].into_iter().enumerate() {
+            for (index, time) in times.iter().enumerate() {
+                rows.entry(*time).or_default()[side] = Some(index);
+            }
         }
         let mut ranked: Vec<(f64, UnixMillis)> =
             rows.keys().map(|time| (decay.priority(system, *time), *time)).collect();
@@ -134,13 +137,18 @@ impl ServiceRows {
             }
         }
         let names: BTreeSet<&SeriesName> = self.series.keys().chain(more.series.keys()).collect();
-        let value = |name: &SeriesName, (is_new, index): (bool, usize)| {
-            let side = if is_new { more } else { &*self };
-            side.series.get(name).and_then(|values| values.get(index)).copied().unwrap_or(f64::NAN)
+        let overlaid = |name: &SeriesName| -> Vec<f64> {
+            let [known, new] = [&*self, more].map(|side| side.series.get(name));
+            let value = |values: Option<&Vec<f64>>, index: Option<usize>| {
+                let found = values.zip(index).and_then(|(values, index)| values.get(index));
+                found.copied().filter(|value| !value.is_nan())
+            };
+            let row = |&[before, now]: &[Option<usize>; 2]| value(new, now).or_else(|| value(known, before));
+            rows.values().map(|both| row(both).unwrap_or(f64::NAN)).collect()
         };
         let series: BTreeMap<SeriesName, Vec<f64>> = names
             .into_iter()
-            .map(|name| (name.clone(), rows.values().map(|row| value(name, *row)).collect::<Vec<f64>>()))
+            .map(|name| (name.clone(), overlaid(name)))
             .filter(|(_, values)| values.iter().any(|value| !value.is_nan()))
             .collect();
         *self = Self { times: rows.into_keys().collect(), series };
@@ -317,6 +325,31 @@ mod tests {
         let mut again = ServiceRows::default();
         again.add("shop", &only_later, Decay::days(7));
         assert_eq!(again.series().count(), 1, "a series without any value goes");
+    }
+
+    #[test]
+    fn two_sources_of_one_service_leave_each_other_their_values() {
+        let of = |kind: MetricKind, first: i64, values: &[f64]| {
+            let times = (first..).zip(values).map(|(minute, _)| UnixMillis(minute * MINUTE)).collect();
+            let series = BTreeMap::from([((kind, kind.to_string()), values.to_vec())]);
+            ServiceRows::new(times, series).unwrap()
+        };
+        let mesh = of(MetricKind::Latency, 0, &[1.0, 2.0, f64::NAN]);
+        let node = of(MetricKind::Cpu, 1, &[7.0, 8.0, 9.0]);
+        for portions in [[&mesh, &node, &mesh], [&node, &mesh, &node]] {
+            let mut all = ServiceRows::default();
+            portions.iter().for_each(|portion| all.add("shop", portion, Decay::default()));
+            let values: Vec<String> = all.series().map(|(_, values)| format!("{values:?}")).collect();
+            assert_eq!(values, ["[1.0, 2.0, NaN, NaN]", "[NaN, 7.0, 8.0, 9.0]"]);
+        }
+        // What one source tells anew counts, and what it does not tell stays.
+        let mut all = mesh.clone();
+        all.add("shop", &of(MetricKind::Latency, 0, &[f64::NAN, 5.0, 6.0]), Decay::default());
+        assert_eq!(all.series().next().unwrap().1, [1.0, 5.0, 6.0]);
+        // However many sources: as many rows as of one.
+        let mut many = rows(0..20_000, 1.0);
+        many.add("shop", &of(MetricKind::Latency, 0, &[3.0; 20_000]), Decay::default());
+        assert_eq!(many.times(), kept(&[rows(0..20_000, 1.0)], 7).times());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Graphs of normal windows, which of them belong together, and their running sum.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use automap_proto::{
     behavior_graph::BehaviorGraph,
@@ -149,7 +149,8 @@ impl NormalSelector {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NormalSum {
     graph: BehaviorGraph,
-    windows: BTreeSet<(u64, UnixMillis)>,
+    /// Their ends by length and start.
+    windows: BTreeMap<(u64, UnixMillis), UnixMillis>,
 }
 
 impl NormalSum {
@@ -159,11 +160,11 @@ impl NormalSum {
     /// As [`algebra::add`].
     pub fn add(&mut self, window: &NormalWindow) -> Result<bool, Invalid> {
         let key = (window.window_ms(), window.start());
-        if self.windows.contains(&key) {
+        if self.windows.contains_key(&key) {
             return Ok(false);
         }
         self.graph = algebra::add(&self.graph, &window.graph)?;
-        self.windows.insert(key);
+        self.windows.insert(key, window.window().end());
         Ok(true)
     }
 
@@ -182,12 +183,22 @@ impl NormalSum {
         &self.graph
     }
 
-    /// Whether it holds a window with a time that is not normal. O(windows · intervals).
+    /// Whether it holds a window with a time that is not normal. O(windows · log intervals).
     pub(crate) fn meets(&self, abnormal: &AbnormalTimes) -> bool {
-        self.windows.iter().any(|&(window_ms, start)| {
-            let end = UnixMillis(start.0.saturating_add(i64::try_from(window_ms).unwrap_or(i64::MAX)));
-            TimeWindow::new("window", start, end).is_ok_and(|window| abnormal.meet(window))
-        })
+        self.windows.iter().any(|(&(_, start), &end)| abnormal.meet_any(start, end))
+    }
+
+    /// Length and start of its windows without a time that is not normal, in order.
+    pub(crate) fn normal(&self, abnormal: &AbnormalTimes) -> impl Iterator<Item = (u64, UnixMillis)> {
+        let normal = |(&(window_ms, start), &end): (&(u64, UnixMillis), &UnixMillis)| {
+            (!abnormal.meet_any(start, end)).then_some((window_ms, start))
+        };
+        self.windows.iter().filter_map(normal)
+    }
+
+    /// Whether its windows are those of another sum without a time that is not normal.
+    pub(crate) fn is_rest_of(&self, all: &Self, abnormal: &AbnormalTimes) -> bool {
+        all.normal(abnormal).eq(self.windows.keys().copied())
     }
 
     /// How many windows it holds.

@@ -18,6 +18,7 @@ use crate::{
     evidence_features::{IncidentEvidence, evidence_from_wire, evidence_to_wire},
     precision::precision_at,
     record_id::RecordId,
+    told_times::ToldTimes,
     weights::mean_correlations,
 };
 
@@ -48,6 +49,8 @@ pub struct PastIncident {
     pub confirmations: Vec<Confirmation>,
     /// What spoke against its services; empty in listings.
     pub evidence: IncidentEvidence,
+    /// When it began and ended, as its diagnoses tell. Not part of its wire form; empty in listings.
+    pub told: ToldTimes,
 }
 
 /// The root causes that count for an incident, with what they teach.
@@ -123,6 +126,7 @@ impl TryFrom<&v1::Incident> for PastIncident {
                 .collect::<Result<_, _>>()
                 .map_err(inside)?,
             evidence: evidence_from_wire(&wire.evidence).map_err(inside)?,
+            told: ToldTimes::default(),
         })
     }
 }

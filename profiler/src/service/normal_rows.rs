@@ -10,7 +10,6 @@ use automap_proto::{
 };
 use automap_service_kit::error::ServiceError;
 
-use super::newest::newest_incidents;
 use crate::{
     abnormal::AbnormalTimes,
     baseline::{Baseline, QUANTILES, resembling},
@@ -19,8 +18,6 @@ use crate::{
     store::ProfileStore,
 };
 
-/// Incidents of a system whose times are known not to be normal: the newest.
-const KNOWN_INCIDENTS: usize = 500;
 /// Rows of an answer unless the request says so.
 const DEFAULT_ROWS: usize = 60;
 /// Most rows of a service in an answer.
@@ -122,7 +119,7 @@ fn normal_rows(
     for (index, service) in services.iter().enumerate() {
         check_name(&format!("services[{index}]"), service)?;
     }
-    let abnormal = known_incidents(store, config, system)?;
+    let abnormal = known_abnormal(store, config, system, &[])?;
     let mut found = store.normal_rows(system, services)?;
     for rows in found.values_mut() {
         *rows = rows.only(|time| !abnormal.contain(time));
@@ -135,31 +132,17 @@ fn normal_rows(
     Ok(found)
 }
 
-/// Times of a system that are not normal: known incidents, and those that a request tells in its field `abnormal`.
+/// Times of a system that are not normal: all its incidents, whatever was confirmed of them, and those that a request tells
+/// in its field `abnormal`.
 pub(super) fn known_abnormal(
     store: &dyn ProfileStore,
     config: &ProfilerConfig,
     system: &str,
     told: &[v1::TimeWindow],
 ) -> Result<AbnormalTimes, ServiceError> {
-    let mut abnormal = known_incidents(store, config, system)?;
-    for (index, window) in told.iter().enumerate() {
-        abnormal.add(TimeWindow::from_wire(&format!("abnormal[{index}]"), window)?);
-    }
-    Ok(abnormal)
-}
-
-/// The newest incidents of a system: whatever was confirmed of them, those times were not normal.
-fn known_incidents(
-    store: &dyn ProfileStore,
-    config: &ProfilerConfig,
-    system: &str,
-) -> Result<AbnormalTimes, ServiceError> {
-    let mut abnormal = AbnormalTimes::new(config.aftermath_seconds);
-    newest_incidents(store, system, false, KNOWN_INCIDENTS, |incident| {
-        abnormal.add_incident(&incident.context);
-    })?;
-    Ok(abnormal)
+    let window = |(index, window)| TimeWindow::from_wire(&format!("abnormal[{index}]"), window);
+    let told: Vec<TimeWindow> = told.iter().enumerate().map(window).collect::<Result<_, _>>()?;
+    Ok(AbnormalTimes::new(store.abnormal_times(system)?, config.aftermath_seconds).with_told(&told))
 }
 
 fn count(number: usize) -> u32 {
@@ -172,7 +155,10 @@ mod tests {
 
     use super::*;
     use crate::{
+        confirmation::Confirmation,
+        diagnosis_record::DiagnosisRecord,
         past_incident::PastIncident,
+        record_id::RecordId,
         sample,
         store::sled_store::{SledStore, StoreOptions},
     };
@@ -237,6 +223,90 @@ mod tests {
         assert_eq!(found[0].median, 815.0);
         let of_hour = v1::GetBaselinesRequest { at: Some(seconds(2_000).to_wire()), ..asked };
         assert!(baselines(&store, &config, &of_hour, NOW).unwrap().baselines[0].of_hour);
+    }
+
+    #[test]
+    fn no_incident_is_forgotten_however_many_came_after_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        // The one that was recorded first lasts ten seconds, the others come later.
+        for number in 0..501 {
+            let start = if number == 0 { 500 } else { 2_000 + 10 * number };
+            let context = v1::IncidentContext {
+                anomaly_end: Some(seconds(start + 10).to_wire()),
+                ..sample::context(start)
+            };
+            let wire = v1::Incident {
+                incident_id: format!("inc-{number}"),
+                context: Some(context),
+                recorded_at: Some(seconds(number).to_wire()),
+                ..Default::default()
+            };
+            store.record_incident(&PastIncident::try_from(&wire).unwrap()).unwrap();
+        }
+        let abnormal_rows = |store: &SledStore| {
+            let rows = request((400..900).step_by(10));
+            add(store, &config, &rows, NOW).unwrap().abnormal_rows
+        };
+        assert_eq!(abnormal_rows(&store), 14);
+        store.close().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        assert_eq!(abnormal_rows(&store), 14, "also when it is opened again");
+        store.delete_incident(&RecordId::new("id", "inc-0").unwrap()).unwrap();
+        assert_eq!(abnormal_rows(&store), 0, "an incident that was none");
+    }
+
+    #[test]
+    fn what_a_diagnosis_tells_of_its_incident_says_which_rows_are_normal() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        let config = ProfilerConfig::default();
+        let hour = 3_600;
+        let now = seconds(60 * hour);
+        // An outage of five hours that an alert reports from hour 10 on, half an hour late.
+        let context = v1::IncidentContext { late_alert: true, ..sample::context(10 * hour) };
+        let incident =
+            v1::Incident { context: Some(context), ..sample::incident("inc-1", 36_000, &["cart", "db"]) };
+        let incident = PastIncident::try_from(&incident).unwrap();
+        let abnormal_rows = |store: &SledStore| {
+            let rows = request((0..40 * hour).step_by(600));
+            add(store, &config, &rows, now).unwrap().abnormal_rows
+        };
+        store.record_incident(&incident).unwrap();
+        assert_eq!(abnormal_rows(&store), 24 * 6 + 1, "it lasts a day until somebody knows better");
+        let put = |store: &SledStore, onset: i64, ends: &[Option<i64>]| {
+            let wire = |time: i64| seconds(time).to_wire();
+            let alert = |end: &Option<i64>| v1::Alert { ends_at: end.map(wire), ..Default::default() };
+            let diagnosis = v1::Diagnosis {
+                diagnosis_id: "d-1".into(),
+                system: "shop".into(),
+                state: v1::DiagnosisState::Done.into(),
+                created_at: Some(wire(10 * hour)),
+                incident_id: "inc-1".into(),
+                assessment: Some(v1::Assessment { onset: Some(wire(onset)), ..Default::default() }),
+                alerts: Some(v1::AlertList { alerts: ends.iter().map(alert).collect(), left_out: 0 }),
+                ..Default::default()
+            };
+            store.put_diagnosis(&DiagnosisRecord::new(diagnosis).unwrap()).unwrap();
+        };
+        let late = 10 * hour - 1_800;
+        put(&store, late, &[Some(12 * hour), None]);
+        assert_eq!(abnormal_rows(&store), 3 + 24 * 6 + 1, "an alert goes on, and the onset was earlier");
+        put(&store, late, &[Some(12 * hour), Some(15 * hour)]);
+        assert_eq!(abnormal_rows(&store), 3 + 5 * 6 + 1);
+        store.record_incident(&incident).unwrap();
+        assert_eq!(abnormal_rows(&store), 3 + 5 * 6 + 1, "it is diagnosed once more");
+        let id = RecordId::new("id", "inc-1").unwrap();
+        let confirmation = Confirmation::try_from(&sample::confirmation(&["db"])).unwrap();
+        let confirmed = store.confirm(&id, confirmation).unwrap();
+        assert_eq!(confirmed.context, incident.context, "what the person on call said stays as it was");
+        store.close().unwrap();
+        let store = SledStore::open(directory.path(), StoreOptions::default()).unwrap();
+        assert_eq!(abnormal_rows(&store), 3 + 5 * 6 + 1, "it is opened again");
+        assert_eq!(store.incident(&id).unwrap(), Some(confirmed));
+        put(&store, late, &[Some(12 * hour), None]);
+        assert_eq!(abnormal_rows(&store), 3 + 24 * 6 + 1, "one began again");
     }
 
     #[test]

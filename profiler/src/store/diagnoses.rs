@@ -29,7 +29,15 @@ impl OpenStore {
             let after = Kept::Diagnosis(Box::new(diagnosis.clone()));
             let mut change = Change::default();
             self.replace(&mut change, before.as_ref(), Some(&after))?;
-            self.commit(&mut writer, change)?
+            let told = self.told_by(&writer, diagnosis.wire())?;
+            if let Some([before, after]) = &told {
+                self.replace(&mut change, Some(before), Some(after))?;
+            }
+            let number = self.commit(&mut writer, change)?;
+            if let Some([_, after]) = &told {
+                self.tabulate(after);
+            }
+            number
         };
         self.settle(number)
     }

@@ -41,6 +41,11 @@ pub(crate) fn join(entity: &Entity, parts: &Parts) -> Result<Sections, StoreErro
 /// # Errors
 /// The first that is not what was written last.
 pub(crate) fn check(tree: &Tree) -> Result<(), StoreError> {
+    check_each(tree, |_, _| ())
+}
+
+/// The same, and hands each entity to `passed` in the order of their keys: who opens a store reads all of it once.
+pub(crate) fn check_each(tree: &Tree, mut passed: impl FnMut(&Entity, &Sections)) -> Result<(), StoreError> {
     // Both are in the order of their entities.
     let mut rows =
         tree.range::<&[u8], _>((Bound::Excluded(BEFORE_ENTITIES), Bound::Excluded(ENTITIES_END))).peekable();
@@ -67,9 +72,11 @@ pub(crate) fn check(tree: &Tree) -> Result<(), StoreError> {
                 .ok_or_else(|| damaged(entity.to_string(), "a key is unreadable"))?;
             parts.entry(section).or_default().insert(part, value);
         }
-        if !promises(promised, &join(&entity, &parts)?) {
+        let sections = join(&entity, &parts)?;
+        if !promises(promised, &sections) {
             return Err(damaged(entity.to_string(), "it is not what was written last"));
         }
+        passed(&entity, &sections);
     }
     match rows.next() {
         None => Ok(()),

@@ -1,14 +1,16 @@
-//! The similarity vectors of all incidents, in memory: scanning a tree on a request would read all of it.
+//! The similarity vectors and the times of all incidents, in memory: scanning a tree on a request would read all of it.
 
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, btree_map::Entry},
+    sync::{Arc, OnceLock},
 };
 
 use automap_proto::{invalid::did_you_mean, time::UnixMillis};
 use prost::Message;
 
 use crate::{
+    abnormal::Intervals,
     anomaly_profile::AnomalyProfile,
     past_incident::{PastIncident, Verdict},
     record_id::RecordId,
@@ -146,6 +148,8 @@ struct Line {
     /// Boxed: most incidents are never confirmed.
     verdict: Option<Box<Verdict>>,
     recorded_at: UnixMillis,
+    /// When its system was not normal.
+    times: Intervals,
 }
 
 /// Vectors of one system, contiguous: row i of `cells` belongs to `lines[i]`.
@@ -155,6 +159,8 @@ struct SystemIncidents {
     lines: Vec<Line>,
     /// Indices of lines by the CRC32 of their ids; ids of equal sums share an entry.
     places: BTreeMap<u32, Vec<u32>>,
+    /// The times of all of them, put together when they are asked for and forgotten when one changes.
+    times: OnceLock<Arc<Intervals>>,
 }
 
 impl SystemIncidents {
@@ -175,20 +181,25 @@ pub(crate) struct IncidentTable {
 }
 
 impl IncidentTable {
-    /// Adds an incident, or replaces its row.
-    pub(crate) fn put(&mut self, id: &RecordId, row: IncidentRow) {
+    /// Adds an incident with the times at which its system was not normal, or replaces what is known of it.
+    pub(crate) fn put(&mut self, id: &RecordId, row: IncidentRow, times: Intervals) {
         let system = self.systems.entry(row.system).or_default();
         let line = Line {
             id: id.clone(),
             services_fingerprint: row.services_fingerprint,
             verdict: row.verdict.map(Box::new),
             recorded_at: row.recorded_at,
+            times,
         };
         if let Some(index) = system.place(id) {
+            if system.lines[index].times != line.times {
+                system.times.take();
+            }
             system.lines[index] = line;
             let first = index * SIMILARITY_CELLS;
             system.cells[first..first + SIMILARITY_CELLS].copy_from_slice(row.vector.cells());
         } else {
+            system.times.take();
             system.places.entry(id_sum(id)).or_default().push(system.lines.len() as u32);
             system.lines.push(line);
             system.cells.extend_from_slice(row.vector.cells());
@@ -199,6 +210,7 @@ impl IncidentTable {
     pub(crate) fn remove(&mut self, name: &str, id: &RecordId) {
         let Some(system) = self.systems.get_mut(name) else { return };
         let Some(index) = system.place(id) else { return };
+        system.times.take();
         let last = system.lines.len() - 1;
         let moved = id_sum(&system.lines[last].id);
         if let Some(places) = system.places.get_mut(&moved) {
@@ -220,6 +232,13 @@ impl IncidentTable {
         let (first, from) = (index * SIMILARITY_CELLS, last * SIMILARITY_CELLS);
         system.cells.copy_within(from..from + SIMILARITY_CELLS, first);
         system.cells.truncate(from);
+    }
+
+    /// When a system was not normal, as all its incidents tell. O(1) unless one of them has changed.
+    pub(crate) fn times(&self, system: &str) -> Arc<Intervals> {
+        let Some(known) = self.systems.get(system) else { return Arc::default() };
+        let all = || Intervals::new(known.lines.iter().flat_map(|line| line.times.iter()).collect());
+        Arc::clone(known.times.get_or_init(|| Arc::new(all())))
     }
 
     /// The largest dot product of `vector` with those of a system's incidents.
@@ -348,7 +367,7 @@ mod tests {
     fn ties_go_by_id_whatever_the_order_of_recording() {
         let mut table = IncidentTable::default();
         for name in ["c", "a", "b"] {
-            table.put(&id(name), row(&["db"]));
+            table.put(&id(name), row(&["db"]), Intervals::default());
         }
         let query = row(&["db"]).vector;
         assert_eq!(names(&table.nearest("shop", &query, true, None)), ["a", "b", "c"]);
@@ -361,12 +380,12 @@ mod tests {
         let mut table = IncidentTable::default();
         let all: Vec<String> = (0..20).map(|number| format!("i{number:02}")).collect();
         for name in &all {
-            table.put(&id(name), row(&["db"]));
+            table.put(&id(name), row(&["db"]), Intervals::default());
         }
         for gone in ["i00", "i19", "i07", "i07", "none"] {
             table.remove("shop", &id(gone));
         }
-        table.put(&id("i05"), row(&[]));
+        table.put(&id("i05"), row(&[]), Intervals::default());
         let found = table.nearest("shop", &row(&[]).vector, false, None);
         let left: Vec<&String> =
             all.iter().filter(|name| !["i00", "i19", "i07"].contains(&name.as_str())).collect();
@@ -378,7 +397,7 @@ mod tests {
     fn a_mistyped_or_shortened_id_leads_to_the_one_that_was_meant() {
         let mut table = IncidentTable::default();
         for name in ["3f9a12cc", "3f9a77de", "b04491aa"] {
-            table.put(&id(name), row(&[]));
+            table.put(&id(name), row(&[]), Intervals::default());
         }
         let near = |name| table.nearest_id(name).map(RecordId::as_str);
         assert_eq!(near("b0"), Some("b04491aa"));
@@ -391,7 +410,7 @@ mod tests {
     fn of_many_equals_the_first_hundred_by_id_are_kept() {
         let mut table = IncidentTable::default();
         for number in (0..250).rev() {
-            table.put(&id(&format!("i{number:03}")), row(&["db"]));
+            table.put(&id(&format!("i{number:03}")), row(&["db"]), Intervals::default());
         }
         let found = table.nearest("shop", &row(&[]).vector, false, None);
         assert_eq!(found.len(), RERANKED);
@@ -401,12 +420,33 @@ mod tests {
     #[test]
     fn a_rejected_or_unconfirmed_incident_is_none_of_the_confirmed() {
         let mut table = IncidentTable::default();
-        table.put(&id("a"), row(&["db"]));
-        table.put(&id("b"), row(&[]));
+        table.put(&id("a"), row(&["db"]), Intervals::default());
+        table.put(&id("b"), row(&[]), Intervals::default());
         let query = row(&[]).vector;
         assert_eq!(names(&table.nearest("shop", &query, true, None)), ["a"]);
         assert_eq!(names(&table.nearest("shop", &query, false, None)), ["a", "b"]);
-        table.put(&id("a"), row(&[]));
+        table.put(&id("a"), row(&[]), Intervals::default());
         assert_eq!(names(&table.nearest("shop", &query, true, None)), [""; 0]);
+    }
+
+    #[test]
+    fn the_times_of_a_system_are_those_of_all_its_incidents_as_they_are_now() {
+        let mut table = IncidentTable::default();
+        let span = |start, end| Intervals::new(vec![(UnixMillis(start), UnixMillis(end))]);
+        let told = |table: &IncidentTable| -> Vec<(i64, i64)> {
+            table.times("shop").iter().map(|(start, end)| (start.0, end.0)).collect()
+        };
+        assert_eq!(told(&table), []);
+        table.put(&id("a"), row(&[]), span(10, 20));
+        table.put(&id("b"), row(&[]), span(30, 40));
+        assert_eq!(told(&table), [(10, 20), (30, 40)]);
+        let before = table.times("shop");
+        table.put(&id("b"), row(&["db"]), span(30, 40));
+        assert!(Arc::ptr_eq(&before, &table.times("shop")), "a confirmation changes no time");
+        table.put(&id("b"), row(&["db"]), span(15, 50));
+        assert_eq!(told(&table), [(10, 50)]);
+        table.remove("shop", &id("a"));
+        assert_eq!(told(&table), [(15, 50)]);
+        assert_eq!(table.times("bank"), Arc::default());
     }
 }

@@ -1,8 +1,8 @@
 //! Incidents and their confirmations in the store.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
-use automap_proto::v1;
+use automap_proto::{incident::IncidentContext, v1};
 use prost::Message;
 
 use super::{
@@ -10,16 +10,16 @@ use super::{
     change::Change,
     entities::damaged,
     error::StoreError,
-    incident_table::{Candidate, IncidentRow, services_fingerprint},
-    kept::Kept,
-    key::{Entity, VECTOR, parse_vector_key},
+    incident_table::{Candidate, IncidentRow, IncidentTable, services_fingerprint},
+    kept::{Kept, Sections},
+    key::{Entity, SUMMARY, VECTOR, parse_vector_key},
     listing::{Collection, ListQuery, Page},
     open_store::{OpenStore, Writer},
     sealed,
 };
 use crate::{
-    confirmation::Confirmation, past_incident::PastIncident, record_id::RecordId,
-    similarity::same_services_similarity,
+    abnormal::Intervals, confirmation::Confirmation, past_incident::PastIncident, record_id::RecordId,
+    similarity::same_services_similarity, told_times::ToldTimes,
 };
 
 /// Longest history of an incident with all its notes, bytes: the incident must still fit into one message.
@@ -40,6 +40,9 @@ impl OpenStore {
                     )));
                 }
                 recorded.confirmations.clone_from(&known.confirmations);
+                if known.context.anomaly_start() == recorded.context.anomaly_start() {
+                    recorded.told = known.told;
+                }
             }
             let after = Kept::Incident(Box::new(recorded));
             let mut change = Change::default();
@@ -92,6 +95,24 @@ impl OpenStore {
             number
         };
         self.settle(number)
+    }
+
+    /// The incident of a diagnosis before and after what that tells of its times; `None` where it tells nothing new.
+    pub(super) fn told_by(
+        &self,
+        writer: &Writer,
+        diagnosis: &v1::Diagnosis,
+    ) -> Result<Option<[Kept; 2]>, StoreError> {
+        let Ok(id) = RecordId::new("incident_id", &diagnosis.incident_id) else { return Ok(None) };
+        let known = match self.kept_by(writer, &Entity::Incident(id)) {
+            Ok(Some(Kept::Incident(known))) if known.context.system() == diagnosis.system => known,
+            // The diagnosis is kept all the same.
+            Ok(_) | Err(StoreError::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let told = known.told.after(diagnosis, &known.context);
+        let after = (told != known.told).then(|| PastIncident { told, ..known.as_ref().clone() });
+        Ok(after.map(|after| [Kept::Incident(known), Kept::Incident(Box::new(after))]))
     }
 
     fn known_incident(&self, writer: &Writer, id: &RecordId) -> Result<PastIncident, StoreError> {
@@ -159,9 +180,15 @@ impl OpenStore {
         Ok(similar.collect())
     }
 
-    /// Reads the similarity vectors of all incidents into memory.
-    pub(super) fn load_incidents(&self) -> Result<(), StoreError> {
-        let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
+    /// When a system was not normal, as its incidents tell.
+    pub(super) fn abnormal_times(&self, system: &str) -> Arc<Intervals> {
+        self.incidents.read().unwrap_or_else(PoisonError::into_inner).times(system)
+    }
+
+    /// Reads the similarity vectors of all incidents into memory, beside the times that are known, by rising id.
+    pub(super) fn load_incidents(&self, times: Vec<(RecordId, Intervals)>) -> Result<(), StoreError> {
+        let mut times = times.into_iter().peekable();
+        let mut table = IncidentTable::default();
         let unreadable =
             |problem: String| StoreError::Damaged { record: "similarity vector".into(), problem };
         for entry in self.tree.scan_prefix([VECTOR]) {
@@ -170,9 +197,12 @@ impl OpenStore {
             let payload = sealed::unseal(&key, &value).map_err(|damage| unreadable(damage.to_string()))?;
             let row = IncidentRow::decode(payload)
                 .ok_or_else(|| unreadable(format!("that of incident {id} is none")))?;
-            table.put(&id, row);
+            while times.next_if(|(other, _)| *other < id).is_some() {}
+            let known = times.next_if(|(other, _)| *other == id);
+            table.put(&id, row, known.map(|(_, times)| times).unwrap_or_default());
         }
         table.shrink();
+        *self.incidents.write().unwrap_or_else(PoisonError::into_inner) = table;
         Ok(())
     }
 
@@ -189,7 +219,24 @@ impl OpenStore {
     pub(super) fn tabulate(&self, kept: &Kept) {
         if let Kept::Incident(incident) = kept {
             let mut table = self.incidents.write().unwrap_or_else(PoisonError::into_inner);
-            table.put(&incident.id, IncidentRow::new(incident));
+            let times = Intervals::of_incident(&incident.context, incident.told);
+            table.put(&incident.id, IncidentRow::new(incident), times);
         }
     }
+}
+
+/// When an incident made its system abnormal; `None` for what is no incident, and for one that cannot be read: it keeps nobody
+/// from the others.
+pub(super) fn times_of(entity: &Entity, sections: &Sections) -> Option<(RecordId, Intervals)> {
+    let Entity::Incident(id) = entity else { return None };
+    let summary = sections.get(&SUMMARY)?.as_slice();
+    let read = || -> Result<Intervals, StoreError> {
+        let wire = v1::Incident::decode(summary).map_err(|error| damaged(entity, error))?;
+        let context = IncidentContext::try_from(&wire.context.unwrap_or_default());
+        let told = ToldTimes::decode(summary).map_err(|error| damaged(entity, error))?;
+        Ok(Intervals::of_incident(&context.map_err(|error| damaged(entity, error))?, told))
+    };
+    let times =
+        read().inspect_err(|error| tracing::error!(%error, "the times of an incident count as normal"));
+    Some((id.clone(), times.ok()?))
 }

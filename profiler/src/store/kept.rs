@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     diagnosis_record::DiagnosisRecord, normal_rows::ServiceRows, normal_window::NormalWindow,
-    past_incident::PastIncident,
+    past_incident::PastIncident, told_times::ToldTimes,
 };
 
 /// Payloads by section.
@@ -71,7 +71,9 @@ impl Kept {
                     evidence: std::mem::take(&mut summary.evidence),
                     ..Default::default()
                 };
-                BTreeMap::from([(SUMMARY, summary.encode_to_vec()), (BODY, body.encode_to_vec())])
+                let mut listed = summary.encode_to_vec();
+                listed.extend(incident.told.encode_to_vec());
+                BTreeMap::from([(SUMMARY, listed), (BODY, body.encode_to_vec())])
             }
             Self::Diagnosis(diagnosis) => {
                 let mut summary = diagnosis.wire().clone();
@@ -108,7 +110,9 @@ impl Kept {
                 let bulk: v1::Incident = decoded(section(BODY, "half of it is missing")?)?;
                 (wire.anomaly_graph, wire.profiles, wire.correlations, wire.evidence) =
                     (bulk.anomaly_graph, bulk.profiles, bulk.correlations, bulk.evidence);
-                Self::Incident(Box::new(PastIncident::try_from(&wire).map_err(text)?))
+                let told: ToldTimes = decoded(section(SUMMARY, "half of it is missing")?)?;
+                let incident = PastIncident::try_from(&wire).map_err(text)?;
+                Self::Incident(Box::new(PastIncident { told, ..incident }))
             }
             Entity::Diagnosis(_) => {
                 let mut wire: v1::Diagnosis = decoded(section(SUMMARY, "half of it is missing")?)?;

@@ -102,9 +102,14 @@ impl NormalKey {
         Self { group: group_bytes(window.group()), window_ms: window.window_ms(), start: window.start().0 }
     }
 
-    /// Whether both count in the same sum.
-    pub(crate) fn adds_to(&self, other: &Self) -> bool {
-        self.group == other.group && self.window_ms == other.window_ms
+    /// Application and settings.
+    pub(crate) fn group(&self) -> &[u8] {
+        &self.group
+    }
+
+    /// Length, rows times step, milliseconds.
+    pub(crate) const fn window_ms(&self) -> u64 {
+        self.window_ms
     }
 
     /// Length and name of the system.

@@ -9,7 +9,7 @@
 //! | [`care`], [`salvage`], `readable_copy`, `scratch`, `unreadable` | verify, compact, salvage: what is done to a store that no server has open |
 //! | `key`, `sealed`, `parts` | where records lie, how their bytes are guarded, how long ones are cut |
 //! | `kept`, `entity_rows` | what lies there: entities, their sections, and the rows derived from them |
-//! | `incident_table` | the similarity vectors of all incidents, in memory |
+//! | `incident_table` | the similarity vectors and the times of all incidents, in memory |
 //! | `change`, `journal`, `acknowledged`, `checkpoint`, `digest`, `counts` | one write, the order of all writes, and what they add up to |
 //! | `recovery`, `rebuild`, `migration` | opening after a crash or damage, the engine built anew, and what an older build wrote |
 //! | `engine_files`, `store_lock`, `room`, `temporary` | the files of the engine, who holds them, room for more, and unfinished ones |
@@ -55,12 +55,12 @@ mod tests;
 pub mod transfer;
 mod unreadable;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use automap_proto::{time::UnixMillis, v1};
 
 use crate::{
-    abnormal::AbnormalTimes,
+    abnormal::{AbnormalTimes, Intervals},
     anomaly_profile::AnomalyProfile,
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
@@ -149,8 +149,8 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
     fn add_normal_window(&self, window: &NormalWindow) -> Result<AddedWindow, StoreError>;
 
     /// The sum of the kept windows that the selector takes, and of those of `beside` that are not kept, each without those
-    /// that hold a time of `abnormal`. `beside` must be of the selector's group and length. O(windows) where a kept one does,
-    /// else as much as the sum has edges.
+    /// that hold a time of `abnormal`. `beside` must be of the selector's group and length. Windows are read on
+    /// the first call after one came to others that are not normal, or became such itself; else it is O(edges of the sum).
     fn normal_sum(
         &self,
         selector: &NormalSelector,
@@ -189,6 +189,10 @@ pub trait ProfileStore: fmt::Debug + Send + Sync {
 
     /// An incident in full.
     fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError>;
+
+    /// When a system was not normal, as all incidents that are kept of it tell, without their aftermath. O(1) unless one of
+    /// them has changed, and no record is read.
+    fn abnormal_times(&self, system: &str) -> Result<Arc<Intervals>, StoreError>;
 
     /// Incidents, newest first, without profiles and correlations.
     fn list_incidents(&self, query: &ListQuery) -> Result<Page<PastIncident>, StoreError>;

@@ -143,7 +143,7 @@ impl OpenStore {
             damaged: AtomicBool::new(false),
             lock: recovered.lock,
         };
-        store.load_incidents()?;
+        store.load_incidents(recovered.times)?;
         if !anchored {
             store.anchor(store.checkpoint(), changes, trust)?;
         }

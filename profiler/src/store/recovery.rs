@@ -36,13 +36,16 @@ use super::{
     },
     entity_rows,
     error::StoreError,
+    incidents::times_of,
     journal,
-    key::ENTITIES_END,
+    kept::Sections,
+    key::{ENTITIES_END, Entity},
     migration,
     rebuild::{put_in_place, rebuild_beside},
     store_lock::{await_release, hold, refuse_foreign_directory},
     unreadable::{self, Unreadable},
 };
+use crate::{abnormal::Intervals, record_id::RecordId};
 
 /// An engine whose rows are all there.
 pub(crate) struct Recovered {
@@ -50,6 +53,8 @@ pub(crate) struct Recovered {
     pub(crate) tree: Tree,
     pub(crate) state: State,
     pub(crate) counts: Counts,
+    /// When each incident made its system abnormal, by rising id.
+    pub(crate) times: Vec<(RecordId, Intervals)>,
     /// Whether checkpoint and journal can rebuild all of it.
     pub(crate) anchored: bool,
     pub(crate) lock: File,
@@ -170,13 +175,14 @@ struct Examination {
     tree: Tree,
     state: State,
     counts: Counts,
+    times: Vec<(RecordId, Intervals)>,
     anchored: bool,
 }
 
 impl Examination {
     fn recovered(self, lock: File) -> Recovered {
-        let Self { engine, tree, state, counts, anchored } = self;
-        Recovered { engine, tree, state, counts, anchored, lock }
+        let Self { engine, tree, state, counts, times, anchored } = self;
+        Recovered { engine, tree, state, counts, times, anchored, lock }
     }
 }
 
@@ -232,14 +238,16 @@ fn examine(path: &Path, cache_bytes: u64, chores: Chores) -> Result<Examination,
         let reason = "the engine has lost rows or gives back old ones".to_owned();
         return Err(Examined::Damaged { reason, changes: state.changes });
     }
-    entity_rows::check(&tree).map_err(|error| match error {
+    let mut times = Vec::new();
+    let passed = |entity: &Entity, sections: &Sections| times.extend(times_of(entity, sections));
+    entity_rows::check_each(&tree, passed).map_err(|error| match error {
         StoreError::Damaged { record, problem } => {
             Examined::Damaged { reason: format!("{record}: {problem}"), changes: state.changes }
         }
         other => other.into(),
     })?;
     let anchored = journal::covers(&journal, checkpoint, state.changes, promised)?;
-    Ok(Examination { engine, tree, state, counts: derived.counts, anchored })
+    Ok(Examination { engine, tree, state, counts: derived.counts, times, anchored })
 }
 
 /// A state as the engine or a change of the journal has it, who know of so many changes.

@@ -3,7 +3,7 @@
 //! The age of normal behaviour is counted from the newest of its system and not from now: recordings may be old. What
 //! claims to be of a time to come counts as of now.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{cmp::Reverse, collections::BTreeMap, sync::PoisonError};
 
 use automap_proto::time::UnixMillis;
 use schemars::JsonSchema;
@@ -23,6 +23,9 @@ mod diagnoses;
 mod tests;
 
 const DAY_MS: i64 = 86_400_000;
+/// Of one system and settings so many times the windows of one length are kept. Each diagnosis has a length of its own, and
+/// lengths that nobody asks for again give way to newer ones.
+const LENGTHS: usize = 10;
 /// Records that are removed in one change.
 const SWEEP: usize = 200;
 
@@ -38,7 +41,8 @@ pub struct Retention {
     pub incidents_per_system: usize,
     /// Most diagnoses of a system; beyond, the oldest go, but those of confirmed incidents, which go at the age of these.
     pub diagnoses: usize,
-    /// Most normal windows of one length whose graphs are added up; beyond, the oldest go.
+    /// Most normal windows whose graphs are added up: of one length, give or take a tenth. Ten times as many are kept of all
+    /// lengths of a system with the same settings. Beyond, the oldest go.
     pub normal_windows: usize,
     /// Normal windows, and services of which no row came any more, go so many days after the newest of their system.
     pub normal_days: u32,
@@ -104,28 +108,44 @@ impl Retention {
     }
 }
 
-/// Which normal windows go of all, which are sorted: beyond the newest of their sum, or much older than the newest of
-/// their system.
+/// Which normal windows go of all: beyond the newest of those that are added up together, or of all with their system and
+/// settings, or much older than the newest of their system. O(n · lengths that are added up together).
 fn outlived_windows(all: &[NormalKey], rules: &Retention, now: UnixMillis) -> Vec<Outlived> {
     let mut newest: BTreeMap<&[u8], UnixMillis> = BTreeMap::new();
+    let mut groups: BTreeMap<&[u8], Vec<&NormalKey>> = BTreeMap::new();
     for key in all {
         let known = newest.entry(key.system()).or_insert(key.start());
         *known = key.start().max(*known);
+        groups.entry(key.group()).or_default().push(key);
     }
     let mut gone = Vec::new();
-    let (mut of_sum, mut kept): (Option<&NormalKey>, usize) = (None, 0);
-    for key in all.iter().rev() {
-        if !of_sum.is_some_and(|other| other.adds_to(key)) {
-            (of_sum, kept) = (Some(key), 0);
-        }
-        let newest = newest.get(key.system()).map_or(now, |newest| now.min(*newest));
-        if kept >= rules.normal_windows || rules.outlives_normal(key.start(), newest) {
-            gone.push(Outlived { entity: Entity::Normal(key.clone()), at: key.start(), confirmed: false });
-        } else {
-            kept += 1;
+    for mut group in groups.into_values() {
+        group.sort_by_key(|key| Reverse((key.start(), key.window_ms())));
+        let (mut of_group, mut kept): (usize, BTreeMap<u64, usize>) = (0, BTreeMap::new());
+        for key in group {
+            let newest = newest.get(key.system()).map_or(now, |newest| now.min(*newest));
+            if rules.outlives_normal(key.start(), newest)
+                || of_group >= rules.normal_windows.saturating_mul(LENGTHS)
+                || summed_with(&kept, key.window_ms()) >= rules.normal_windows
+            {
+                gone.push(Outlived {
+                    entity: Entity::Normal(key.clone()),
+                    at: key.start(),
+                    confirmed: false,
+                });
+            } else {
+                of_group += 1;
+                *kept.entry(key.window_ms()).or_default() += 1;
+            }
         }
     }
     gone
+}
+
+/// How many windows of those that there are by length count in the sum for a length.
+fn summed_with(by_length: &BTreeMap<u64, usize>, window_ms: u64) -> usize {
+    let tenth = window_ms / 10;
+    by_length.range(window_ms - tenth..=window_ms.saturating_add(tenth)).map(|(_, windows)| windows).sum()
 }
 
 /// What outlived its time, and what was known of it then: where that has changed meanwhile it stays.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use automap_proto::v1;
@@ -18,7 +18,7 @@ use super::{
     transfer::{ExportChunk, ImportMode, StoredRecord},
 };
 use crate::{
-    abnormal::AbnormalTimes,
+    abnormal::{AbnormalTimes, Intervals},
     confirmation::Confirmation,
     diagnosis_record::DiagnosisRecord,
     normal_rows::{Decay, ServiceRows},
@@ -206,6 +206,10 @@ impl ProfileStore for SledStore {
 
     fn incident(&self, id: &RecordId) -> Result<Option<PastIncident>, StoreError> {
         self.with(|open| open.incident(id))
+    }
+
+    fn abnormal_times(&self, system: &str) -> Result<Arc<Intervals>, StoreError> {
+        self.with(|open| Ok(open.abnormal_times(system)))
     }
 
     fn list_incidents(&self, query: &ListQuery) -> Result<Page<PastIncident>, StoreError> {

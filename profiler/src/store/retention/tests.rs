@@ -145,6 +145,41 @@ fn the_age_of_a_window_counts_from_the_newest_of_its_system_whatever_its_length_
     assert_eq!(starts(&Retention { normal_windows: 1, ..rules }, day(100)), [0, 1, 35]);
 }
 
+#[test]
+fn of_a_system_and_its_settings_the_newest_windows_stay_whatever_their_lengths() {
+    let window = |start_seconds: i64, window_ms: u64, alpha: f64| {
+        let mut wire = sample::normal_graph(start_seconds);
+        wire.window_ms = window_ms;
+        wire.settings.as_mut().unwrap().alpha = alpha;
+        NormalKey::new(&NormalWindow::try_from(&wire).unwrap())
+    };
+    let left = |all: &[NormalKey], normal_windows: usize| -> Vec<(i64, u64)> {
+        let rules = Retention { normal_windows, normal_days: 100_000, ..Retention::default() };
+        let gone = outlived_windows(all, &rules, UnixMillis(DAY_MS * 1_000));
+        let gone: Vec<&Entity> = gone.iter().map(|found| &found.entity).collect();
+        let stays = |key: &&NormalKey| !gone.contains(&&Entity::Normal((*key).clone()));
+        all.iter().filter(stays).map(|key| (key.start().0 / 1000, key.window_ms())).collect()
+    };
+    // Lengths within a tenth are added up, so they count together.
+    let mut near = [window(1, 30_000, 0.05), window(2, 31_000, 0.05), window(3, 32_000, 0.05)];
+    near.sort();
+    assert_eq!(left(&near, 2), [(2, 31_000), (3, 32_000)]);
+    assert_eq!(left(&near, 3).len(), 3);
+    // Each diagnosis has a length of its own, far from the others.
+    let mut length = 30_000;
+    let mut many = Vec::new();
+    for number in 0..50 {
+        many.push(window(number, length, 0.05));
+        length += length / 4;
+    }
+    many.push(window(0, 30_000, 0.01));
+    many.sort();
+    let kept = left(&many, 2);
+    assert_eq!(kept.len(), 2 * LENGTHS + 1, "other settings have their own");
+    assert_eq!(kept.iter().filter(|(start, _)| *start >= 30).count(), 20, "the newest: {kept:?}");
+    assert_eq!(left(&many, 5).len(), 51);
+}
+
 /// A store with an incident, a diagnosis and rows, all of long ago.
 fn of_long_ago(directory: &Path) -> OpenStore {
     let store = OpenStore::open(directory, StoreOptions::default(), Trust::Files).unwrap();

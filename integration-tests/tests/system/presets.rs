@@ -1,6 +1,9 @@
 //! Every preset's expressions, evaluated by a real Prometheus on series like those of its exporters.
 
-use std::{path::Path, sync::OnceLock};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use automap_integration_tests::{
     command,
@@ -10,19 +13,23 @@ use automap_integration_tests::{
     table::Table,
 };
 
-struct Running {
-    home: tempfile::TempDir,
-    server: MetricsServer,
-}
-
-/// One Prometheus for all tests of this file.
-fn running() -> &'static Running {
-    static RUNNING: OnceLock<Running> = OnceLock::new();
-    RUNNING.get_or_init(|| {
+/// One Prometheus for all tests of this file that run at once; it stops with the last of them.
+fn running() -> Arc<Running> {
+    static RUNNING: Mutex<Weak<Running>> = Mutex::new(Weak::new());
+    let mut known = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    known.upgrade().unwrap_or_else(|| {
         let home = tempfile::tempdir().unwrap();
         let server = MetricsServer::prometheus(home.path(), &world(), &[]).unwrap();
-        Running { home, server }
+        let running = Arc::new(Running { server, _home: home });
+        *known = Arc::downgrade(&running);
+        running
     })
+}
+
+struct Running {
+    server: MetricsServer,
+    /// Goes after its server.
+    _home: tempfile::TempDir,
 }
 
 /// A time at which nothing special happens, seconds after the start.
@@ -31,8 +38,8 @@ const STEADY: i64 = 1200;
 const LATER: i64 = 3000;
 
 fn collect(preset: &str, more: &[&str]) -> (tempfile::TempDir, Table, String) {
-    let home = tempfile::tempdir_in(running().home.path()).unwrap();
-    let url = running().server.url();
+    let (home, running) = (tempfile::tempdir().unwrap(), running());
+    let url = running.server.url();
     let (from, to) = (START.to_string(), (START + LENGTH).to_string());
     let mut arguments = vec![
         "collect", "--source", &url, "--preset", preset, "--from", &from, "--to", &to, "--step", "15s",
@@ -223,8 +230,8 @@ fn node_exporter_reads_hosts_and_rename_gives_them_the_names_of_services() {
 
 #[test]
 fn a_user_overrides_expressions_and_the_step_is_found() {
-    let home = tempfile::tempdir_in(running().home.path()).unwrap();
-    let url = running().server.url();
+    let (home, running) = (tempfile::tempdir().unwrap(), running());
+    let url = running.server.url();
     let (from, to) = (START.to_string(), (START + LENGTH).to_string());
     let expression =
         "cpu=sum by (service) (rate(process_cpu_seconds_total{service=~\"w.*\"}[$window])) * 100";
